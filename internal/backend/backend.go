@@ -36,6 +36,19 @@ func (t *Tensor) Row(r int) []float32 {
 	return t.Data[r*t.Stride : r*t.Stride+t.Cols]
 }
 
+// Slice is the view of rows [from, to).
+func (t *Tensor) Slice(from, to int) *Tensor {
+	v := *t
+	v.Rows = to - from
+	if t.Data != nil {
+		v.Data = t.Data[from*t.Stride:]
+		if n := v.Rows * t.Stride; t.Stride == t.Cols {
+			v.Data = v.Data[:n]
+		}
+	}
+	return &v
+}
+
 // Dense reports whether rows follow each other without gap or overlap.
 func (t *Tensor) Dense() bool { return t.Stride == t.Cols }
 
@@ -131,6 +144,8 @@ type Backend interface {
 	// ActivateGrad (T) sets dx = dy·act'(x); dx may be dy.
 	ActivateGrad(dx, x, dy *Tensor, act Activation)
 
+	// Copy copies rows; shapes are equal and dst does not overlap src.
+	Copy(dst, src *Tensor)
 	// Add sets y = a + b.
 	Add(y, a, b *Tensor)
 	// ScaleAdd sets y[t,c] = FMA(scale[c], x[t,c], residual[t,c]), the product
