@@ -11,18 +11,24 @@ type ConvNeXt struct {
 	Expand    *Linear
 	Project   *Linear
 	Scale     *LayerScale
+	Delay     *Delay // of the residual path: rows of lookahead, nil for none
 }
 
 // NewConvNeXt makes a block whose parameters are called name.depthwise…,
-// name.norm…, name.expand…, name.project… and name.scale….
-func NewConvNeXt(name string, channels, hidden, taps, dilation int, scale float32) *ConvNeXt {
-	return &ConvNeXt{
-		Depthwise: NewDepthwiseConv(name+".depthwise", channels, taps, dilation),
+// name.norm…, name.expand…, name.project… and name.scale…. With lookahead the
+// output trails the input by that many rows.
+func NewConvNeXt(name string, channels, hidden, taps, lookahead int, scale float32) *ConvNeXt {
+	b := &ConvNeXt{
+		Depthwise: NewDepthwiseConv(name+".depthwise", channels, taps, 1),
 		Norm:      NewLayerNorm(name+".norm", channels),
 		Expand:    NewLinear(name+".expand", channels, hidden),
 		Project:   NewLinear(name+".project", hidden, channels),
 		Scale:     NewLayerScale(name+".scale", channels, scale),
 	}
+	if lookahead > 0 {
+		b.Delay = &Delay{Rows: lookahead, Channels: channels}
+	}
+	return b
 }
 
 // Params lists those of all parts.
@@ -38,6 +44,9 @@ func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
 	h = r.Apply(Activation{backend.GELU}, h)
 	h = r.Apply(b.Project, h)
 	h = r.Apply(b.Scale, h)
+	if b.Delay != nil {
+		x = r.Apply(b.Delay, x)
+	}
 	return r.Add(x, h)
 }
 
