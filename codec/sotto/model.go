@@ -150,6 +150,7 @@ func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, erro
 		latent := e.latents(min(block, frames-from), func(_ int, dst []float32) {
 			clear(dst[copy(dst, pcm[from*hop:]):])
 		})
+		d.stream.Begin()
 		out = d.samples(out, latent)
 	}
 	return d.Flush(out)
