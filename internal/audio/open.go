@@ -224,6 +224,8 @@ func foreign(h []byte) string {
 		return "a Musepack file"
 	case at(0, "ADIF"), len(h) >= 2 && h[0] == 0xff && h[1]&0xf6 == 0xf0:
 		return "raw AAC"
+	case len(h) >= 2 && h[0] == 0xff && h[1]&0xf6 == 0xf4:
+		return "MPEG audio of layer II"
 	case at(0, "\x00\x00\x01\xba"), at(0, "\x00\x00\x01\xb3"), at(0, "FLV"),
 		len(h) > 376 && h[0] == 0x47 && h[188] == 0x47 && h[376] == 0x47:
 		return "a video"

@@ -63,11 +63,12 @@ func (r *vorbisReader) link() (f Format, err error) {
 		return f, fmt.Errorf("Ogg Vorbis header is damaged: %w", err)
 	}
 	dec, err := oggvorbis.NewReader(io.MultiReader(bytes.NewReader(raw), pages))
-	if err != nil && err != io.ErrUnexpectedEOF {
+	switch {
+	case err == io.ErrUnexpectedEOF:
+		return f, errors.New("Ogg Vorbis file is cut off at its start")
+	case err != nil && err != io.EOF:
 		return f, fmt.Errorf("Ogg Vorbis file is damaged: %w", err)
-	}
-	if err != nil {
-		// Headers without sound.
+	case err != nil: // headers without sound
 		r.err = io.EOF
 		id := raw[27+int(raw[26]):]
 		return Format{
@@ -161,10 +162,15 @@ type oggPages struct {
 	page   []byte // the current one
 	rest   []byte // of it, not given yet
 	packet int    // bytes of the packet that the pages so far left open
+	last   bool   // the page ends the stream
 }
 
-// next reads a page.
+// next reads a page. It ends with the stream: the decoder would read on into the
+// next.
 func (o *oggPages) next() error {
+	if o.last {
+		return io.EOF
+	}
 	o.page = append(o.page[:0], make([]byte, 27+255)...)
 	h := o.page
 	if _, err := io.ReadFull(o.r, h[:27]); err != nil {
@@ -173,6 +179,7 @@ func (o *oggPages) next() error {
 	if string(h[:4]) != "OggS" {
 		return errors.New("a page does not start where it should")
 	}
+	o.last = h[5]&4 != 0
 	segments := int(h[26])
 	if segments == 0 {
 		return errors.New("a page is empty")
