@@ -92,8 +92,10 @@ func (r *flacReader) readFrame() (err error) {
 	if info.NSamples > 0 && r.decoded >= info.NSamples {
 		return r.check() // what follows is no audio, such as an ID3v1 tag
 	}
-	r.frames.start()
-	f, err := frame.Parse(r.frames)
+	var f *frame.Frame
+	if err = r.frames.start(); err == nil {
+		f, err = frame.Parse(r.frames)
+	}
 	if err == io.EOF {
 		if info.NSamples > 0 {
 			return fmt.Errorf("FLAC file is cut off: %d of %d samples are there", r.decoded, info.NSamples)
@@ -169,14 +171,14 @@ type flacFrames struct {
 func (f *flacFrames) intact() bool { return f.n > 0 && f.crc == 0 }
 
 // start looks at the header of the next frame (RFC 9639 section 9.1).
-func (f *flacFrames) start() {
+func (f *flacFrames) start() error {
 	f.n, f.at, f.crc = 0, 0, 0
 	h, _ := f.r.Peek(len(f.head))
-	if len(h) < 6 || h[0] != 0xff || h[1]&0xfe != 0xf8 {
-		return
+	if len(h) < 3 || h[0] != 0xff || h[1]&0xfc != 0xf8 || h[2]&15 != 2 && h[2]&15 != 7 {
+		return nil
 	}
-	if rate := h[2] & 15; rate != 2 && rate != 7 {
-		return
+	if len(h) < 6 {
+		return io.ErrUnexpectedEOF
 	}
 	// A number in the manner of UTF-8, then the block size when it is not coded.
 	n := 5
@@ -189,13 +191,17 @@ func (f *flacFrames) start() {
 	case 7:
 		n += 2
 	}
-	if n >= len(h) || crc8(h[:n]) != h[n] {
-		return // damaged: let it be seen as it is
+	if n >= len(h) {
+		return io.ErrUnexpectedEOF
+	}
+	if crc8(h[:n]) != h[n] {
+		return errors.New("a frame header has a wrong checksum")
 	}
 	copy(f.head[:], h[:n])
 	f.head[2] &= 0xf0
 	f.head[n] = crc8(f.head[:n])
 	f.n = n + 1
+	return nil
 }
 
 func (f *flacFrames) Read(p []byte) (int, error) {

@@ -33,11 +33,11 @@ func Open(path string) (Reader, error) {
 		f.Close()
 		return nil, fmt.Errorf("%s: is a directory: name the audio files in it", path)
 	}
-	size := int64(-1)
+	src := &source{size: -1}
 	if st.Mode().IsRegular() {
-		size = st.Size()
+		src.size, src.at = st.Size(), f
 	}
-	r, err := newReader(f, path, size)
+	r, err := newReader(f, path, src)
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -57,17 +57,15 @@ func (r *fileReader) Close() error {
 // NewReader reads audio of any kind that Open reads from a pipe. Name stands
 // for it in errors; "-" is standard input.
 func NewReader(r io.Reader, name string) (Reader, error) {
-	return newReader(r, name, -1)
+	return newReader(r, name, &source{size: -1})
 }
 
-// newReader tells what r holds. size is the number of bytes that follow, -1
-// when unknown.
-func newReader(r io.Reader, name string, size int64) (Reader, error) {
+func newReader(r io.Reader, name string, src *source) (Reader, error) {
 	file := name
 	if name == "-" {
 		name, file = "standard input", "INPUT"
 	}
-	src := &source{r: bufio.NewReaderSize(r, 1<<16), size: size}
+	src.r = bufio.NewReaderSize(r, 1<<16)
 	rd, err := src.open(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -92,8 +90,9 @@ func (r *namedReader) Read(dst []float32) (int, error) {
 // source is the byte stream behind a reader.
 type source struct {
 	r    *bufio.Reader
-	size int64 // bytes in all, -1 when unknown
-	pos  int64 // bytes taken by discard
+	at   io.ReaderAt // the same bytes, nil on a pipe
+	size int64       // bytes in all, -1 when unknown
+	pos  int64       // bytes taken by discard
 }
 
 func (s *source) discard(n int64) error {
@@ -225,6 +224,8 @@ func foreign(h []byte) string {
 		return "a Musepack file"
 	case at(0, "ADIF"), len(h) >= 2 && h[0] == 0xff && h[1]&0xf6 == 0xf0:
 		return "raw AAC"
+	case len(h) >= 2 && h[0] == 0xff && h[1]&0xf6 == 0xf4:
+		return "MPEG audio of layer II"
 	case at(0, "\x00\x00\x01\xba"), at(0, "\x00\x00\x01\xb3"), at(0, "FLV"),
 		len(h) > 376 && h[0] == 0x47 && h[188] == 0x47 && h[376] == 0x47:
 		return "a video"

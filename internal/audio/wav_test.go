@@ -90,6 +90,8 @@ var writerCases = []struct {
 	{"wav16", NewWAVWriter, 16, false},
 	{"wav24", NewWAVWriter, 24, false},
 	{"wav32f", NewWAVWriter, 32, true},
+	{"flac16", NewFLACWriter, 16, false},
+	{"flac24", NewFLACWriter, 24, false},
 }
 
 // What is written comes back bit for bit, from files and through pipes.
