@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands. Needs Go and git only.
+#
+#   ./check.sh          all of it, under 20 minutes on two cores
+#   FUZZTIME=1m ./check.sh   fuzz each parser for longer than 5 seconds
+set -euo pipefail
+cd "$(dirname "$0")"
+export CGO_ENABLED=0
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+step() { printf '\n== %s\n' "$*"; }
+
+step format and vet
+test -z "$(gofmt -l . | tee /dev/stderr)"
+go vet ./...
+(cd internal/backend/cpu/gen && go vet ./...)
+
+step staticcheck
+go run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
+
+step cross-build
+for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do
+	GOOS=${target%/*} GOARCH=${target#*/} go build -trimpath -ldflags '-s -w' -o "$out/sotto-${target/\//-}" ./cmd/sotto
+	GOOS=${target%/*} GOARCH=${target#*/} go build -o "$out/any" ./cmd/sotto-train
+	printf '%-15s %s bytes\n' "$target" "$(stat -c %s "$out/sotto-${target/\//-}" 2>/dev/null || stat -f %z "$out/sotto-${target/\//-}")"
+done
+go build -tags static -o "$out/sotto-static" ./cmd/sotto
+find "$out" -size +60M -name 'sotto-*' | { ! grep . ; } # at most 60 MB
+
+step no fused multiply-add from the Go compiler on the way to tokens
+GOARCH=arm64 go build -o "$out/arm64" ./cmd/sotto
+fused=$(go tool objdump -s 'sotto/(codec/sotto|rvq|internal/(dsp|nn|audio|backend))' "$out/arm64" | awk '/^TEXT/{f=$2} /F(N?MADD|N?MSUB)[SD] /{print f}' | grep -v 'internal/backend/f32\.' | sort | uniq -c || true)
+test -z "$fused" || { printf '%s\n' "$fused"; exit 1; }
+
+step tests
+go test ./...
+
+step the same bits on every instruction set
+for off in cpu.avx512f=off cpu.avx512f=off,cpu.avx2=off cpu.all=off; do
+	echo "GODEBUG=$off"
+	GODEBUG=$off go test -count=1 -short ./internal/backend/... ./internal/nn ./rvq ./codec/...
+done
+
+step fuzz
+for pkg in $(go list ./...); do
+	dir=${pkg#github.com/sotto-audio/sotto/}
+	for target in $(grep -rhoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir='*' "$dir"/*_test.go 2>/dev/null | sed 's/func //'); do
+		go test "$pkg" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-5s}" | tail -n 2
+	done
+done
+
+step a real sample through the built binary
+sotto="$out/sotto"
+go build -o "$sotto" ./cmd/sotto
+"$sotto" encode samples/speech.wav "$out/speech.sotto"
+"$sotto" decode "$out/speech.sotto" "$out/speech.wav"
+"$sotto" info "$out/speech.sotto"
+cat samples/speech.wav | "$sotto" encode - - | "$sotto" decode - - > "$out/pipe.wav"
+"$sotto" info --json "$out/pipe.wav"
+echo
+echo "all checks passed"

@@ -1,0 +1,113 @@
+package sotto
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/nn"
+	"github.com/sotto-audio/sotto/internal/weights"
+	"github.com/sotto-audio/sotto/rvq"
+)
+
+// Family is the name under which models of this package register.
+const Family = "sotto"
+
+const codebooksName = "quantizer.codebooks" // [Codebooks, Size, Dim/Groups]
+
+// Checkpoint is a model as it is stored: its version name, shape, weights and
+// codebooks.
+type Checkpoint struct {
+	Name      string
+	Network   *Network
+	Quantizer *rvq.GRVQ
+}
+
+// Marshal gives the safetensors file of a checkpoint, in half precision where
+// half is set.
+func (c *Checkpoint) Marshal(half bool) ([]byte, error) {
+	config, err := json.Marshal(c.Network.Config)
+	if err != nil {
+		return nil, fmt.Errorf("sotto: %w", err)
+	}
+	q := c.Network.Config.Quantizer
+	f := &weights.File{
+		Metadata: map[string]string{"family": Family, "name": c.Name, "config": string(config)},
+		Tensors: map[string]weights.Tensor{
+			codebooksName: {Shape: []int{q.Codebooks(), q.Size, q.Dim / q.Groups}, Data: c.Quantizer.Entries()},
+		},
+	}
+	for _, p := range c.Network.Params() {
+		f.Tensors[p.Name] = weights.Tensor{Shape: p.Shape, Data: p.Data}
+	}
+	return f.Bytes(half)
+}
+
+// Unmarshal reads a checkpoint from a safetensors file and gives the
+// fingerprint of its weights.
+func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
+	var none codec.Fingerprint
+	f, err := weights.Parse(data)
+	if err != nil {
+		return nil, none, err
+	}
+	if f.Metadata["family"] != Family {
+		return nil, none, fmt.Errorf("sotto: the file holds weights of family %q, not of %q", f.Metadata["family"], Family)
+	}
+	var config Config
+	if err := json.Unmarshal([]byte(f.Metadata["config"]), &config); err != nil {
+		return nil, none, fmt.Errorf("sotto: configuration in the metadata: %w", err)
+	}
+	if err := config.fits(f); err != nil {
+		return nil, none, err
+	}
+	net, err := NewNetwork(config)
+	if err != nil {
+		return nil, none, err
+	}
+	for _, p := range net.Params() {
+		if err := fill(p, f); err != nil {
+			return nil, none, err
+		}
+	}
+	quantizer, err := rvq.New(config.Quantizer, f.Tensors[codebooksName].Data)
+	if err != nil {
+		return nil, none, err
+	}
+	sum := f.Sum()
+	return &Checkpoint{Name: f.Metadata["name"], Network: net, Quantizer: quantizer}, codec.Fingerprint(sum[:8]), nil
+}
+
+// fits refuses a configuration whose layers would be larger than the file, so
+// that a hostile one allocates nothing.
+func (c Config) fits(f *weights.File) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	for name, want := range map[string][]int{
+		"encoder.input.weight":         {c.HopLength / c.AnalysisHop * (c.FFT + 2), c.Width},
+		"decoder.block0.expand.weight": {c.Width, c.Width * c.Expansion},
+	} {
+		if !slices.Equal(f.Tensors[name].Shape, want) {
+			return fmt.Errorf("sotto: tensor %q has shape %v, the configuration needs %v", name, f.Tensors[name].Shape, want)
+		}
+	}
+	if blocks := c.EncoderBlocks + c.DecoderBlocks; blocks > len(f.Tensors) {
+		return fmt.Errorf("sotto: %d blocks configured, but the file has %d tensors", blocks, len(f.Tensors))
+	}
+	return nil
+}
+
+func fill(p *nn.Param, f *weights.File) error {
+	t, ok := f.Tensors[p.Name]
+	if !ok {
+		return fmt.Errorf("sotto: tensor %q is missing", p.Name)
+	}
+	if !slices.Equal(t.Shape, p.Shape) {
+		return fmt.Errorf("sotto: tensor %q has shape %v, the configuration needs %v", p.Name, t.Shape, p.Shape)
+	}
+	copy(p.Data, t.Data)
+	p.Changed()
+	return nil
+}

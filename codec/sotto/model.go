@@ -1,0 +1,202 @@
+// Package sotto is the native codec: 16 kHz speech, 50 token frames a second,
+// 1 to 4 kbit/s, causal but for one token frame of lookahead.
+//
+// Importing it registers the family, and Default gives the model whose weights
+// are part of the package.
+package sotto
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/nn"
+	"github.com/sotto-audio/sotto/rvq"
+)
+
+// Model is a loaded codec. It implements codec.Codec.
+type Model struct {
+	info      codec.Info
+	network   *Network
+	quantizer *rvq.Quantizer
+	device    backend.Backend
+}
+
+// NewModel makes a codec of a checkpoint on a device.
+func NewModel(c *Checkpoint, fingerprint codec.Fingerprint, device backend.Backend) *Model {
+	cfg := c.Network.Config
+	rate := float64(cfg.SampleRate) / float64(cfg.HopLength)
+	info := codec.Info{
+		Name: c.Name, Family: Family, Fingerprint: fingerprint,
+		SampleRate: cfg.SampleRate, HopLength: cfg.HopLength, FrameRate: rate,
+		Streaming: codec.StreamingExact,
+		// A sample waits for the frame that it begins and for the frames by which
+		// the layers trail.
+		Latency:    time.Duration(1+c.Network.Delay()) * time.Duration(cfg.HopLength) * time.Second / time.Duration(cfg.SampleRate),
+		Parameters: len(c.Quantizer.Entries()),
+	}
+	for _, p := range c.Network.Params() {
+		info.Parameters += p.Len()
+	}
+	bits := bitsOf(cfg.Quantizer.Size)
+	for l := 1; l <= cfg.Quantizer.Levels; l++ {
+		books := l * cfg.Quantizer.Groups
+		info.Levels = append(info.Levels, books)
+		info.Bitrates = append(info.Bitrates, bits*float64(books)*rate)
+	}
+	for range cfg.Quantizer.Codebooks() {
+		info.CodebookSizes = append(info.CodebookSizes, cfg.Quantizer.Size)
+	}
+	return &Model{info: info, network: c.Network, quantizer: c.Quantizer.On(device), device: device}
+}
+
+// Info describes the model.
+func (m *Model) Info() codec.Info { return m.info }
+
+// levels turns a number of codebooks into residual levels.
+func (m *Model) levels(codebooks int) (int, error) {
+	if codebooks == 0 {
+		codebooks = m.info.Codebooks()
+	}
+	groups := m.network.Quantizer.Groups
+	if codebooks < groups || codebooks > m.info.Codebooks() || codebooks%groups != 0 {
+		return 0, fmt.Errorf("sotto: %d codebooks asked for: this model has steps of %v", codebooks, m.info.Levels)
+	}
+	return codebooks / groups, nil
+}
+
+// block is the number of token frames that run at once: enough to keep the
+// kernels busy, small enough for constant memory.
+const block = 256
+
+// Encode encodes one signal. n samples give ceil(n/HopLength) frames.
+func (m *Model) Encode(ctx context.Context, pcm []float32, codebooks int) (*codec.Tokens, error) {
+	all, err := m.EncodeBatch(ctx, [][]float32{pcm}, codebooks)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// EncodeBatch encodes several signals side by side. Each gets the tokens that it
+// would get alone.
+func (m *Model) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int) ([]*codec.Tokens, error) {
+	levels, err := m.levels(codebooks)
+	if err != nil {
+		return nil, err
+	}
+	width, hop := levels*m.network.Quantizer.Groups, m.network.HopLength
+	longest := 0
+	tokens := make([]*codec.Tokens, len(pcm))
+	for i, x := range pcm {
+		tokens[i] = &codec.Tokens{Frames: (len(x) + hop - 1) / hop, Codebooks: width}
+		longest = max(longest, tokens[i].Frames)
+	}
+	e := m.encoder(len(pcm), levels)
+	for from := 0; from < longest; from += block {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		frames := min(block, longest-from)
+		codes := e.step(frames, func(item int, dst []float32) {
+			n := 0
+			if at := from * hop; at < len(pcm[item]) {
+				n = copy(dst, pcm[item][at:])
+			}
+			clear(dst[n:])
+		})
+		for i, t := range tokens {
+			if keep := min(frames, t.Frames-from); keep > 0 {
+				t.Codes = append(t.Codes, codes[i*frames*width:][:keep*width]...)
+			}
+		}
+	}
+	return tokens, nil
+}
+
+// Decode gives tokens.Frames·HopLength samples.
+func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, error) {
+	d, err := m.NewDecoder(tokens.Codebooks)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, 0, tokens.Frames*m.network.HopLength)
+	width := tokens.Codebooks
+	for from := 0; from < tokens.Frames; from += block {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		to := min(from+block, tokens.Frames)
+		if out, err = d.Decode(out, tokens.Codes[from*width:to*width]); err != nil {
+			return nil, err
+		}
+	}
+	return d.Flush(out)
+}
+
+// Reconstruct runs encoder and decoder without the quantizer between them: the
+// bound on what codes can reach.
+func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, error) {
+	hop := m.network.HopLength
+	frames := (len(pcm) + hop - 1) / hop
+	e, d := m.encoder(1, 1), m.decoder(1)
+	out := make([]float32, 0, frames*hop)
+	for from := 0; from < frames; from += block {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		latent := e.latents(min(block, frames-from), func(_ int, dst []float32) {
+			clear(dst[copy(dst, pcm[from*hop:]):])
+		})
+		d.stream.Begin()
+		out = d.samples(out, latent)
+	}
+	return d.Flush(out)
+}
+
+// NewEncoder makes a streaming encoder.
+func (m *Model) NewEncoder(codebooks int) (codec.Encoder, error) {
+	levels, err := m.levels(codebooks)
+	if err != nil {
+		return nil, err
+	}
+	return m.encoder(1, levels), nil
+}
+
+// NewDecoder makes a streaming decoder.
+func (m *Model) NewDecoder(codebooks int) (codec.Decoder, error) {
+	levels, err := m.levels(codebooks)
+	if err != nil {
+		return nil, err
+	}
+	return m.decoder(levels), nil
+}
+
+func (m *Model) encoder(batch, levels int) *encoder {
+	return &encoder{
+		network: m.network, quantizer: m.quantizer.Fork(), levels: levels,
+		stream: nn.NewStream(m.device, batch),
+	}
+}
+
+func (m *Model) decoder(levels int) *decoder {
+	d := &decoder{
+		network: m.network, quantizer: m.quantizer.Fork(), levels: levels,
+		stream: nn.NewStream(m.device, 1),
+		last:   make([]float32, m.network.Quantizer.Dim),
+	}
+	d.Reset()
+	return d
+}
+
+func bitsOf(size int) float64 {
+	bits := 0
+	for n := size - 1; n > 0; n >>= 1 {
+		bits++
+	}
+	return float64(bits)
+}
+
+var _ codec.Codec = (*Model)(nil)

@@ -1,0 +1,266 @@
+package sotto
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/scratch"
+	"github.com/sotto-audio/sotto/internal/weights"
+	"github.com/sotto-audio/sotto/rvq"
+)
+
+func device() backend.Backend { return scratch.New() }
+
+// small is a model of the default shape with fewer channels and random weights.
+func small(t testing.TB, seed uint64) *Checkpoint {
+	t.Helper()
+	c := DefaultConfig()
+	c.Width, c.Quantizer.Size, c.Quantizer.Dim = 24, 32, 16
+	n, err := NewNetwork(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	n.Init(rng)
+	entries := make([]float32, c.Quantizer.Codebooks()*c.Quantizer.Size*c.Quantizer.Dim/c.Quantizer.Groups)
+	for i := range entries {
+		entries[i] = float32(rng.NormFloat64())
+	}
+	q, err := rvq.New(c.Quantizer, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Checkpoint{Name: "small", Network: n, Quantizer: q}
+}
+
+func smallModel(t testing.TB) *Model { return NewModel(small(t, 1), [8]byte{1}, device()) }
+
+func voice(n int, seed uint64) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 9))
+	x := make([]float32, n)
+	for i := range x {
+		s := 0.3*math.Sin(float64(i)*0.05) + 0.2*math.Sin(float64(i)*float64(i)*1e-6)
+		x[i] = float32(s + 0.02*rng.NormFloat64())
+	}
+	return x
+}
+
+func TestChunkedEqualsWhole(t *testing.T) {
+	m := smallModel(t)
+	ctx := context.Background()
+	rng := rand.New(rand.NewPCG(4, 4))
+	for _, n := range []int{0, 1, 319, 320, 321, 5000, block*320 + 77} {
+		pcm := voice(n, uint64(n))
+		whole, err := m.Encode(ctx, pcm, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (n + 319) / 320; whole.Frames != want || len(whole.Codes) != want*8 {
+			t.Fatalf("%d samples gave %d frames and %d codes, want %d frames", n, whole.Frames, len(whole.Codes), want)
+		}
+		wave, err := m.Decode(ctx, whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(wave) != whole.Frames*320 {
+			t.Fatalf("%d frames gave %d samples", whole.Frames, len(wave))
+		}
+		e, _ := m.NewEncoder(8)
+		d, _ := m.NewDecoder(8)
+		var codes []int32
+		for rest := pcm; len(rest) > 0; {
+			k := min(len(rest), 1+rng.IntN(1500))
+			if codes, err = e.Encode(codes, rest[:k]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[k:]
+		}
+		if codes, err = e.Flush(codes); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(codes, whole.Codes) {
+			t.Fatalf("%d samples: chunked codes differ", n)
+		}
+		var pieces []float32
+		for rest := codes; len(rest) > 0; {
+			k := min(len(rest), 8*(1+rng.IntN(9)))
+			if pieces, err = d.Decode(pieces, rest[:k]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[k:]
+		}
+		if pieces, err = d.Flush(pieces); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(pieces, wave) {
+			t.Fatalf("%d samples: chunked samples differ", n)
+		}
+		// A used encoder and decoder start anew.
+		e.Reset()
+		again, _ := e.Encode(nil, pcm)
+		again, _ = e.Flush(again)
+		d.Reset()
+		replay, _ := d.Decode(nil, again)
+		replay, _ = d.Flush(replay)
+		if !slices.Equal(again, whole.Codes) || !slices.Equal(replay, wave) {
+			t.Fatalf("%d samples: a reset codec gives something else", n)
+		}
+	}
+}
+
+func TestBatchedEqualsAlone(t *testing.T) {
+	m := smallModel(t)
+	ctx := context.Background()
+	batch := [][]float32{voice(5000, 1), voice(0, 2), voice(321, 3), voice(block*320*2+5, 4)}
+	all, err := m.EncodeBatch(ctx, batch, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, pcm := range batch {
+		alone, err := m.Encode(ctx, pcm, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alone.Frames != all[i].Frames || !slices.Equal(alone.Codes, all[i].Codes) {
+			t.Errorf("signal %d has other codes in a batch", i)
+		}
+	}
+}
+
+// Fewer levels are a prefix of more, so a stream can be thinned without being
+// encoded again.
+func TestLevelsNest(t *testing.T) {
+	m := smallModel(t)
+	pcm := voice(4000, 5)
+	full, _ := m.Encode(context.Background(), pcm, 8)
+	for _, books := range []int{2, 4, 6} {
+		few, err := m.Encode(context.Background(), pcm, books)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for f := range few.Frames {
+			if !slices.Equal(few.Frame(f), full.Frame(f)[:books]) {
+				t.Fatalf("frame %d with %d codebooks is no prefix", f, books)
+			}
+		}
+	}
+	for _, books := range []int{-2, 1, 3, 9, 10} {
+		if _, err := m.Encode(context.Background(), pcm, books); err == nil {
+			t.Errorf("%d codebooks were accepted", books)
+		}
+	}
+}
+
+// The declared latency is the true one: a sample may change no output earlier
+// than that, and does change output right after.
+func TestLatencyIsWhatTheLayersNeed(t *testing.T) {
+	m := smallModel(t)
+	if got := m.Info().Latency; got != 60*time.Millisecond {
+		t.Fatalf("latency %v, want 60 ms", got)
+	}
+	ctx := context.Background()
+	a := voice(320*40, 6)
+	b := slices.Clone(a)
+	const at = 320 * 20
+	for i := at; i < len(b); i++ {
+		b[i] = -b[i]
+	}
+	ya, _ := m.Reconstruct(ctx, a)
+	yb, _ := m.Reconstruct(ctx, b)
+	first := slices.IndexFunc(ya, func(float32) bool { return false })
+	for i := range ya {
+		if ya[i] != yb[i] {
+			first = i
+			break
+		}
+	}
+	lookahead := at - first
+	// What lies ahead of a sample is the latency less the frame that it waits for.
+	if want := 320 * m.network.Delay(); lookahead <= 0 || lookahead > want {
+		t.Errorf("output sees %d samples ahead, the layers declare %d", lookahead, want)
+	}
+}
+
+func TestBitrates(t *testing.T) {
+	m := NewModel(&Checkpoint{Network: must(NewNetwork(DefaultConfig())), Quantizer: must(rvq.New(DefaultConfig().Quantizer, make([]float32, 8*1024*64)))}, [8]byte{}, device())
+	if got, want := m.Info().Bitrates, []float64{1000, 2000, 3000, 4000}; !slices.Equal(got, want) {
+		t.Errorf("bitrates %v, want %v", got, want)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestCheckpointRoundTrip(t *testing.T) {
+	c := small(t, 3)
+	data, err := c.Marshal(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, sum, err := Unmarshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back.Name != c.Name || back.Network.Config != c.Network.Config {
+		t.Errorf("got %q %+v", back.Name, back.Network.Config)
+	}
+	for i, p := range c.Network.Params() {
+		if !slices.Equal(p.Data, back.Network.Params()[i].Data) {
+			t.Errorf("%s changed", p.Name)
+		}
+	}
+	if !slices.Equal(c.Quantizer.Entries(), back.Quantizer.Entries()) {
+		t.Error("codebooks changed")
+	}
+	half, err := c.Marshal(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h1, sumHalf, err := Unmarshal(half)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, _ := h1.Marshal(false)
+	if _, again, _ := Unmarshal(wide); again != sumHalf || sumHalf == sum {
+		t.Errorf("fingerprints %v (float32), %v (float16), %v (float16 widened): the last two must agree", sum, sumHalf, again)
+	}
+}
+
+func TestDamagedCheckpointsAreRefused(t *testing.T) {
+	good, _ := small(t, 3).Marshal(true)
+	f, _ := weights.Parse(good)
+	for name, edit := range map[string]func(f *weights.File){
+		"of family":           func(f *weights.File) { f.Metadata["family"] = "encodec" },
+		"configuration":       func(f *weights.File) { f.Metadata["config"] = "{" },
+		"out of range":        func(f *weights.File) { f.Metadata["config"] = `{"width":1000000000}` },
+		"decoder.norm.gamma":  func(f *weights.File) { delete(f.Tensors, "decoder.norm.gamma") },
+		"quantizer.codebooks": func(f *weights.File) { delete(f.Tensors, codebooksName) },
+	} {
+		f, _ = weights.Parse(good)
+		edit(f)
+		data, err := f.Bytes(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Unmarshal(data); err == nil || !strings.Contains(err.Error(), name) && name != "quantizer.codebooks" {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func FuzzUnmarshal(f *testing.F) {
+	good, _ := small(f, 3).Marshal(true)
+	f.Add(good)
+	f.Add(good[:100])
+	f.Fuzz(func(t *testing.T, data []byte) { Unmarshal(data) })
+}

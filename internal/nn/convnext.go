@@ -1,0 +1,60 @@
+package nn
+
+import "github.com/sotto-audio/sotto/internal/backend"
+
+// ConvNeXt is the residual block of Liu et al. 2022 (figure 4) in one causal
+// dimension, as Vocos uses it: depthwise convolution, LayerNorm, expansion,
+// GELU, projection, layer scale, residual.
+type ConvNeXt struct {
+	Depthwise *DepthwiseConv
+	Norm      *LayerNorm
+	Expand    *Linear
+	Project   *Linear
+	Scale     *LayerScale
+	Delay     *Delay // of the residual path: rows of lookahead, nil for none
+}
+
+// NewConvNeXt makes a block whose parameters are called name.depthwise…,
+// name.norm…, name.expand…, name.project… and name.scale…. With lookahead the
+// output trails the input by that many rows.
+func NewConvNeXt(name string, channels, hidden, taps, lookahead int, scale float32) *ConvNeXt {
+	b := &ConvNeXt{
+		Depthwise: NewDepthwiseConv(name+".depthwise", channels, taps, 1),
+		Norm:      NewLayerNorm(name+".norm", channels),
+		Expand:    NewLinear(name+".expand", channels, hidden),
+		Project:   NewLinear(name+".project", hidden, channels),
+		Scale:     NewLayerScale(name+".scale", channels, scale),
+	}
+	if lookahead > 0 {
+		b.Delay = &Delay{Rows: lookahead, Channels: channels}
+	}
+	return b
+}
+
+// Params lists those of all parts.
+func (b *ConvNeXt) Params() []*Param {
+	return Params(b.Depthwise, b.Norm, b.Expand, b.Project, b.Scale)
+}
+
+// ApplyConvNeXt is the block's forward pass.
+func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
+	h := r.Apply(b.Depthwise, x)
+	h = r.Apply(b.Norm, h)
+	h = r.Apply(b.Expand, h)
+	h = r.Apply(Activation{backend.GELU}, h)
+	h = r.Apply(b.Project, h)
+	h = r.Apply(b.Scale, h)
+	if b.Delay != nil {
+		x = r.Apply(b.Delay, x)
+	}
+	return r.Add(x, h)
+}
+
+// Params joins the parameters of several layers.
+func Params(parts ...interface{ Params() []*Param }) []*Param {
+	var all []*Param
+	for _, p := range parts {
+		all = append(all, p.Params()...)
+	}
+	return all
+}

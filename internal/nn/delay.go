@@ -1,0 +1,42 @@
+package nn
+
+import "github.com/sotto-audio/sotto/internal/backend"
+
+// Delay gives its input Rows rows later, zeros first. A residual path that is
+// delayed beside a causal convolution gives that convolution Rows of lookahead.
+type Delay struct{ Rows, Channels int }
+
+// Params is empty.
+func (*Delay) Params() []*Param { return nil }
+
+// Step gives x[t − Rows].
+func (d *Delay) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, x.Cols)
+	if x.Rows == 0 {
+		return y
+	}
+	steps := x.Rows / s.Batch
+	past := s.State(d, d.Rows, d.Channels).History
+	joined := s.Tensor(d.Rows+steps, d.Channels)
+	for i := range s.Batch {
+		item := past.Slice(i*d.Rows, (i+1)*d.Rows)
+		s.Copy(joined.Slice(0, d.Rows), item)
+		s.Copy(joined.Slice(d.Rows, d.Rows+steps), x.Slice(i*steps, (i+1)*steps))
+		s.Copy(y.Slice(i*steps, (i+1)*steps), joined.Slice(0, steps))
+		s.Copy(item, joined.Slice(steps, steps+d.Rows))
+	}
+	return y
+}
+
+// Backward gives dy[t + Rows], zeros last.
+func (d *Delay) Backward(s *Stream, x, _, dy *backend.Tensor, _ [][]float32) *backend.Tensor {
+	dx := s.Tensor(x.Rows, x.Cols)
+	steps := x.Rows / s.Batch
+	zeros := s.New(d.Rows, d.Channels)
+	shift := min(d.Rows, steps)
+	for i := range s.Batch {
+		s.Copy(dx.Slice(i*steps, (i+1)*steps-shift), dy.Slice(i*steps+shift, (i+1)*steps))
+		s.Copy(dx.Slice((i+1)*steps-shift, (i+1)*steps), zeros.Slice(0, shift))
+	}
+	return dx
+}

@@ -1,0 +1,69 @@
+package nn
+
+import "github.com/sotto-audio/sotto/internal/backend"
+
+// DepthwiseConv is a causal convolution of each channel with its own taps:
+// y[t] = b + Σ_j w[j]·x[t − (Taps−1−j)·Dilation], with zeros before the start.
+// Its receptive field is (Taps−1)·Dilation + 1 rows and it looks at none ahead.
+type DepthwiseConv struct {
+	Channels, Taps, Dilation int
+	Weight                   *Param // [Taps, C]
+	Bias                     *Param // [C]
+}
+
+// NewDepthwiseConv makes a convolution of zeros, called name.weight and
+// name.bias.
+func NewDepthwiseConv(name string, channels, taps, dilation int) *DepthwiseConv {
+	return &DepthwiseConv{
+		Channels: channels, Taps: taps, Dilation: dilation,
+		Weight: NewParam(name+".weight", taps, channels),
+		Bias:   NewParam(name+".bias", channels),
+	}
+}
+
+// Params lists weight and bias.
+func (l *DepthwiseConv) Params() []*Param { return []*Param{l.Weight, l.Bias} }
+
+func (l *DepthwiseConv) context() int { return (l.Taps - 1) * l.Dilation }
+
+// Step convolves each item of the batch with its own history.
+func (l *DepthwiseConv) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, x.Cols)
+	if x.Rows == 0 {
+		return y
+	}
+	ctx, steps := l.context(), x.Rows/s.Batch
+	history := s.State(l, ctx, l.Channels).History
+	joined := s.Tensor(ctx+steps, l.Channels)
+	for i := range s.Batch {
+		past := history.Slice(i*ctx, (i+1)*ctx)
+		s.Copy(joined.Slice(0, ctx), past)
+		s.Copy(joined.Slice(ctx, ctx+steps), x.Slice(i*steps, (i+1)*steps))
+		s.Backend.DepthwiseConv(y.Slice(i*steps, (i+1)*steps), joined, l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
+		s.Copy(past, joined.Slice(steps, ctx+steps))
+	}
+	return y
+}
+
+// Backward convolves dy with the reversed taps and correlates x with dy.
+func (l *DepthwiseConv) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32) *backend.Tensor {
+	ctx, steps := l.context(), x.Rows/s.Batch
+	reversed := make([]float32, len(l.Weight.Data))
+	for j := range l.Taps {
+		copy(reversed[j*l.Channels:(j+1)*l.Channels], l.Weight.Data[(l.Taps-1-j)*l.Channels:])
+	}
+	s.ColumnSum(grads[1], dy, nil)
+	dx := s.Tensor(x.Rows, x.Cols)
+	zeros := s.New(ctx, l.Channels)
+	joined := s.Tensor(ctx+steps, l.Channels)
+	for i := range s.Batch {
+		item := dy.Slice(i*steps, (i+1)*steps)
+		s.Copy(joined.Slice(0, ctx), zeros)
+		s.Copy(joined.Slice(ctx, ctx+steps), x.Slice(i*steps, (i+1)*steps))
+		s.DepthwiseConvGradWeights(grads[0], joined, item, l.Taps, l.Dilation)
+		s.Copy(joined.Slice(0, steps), item)
+		s.Copy(joined.Slice(steps, ctx+steps), zeros)
+		s.Backend.DepthwiseConv(dx.Slice(i*steps, (i+1)*steps), joined, reversed, nil, l.Taps, l.Dilation)
+	}
+	return dx
+}

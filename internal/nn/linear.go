@@ -1,0 +1,76 @@
+package nn
+
+import (
+	"sync"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
+
+// Linear is y = x·W + b on every row: [N, In] → [N, Out].
+type Linear struct {
+	In, Out int
+	Weight  *Param // [In, Out]
+	Bias    *Param // [Out], may be nil
+
+	forward, backward packed
+}
+
+// NewLinear makes a linear layer of zeros; its parameters are called
+// name.weight and name.bias.
+func NewLinear(name string, in, out int) *Linear {
+	return &Linear{In: in, Out: out, Weight: NewParam(name+".weight", in, out), Bias: NewParam(name+".bias", out)}
+}
+
+// Params lists weight and bias.
+func (l *Linear) Params() []*Param {
+	if l.Bias == nil {
+		return []*Param{l.Weight}
+	}
+	return []*Param{l.Weight, l.Bias}
+}
+
+// Step gives x·W + b.
+func (l *Linear) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, l.Out)
+	ep := backend.Epilogue{}
+	if l.Bias != nil {
+		ep.Bias = l.Bias.Data
+	}
+	s.MatMul(y, x, l.forward.of(s.Backend, l.Weight, l.In, l.Out, false), ep)
+	return y
+}
+
+// Backward gives dy·Wᵀ and adds xᵀ·dy and the column sums of dy.
+func (l *Linear) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32) *backend.Tensor {
+	s.MatMulTN(backend.Host(grads[0], l.In, l.Out), x, dy)
+	if l.Bias != nil {
+		s.ColumnSum(grads[1], dy, nil)
+	}
+	dx := s.Tensor(x.Rows, l.In)
+	s.MatMul(dx, dy, l.backward.of(s.Backend, l.Weight, l.Out, l.In, true), backend.Epilogue{})
+	return dx
+}
+
+// packed caches a backend's layout of a weight matrix until the values change.
+type packed struct {
+	mu      sync.Mutex
+	device  backend.Backend
+	version uint64
+	weights *backend.Weights
+}
+
+// of gives w packed as a [k, n] matrix, transposed when w is stored [n, k].
+func (p *packed) of(b backend.Backend, w *Param, k, n int, transposed bool) *backend.Weights {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.device != b && transposed:
+		p.weights = b.PackT(w.Data, n, k)
+	case p.device != b:
+		p.weights = b.Pack(w.Data, k, n)
+	case p.version != w.version:
+		b.Repack(p.weights, w.Data, transposed)
+	}
+	p.device, p.version = b, w.version
+	return p.weights
+}

@@ -1,0 +1,69 @@
+// Package nn holds the layers of the models: weights that are shared, and
+// streams that carry what a layer has to remember between steps.
+//
+// There is one forward path: Layer.Step on the rows that have arrived, for any
+// number of them. A whole utterance is one step; its bits are those of any
+// chunking.
+package nn
+
+import "github.com/sotto-audio/sotto/internal/backend"
+
+// Layer maps rows [B·T, Cin] to rows [B·T', Cout]. Its weights do not change
+// while streams run; everything that a step leaves behind is in the Stream.
+type Layer interface {
+	// Step runs the layer on the rows that follow those of earlier steps. The
+	// result lives until the stream's next Begin.
+	Step(s *Stream, x *backend.Tensor) *backend.Tensor
+	// Params lists the trained values, in a fixed order.
+	Params() []*Param
+}
+
+// Differentiable is a layer with a gradient.
+type Differentiable interface {
+	Layer
+	// Backward gives dL/dx and adds dL/dparam to the gradients of Params, for the
+	// step y = Step(x) on a fresh stream. It must not change x, y or dy. Results
+	// live until the stream's next Begin.
+	Backward(s *Stream, x, y, dy *backend.Tensor, grads [][]float32) *backend.Tensor
+}
+
+// Param is one trained array.
+type Param struct {
+	Name  string // unique in a model, such as "encoder.0.pointwise1.weight"
+	Shape []int
+	Data  []float32
+	// Decay says whether weight decay applies (matrices, not biases or norms).
+	Decay bool
+
+	version uint64
+}
+
+// Changed tells layers that cache a packed form of Data that it is stale. The
+// optimiser calls it after each update.
+func (p *Param) Changed() { p.version++ }
+
+// Len is the number of values.
+func (p *Param) Len() int {
+	n := 1
+	for _, d := range p.Shape {
+		n *= d
+	}
+	return n
+}
+
+// NewParam makes a zeroed parameter. Matrices decay; vectors do not.
+func NewParam(name string, shape ...int) *Param {
+	p := &Param{Name: name, Shape: shape, Decay: len(shape) > 1}
+	p.Data = make([]float32, p.Len())
+	return p
+}
+
+// Runner applies layers to values of type V: tensors when a model runs, graph
+// nodes when it is trained. A model's forward pass is one generic function over
+// a Runner, so that it is written once.
+type Runner[V any] interface {
+	// Apply runs a layer.
+	Apply(l Layer, x V) V
+	// Add gives a + b.
+	Add(a, b V) V
+}

@@ -1,0 +1,208 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/dsp"
+)
+
+// STFT turns samples into spectra without lookahead: a row of RowHop samples
+// gives the RowHop/Hop frames that end in it, each the windowed last Size
+// samples, as (re, im) of Size/2+1 bins. [N, RowHop] → [N, RowHop/Hop·(Size+2)].
+type STFT struct {
+	Size, Hop, RowHop int
+	Window            []float32
+
+	fft *dsp.RealFFT
+}
+
+// NewSTFT plans a transform; Size must suit dsp.NewRealFFT.
+func NewSTFT(size, hop, rowHop int, window []float32) (*STFT, error) {
+	f, err := dsp.NewRealFFT(size)
+	return &STFT{Size: size, Hop: hop, RowHop: rowHop, Window: window, fft: f}, err
+}
+
+// Params is empty.
+func (*STFT) Params() []*Param { return nil }
+
+// Step transforms the rows of each item after its own history.
+func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	perRow := l.RowHop / l.Hop
+	bins := l.fft.Bins()
+	y := s.Tensor(x.Rows, perRow*2*bins)
+	if x.Rows == 0 {
+		return y
+	}
+	steps := x.Rows / s.Batch
+	past := l.Size - l.Hop
+	history := s.State(l, 1, past).History
+	joined := s.Tensor(1, past+steps*l.RowHop).Data
+	frame := s.Tensor(3, l.Size)
+	windowed, re, im := frame.Row(0), frame.Row(1)[:bins], frame.Row(2)[:bins]
+	for i := range s.Batch {
+		copy(joined, history.Row(i))
+		copy(joined[past:], x.Slice(i*steps, (i+1)*steps).Data)
+		for t := range steps * perRow {
+			for k, w := range l.Window {
+				windowed[k] = w * joined[t*l.Hop+k]
+			}
+			l.fft.Forward(re, im, windowed)
+			out := y.Row(i*steps + t/perRow)[t%perRow*2*bins:]
+			for k := range bins {
+				out[2*k], out[2*k+1] = re[k], im[k]
+			}
+		}
+		copy(history.Row(i), joined[steps*l.RowHop:])
+	}
+	return y
+}
+
+// ISTFT turns spectra into samples: each row (re, im) of Size/2+1 bins is
+// transformed back, windowed and added to the tails of the rows before it, the
+// oldest first; the Hop samples that no later row reaches come out. Row t of the
+// output is therefore the signal Size/Hop − 1 rows earlier. [N, Size+2] → [N, Hop].
+type ISTFT struct {
+	Size, Hop int
+	// Window holds the synthesis window divided by the steady sum of its
+	// overlaps, so that the start is scaled as if silence came before.
+	Window []float32
+
+	fft *dsp.RealFFT
+}
+
+// NewISTFT plans a transform; Size must be a multiple of hop that suits
+// dsp.NewRealFFT.
+func NewISTFT(size, hop int, window []float32) (*ISTFT, error) {
+	f, err := dsp.NewRealFFT(size)
+	return &ISTFT{Size: size, Hop: hop, Window: window, fft: f}, err
+}
+
+// Params is empty.
+func (*ISTFT) Params() []*Param { return nil }
+
+// Delay is the number of rows by which the output trails the input.
+func (l *ISTFT) Delay() int { return l.Size/l.Hop - 1 }
+
+// Step overlap-adds the rows of each item onto its own tail.
+func (l *ISTFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, l.Hop)
+	if x.Rows == 0 {
+		return y
+	}
+	steps := x.Rows / s.Batch
+	keep := l.Size - l.Hop
+	history := s.State(l, 1, keep).History
+	frame := s.Tensor(3, l.Size)
+	wave, re, im := frame.Row(0), frame.Row(1), frame.Row(2)
+	for i := range s.Batch {
+		tail := history.Row(i)
+		for t := range steps {
+			l.unpack(re, im, x.Row(i*steps+t))
+			l.fft.Inverse(wave, re, im)
+			for k, w := range l.Window {
+				wave[k] *= w
+			}
+			for k, v := range tail {
+				wave[k] = v + wave[k]
+			}
+			copy(y.Row(i*steps+t), wave)
+			copy(tail, wave[l.Hop:])
+		}
+	}
+	return y
+}
+
+// Backward gathers the gradient of each row from the samples that it reached.
+func (l *ISTFT) Backward(s *Stream, x, _, dy *backend.Tensor, _ [][]float32) *backend.Tensor {
+	dx := s.Tensor(x.Rows, x.Cols)
+	steps := x.Rows / s.Batch
+	frame := s.Tensor(3, l.Size)
+	wave, re, im := frame.Row(0), frame.Row(1), frame.Row(2)
+	for i := range s.Batch {
+		samples := dy.Slice(i*steps, (i+1)*steps).Data
+		for t := range steps {
+			clear(wave)
+			copy(wave, samples[t*l.Hop:])
+			for k, w := range l.Window {
+				wave[k] *= w
+			}
+			l.fft.AdjointInverse(re, im, wave)
+			out := dx.Row(i*steps + t)
+			for k := range l.fft.Bins() {
+				out[2*k], out[2*k+1] = re[k], im[k]
+			}
+		}
+	}
+	return dx
+}
+
+func (l *ISTFT) unpack(re, im, pairs []float32) {
+	for k := range l.fft.Bins() {
+		re[k], im[k] = pairs[2*k], pairs[2*k+1]
+	}
+}
+
+// Compress scales each complex number S = (re, im) to S·(|S|²+Eps)^(−3/8), close
+// to magnitude |S|^¼ with its phase: speech spans 60 dB, the layers after it
+// should not. Square roots and division only, so every machine agrees.
+type Compress struct{ Eps float32 }
+
+// Params is empty.
+func (Compress) Params() []*Param { return nil }
+
+// Step compresses the pairs of each row.
+func (c Compress) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, x.Cols)
+	for t := range x.Rows {
+		in, out := x.Row(t), y.Row(t)
+		for k := 0; k < len(in); k += 2 {
+			re, im := in[k], in[k+1]
+			power := float32(re*re) + float32(im*im) + c.Eps
+			m1 := sqrt(power)
+			m4 := sqrt(sqrt(m1))
+			g := m4 / m1
+			out[k], out[k+1] = re*g, im*g
+		}
+	}
+	return y
+}
+
+// Expand scales each complex number c = (re, im) to c·(|c|²+Eps), the inverse of
+// a compression to the cube root, with a slope at zero.
+type Expand struct{ Eps float32 }
+
+// Params is empty.
+func (Expand) Params() []*Param { return nil }
+
+// Step expands the pairs of each row.
+func (e Expand) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, x.Cols)
+	for t := range x.Rows {
+		in, out := x.Row(t), y.Row(t)
+		for k := 0; k < len(in); k += 2 {
+			re, im := in[k], in[k+1]
+			g := float32(re*re) + float32(im*im) + e.Eps
+			out[k], out[k+1] = re*g, im*g
+		}
+	}
+	return y
+}
+
+// Backward gives (|c|²+Eps)·dy + 2·c·(c·dy).
+func (e Expand) Backward(s *Stream, x, _, dy *backend.Tensor, _ [][]float32) *backend.Tensor {
+	dx := s.Tensor(x.Rows, x.Cols)
+	for t := range x.Rows {
+		in, g, out := x.Row(t), dy.Row(t), dx.Row(t)
+		for k := 0; k < len(in); k += 2 {
+			re, im := in[k], in[k+1]
+			p := re*re + im*im + e.Eps
+			d := 2 * (re*g[k] + im*g[k+1])
+			out[k], out[k+1] = p*g[k]+re*d, p*g[k+1]+im*d
+		}
+	}
+	return dx
+}
+
+// sqrt is the IEEE float32 square root: rounding the double one again is exact.
+func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }

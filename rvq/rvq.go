@@ -1,0 +1,175 @@
+// Package rvq holds vector quantizers: they turn latent vectors into codes of
+// trained codebooks and back.
+//
+// One type covers the family. With one group and one level it is plain vector
+// quantization (VQ); with several levels each quantizes the residual of those
+// before it (RVQ; Zeghidour et al. 2021, SoundStream); with several groups the
+// vector is split first and each part has its own residual levels (GRVQ; Yang et
+// al. 2023, HiFi-Codec).
+package rvq
+
+import (
+	"fmt"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
+
+// Config is the shape of a quantizer.
+type Config struct {
+	Dim    int `json:"dim"`    // values of a latent vector
+	Groups int `json:"groups"` // parts it is split into; divides Dim
+	Levels int `json:"levels"` // residual levels of each group
+	Size   int `json:"size"`   // entries of each codebook
+}
+
+// Codebooks is Groups · Levels.
+func (c Config) Codebooks() int { return c.Groups * c.Levels }
+
+// Validate reports whether the shape makes sense.
+func (c Config) Validate() error {
+	if c.Dim < 1 || c.Groups < 1 || c.Levels < 1 || c.Size < 1 || c.Dim%c.Groups != 0 {
+		return fmt.Errorf("rvq: dim %d, groups %d, levels %d, size %d: all must be positive and groups must divide dim", c.Dim, c.Groups, c.Levels, c.Size)
+	}
+	return nil
+}
+
+// GRVQ is a group-residual vector quantizer. Codebooks are in HiFi-Codec's
+// order: level 0 group 0, level 0 group 1, …, level 1 group 0, …; so that the
+// first n·Groups codes of a frame are its first n levels.
+type GRVQ struct {
+	Config
+	books []book
+}
+
+// book is one codebook: entries [Size, Dim/Groups] and what the search needs.
+type book struct {
+	entries []float32
+	half    []float32 // |e|²/2
+}
+
+// New makes a quantizer from entries laid out [Codebooks][Size][Dim/Groups]. It
+// keeps its own copy.
+func New(c Config, entries []float32) (*GRVQ, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	n := c.Size * c.Dim / c.Groups
+	if len(entries) != c.Codebooks()*n {
+		return nil, fmt.Errorf("rvq: %d values given, %d codebooks of %d need %d", len(entries), c.Codebooks(), n, c.Codebooks()*n)
+	}
+	q := &GRVQ{Config: c, books: make([]book, c.Codebooks())}
+	for i := range q.books {
+		q.books[i] = book{
+			entries: append([]float32(nil), entries[i*n:(i+1)*n]...),
+			half:    make([]float32, c.Size),
+		}
+		q.books[i].measure()
+	}
+	return q, nil
+}
+
+// Entries gives a copy of all codebooks, laid out as New takes them.
+func (q *GRVQ) Entries() []float32 {
+	var all []float32
+	for i := range q.books {
+		all = append(all, q.books[i].entries...)
+	}
+	return all
+}
+
+// measure brings half up to date: float32 sums in the order of the values.
+func (b *book) measure() {
+	dim := len(b.entries) / len(b.half)
+	for i := range b.half {
+		var s float32
+		for _, v := range b.entries[i*dim : (i+1)*dim] {
+			s += float32(v * v)
+		}
+		b.half[i] = 0.5 * s
+	}
+}
+
+// Quantizer is a GRVQ on a device, with scratch memory of its own: one for each
+// stream. It is not safe for concurrent use.
+type Quantizer struct {
+	*GRVQ
+	device   backend.Backend
+	packed   []*backend.Weights
+	residual []float32
+	column   []int32
+}
+
+// On packs the codebooks for a device. Quantizers made from the result by Fork
+// share the packing.
+func (q *GRVQ) On(device backend.Backend) *Quantizer {
+	d := &Quantizer{GRVQ: q, device: device}
+	for i := range q.books {
+		d.packed = append(d.packed, device.PackT(q.books[i].entries, q.Size, q.Dim/q.Groups))
+	}
+	return d
+}
+
+// Fork gives a quantizer for another stream.
+func (q *Quantizer) Fork() *Quantizer {
+	return &Quantizer{GRVQ: q.GRVQ, device: q.device, packed: q.packed}
+}
+
+// Encode sets codes [T][levels·Groups] from latents z [T, Dim]: at each level
+// the entry nearest to what the levels before left over (the lowest index on a
+// tie).
+func (q *Quantizer) Encode(codes []int32, z []float32, levels int) {
+	steps := len(z) / q.Dim
+	width := levels * q.Groups
+	q.residual = append(q.residual[:0], z...)
+	if cap(q.column) < steps {
+		q.column = make([]int32, steps)
+	}
+	column := q.column[:steps]
+	for i := range width {
+		q.nearest(i, column, q.residual)
+		for t, c := range column {
+			codes[t*width+i] = c
+			q.subtract(i, c, q.residual[t*q.Dim:])
+		}
+	}
+}
+
+// nearest finds the codes of codebook i for rows of residuals [T, Dim].
+func (q *Quantizer) nearest(i int, codes []int32, residual []float32) {
+	if len(codes) == 0 {
+		return
+	}
+	dim := q.Dim / q.Groups
+	x := &backend.Tensor{Rows: len(codes), Cols: dim, Stride: q.Dim, Data: residual[i%q.Groups*dim:]}
+	q.device.Nearest(codes, x, q.packed[i], q.books[i].half)
+}
+
+// subtract takes entry c of codebook i from one residual vector.
+func (q *GRVQ) subtract(i int, c int32, residual []float32) {
+	dim := q.Dim / q.Groups
+	r := residual[i%q.Groups*dim:][:dim]
+	for k, v := range q.books[i].entries[int(c)*dim:][:dim] {
+		r[k] -= v
+	}
+}
+
+// Decode sets z [T, Dim] to the sums of the entries of codes
+// [T][levels·Groups], the first level first. Codes outside a codebook are
+// refused.
+func (q *GRVQ) Decode(z []float32, codes []int32, levels int) error {
+	width := levels * q.Groups
+	dim := q.Dim / q.Groups
+	clear(z)
+	for t := range len(codes) / width {
+		for i, c := range codes[t*width : (t+1)*width] {
+			if c < 0 || int(c) >= q.Size {
+				return fmt.Errorf("rvq: frame %d codebook %d: code %d is not in [0, %d)", t, i, c, q.Size)
+			}
+			out := z[t*q.Dim+i%q.Groups*dim:][:dim]
+			for k, v := range q.books[i].entries[int(c)*dim:][:dim] {
+				out[k] += v
+			}
+		}
+	}
+	return nil
+}
