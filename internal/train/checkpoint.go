@@ -154,3 +154,10 @@ func split(v []float32, n int) [][]float32 {
 	}
 	return parts
 }
+
+// Restart begins a new schedule with the weights and codebooks at hand.
+func (t *Codec) Restart() {
+	t.Step, t.Elapsed, t.latents, t.average = 0, 0, nil, nil
+	t.solver = NewAdamW(t.device, t.solver.AdamW, t.solver.Clip)
+	t.solver.AdamW.Step = 0
+}

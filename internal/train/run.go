@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
@@ -303,7 +304,7 @@ func GEMMRate(device backend.Backend) float64 {
 func lossLine(losses map[string]float64) string {
 	var names []string
 	for name := range losses {
-		if !slices.Contains([]byte(name), '@') {
+		if !strings.Contains(name, "@") {
 			names = append(names, name)
 		}
 	}
