@@ -40,8 +40,8 @@ func pluck(mix [][2]float64, at, pitch int, pan float64, rng *rand.Rand) {
 
 func main() {
 	log.SetFlags(0)
-	melody := []int{64, 64, 65, 67, 67, 65, 64, 62, 60, 60, 62, 64}
-	bass := []int{48, 43, 48, 43, 48, 43}
+	melody := []int{64, 64, 65, 67, 67, 65, 64, 62}
+	bass := []int{48, 43, 48, 43}
 	rng := rand.New(rand.NewSource(1))
 	mix := make([][2]float64, len(melody)*beat)
 	for i, p := range melody {
