@@ -1,0 +1,144 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"sync"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
+
+// AdamW is a gorgonia.Solver with decoupled weight decay (Loshchilov & Hutter
+// 2019) on parameters that ask for it, and a bound on the gradient's norm.
+type AdamW struct {
+	backend.AdamW         // LR is set before each step
+	Clip          float32 // largest norm of all gradients together
+
+	// Norm of all gradients in the last step, before the bound.
+	Norm float64
+	// Skipped counts steps left out because the gradient was not finite.
+	Skipped int
+
+	device  backend.Backend
+	moments map[string][2][]float32 // by parameter name
+}
+
+// NewAdamW makes an optimiser.
+func NewAdamW(device backend.Backend, c backend.AdamW, clip float32) *AdamW {
+	return &AdamW{AdamW: c, Clip: clip, device: device, moments: map[string][2][]float32{}}
+}
+
+// Step updates weights of a Graph.
+func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
+	weights := make([]*Weight, len(model))
+	for i, m := range model {
+		w, ok := m.(*Weight)
+		if !ok {
+			return fmt.Errorf("train: AdamW updates the weights of a Graph, not %T", m)
+		}
+		weights[i] = w
+	}
+	sums := make([]float64, len(weights))
+	each(weights, func(i int, w *Weight) { sums[i] = energy(w.Gradient) })
+	var total float64
+	for _, s := range sums {
+		total += s
+	}
+	a.Norm = math.Sqrt(total)
+	if math.IsNaN(a.Norm) || math.IsInf(a.Norm, 0) {
+		a.Skipped++
+		return nil
+	}
+	scale := float32(1)
+	if a.Norm > float64(a.Clip) {
+		scale = a.Clip / float32(a.Norm)
+	}
+	a.AdamW.Step++
+	for _, w := range weights {
+		a.Moments(w)
+	}
+	each(weights, func(_ int, w *Weight) {
+		if scale != 1 {
+			for i := range w.Gradient {
+				w.Gradient[i] *= scale
+			}
+		}
+		c := a.AdamW
+		if !w.Decay {
+			c.WeightDecay = 0
+		}
+		m := a.moments[w.Name]
+		a.device.AdamWStep(w.Data, w.Gradient, m[0], m[1], c)
+		w.Changed()
+	})
+	return nil
+}
+
+// Moments gives the running means of a weight's gradient and of its square,
+// which are live.
+func (a *AdamW) Moments(w *Weight) [2][]float32 {
+	m, ok := a.moments[w.Name]
+	if !ok {
+		m = [2][]float32{make([]float32, w.Len()), make([]float32, w.Len())}
+		a.moments[w.Name] = m
+	}
+	return m
+}
+
+// each calls f for all weights on two threads, the large ones first come first
+// served.
+func each(weights []*Weight, f func(int, *Weight)) {
+	next := make(chan int, len(weights))
+	for i := range weights {
+		next <- i
+	}
+	close(next)
+	var wait sync.WaitGroup
+	for range 2 {
+		wait.Go(func() {
+			for i := range next {
+				f(i, weights[i])
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// energy is the sum of squares, in float64 over blocks.
+func energy(v []float32) float64 {
+	var total float64
+	for len(v) > 0 {
+		block := v[:min(256, len(v))]
+		v = v[len(block):]
+		var a, b, c, d float32
+		for len(block) >= 4 {
+			a += block[0] * block[0]
+			b += block[1] * block[1]
+			c += block[2] * block[2]
+			d += block[3] * block[3]
+			block = block[4:]
+		}
+		for _, x := range block {
+			a += x * x
+		}
+		total += float64(a + b + c + d)
+	}
+	return total
+}
+
+// Schedule is a learning rate over a run.
+type Schedule struct {
+	Peak   float64 // after warm-up
+	Floor  float64 // at the end, as a share of Peak
+	Warmup int     // updates of linear growth
+}
+
+// At gives the rate of an update (from 0) when a share of the run (0 to 1) is
+// done: linear growth times a half cosine.
+func (s Schedule) At(update int, progress float64) float64 {
+	warm := min(1, float64(update+1)/float64(max(1, s.Warmup)))
+	cos := s.Floor + (1-s.Floor)*(1+math.Cos(math.Pi*min(1, progress)))/2
+	return s.Peak * warm * cos
+}
