@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"gorgonia.org/gorgonia"
 
@@ -20,6 +21,8 @@ type AdamW struct {
 	Norm float64
 	// Skipped counts steps left out because the gradient was not finite.
 	Skipped int
+	// Took is the time of the last step.
+	Took time.Duration
 
 	device  backend.Backend
 	moments map[string][2][]float32 // by parameter name
@@ -32,6 +35,8 @@ func NewAdamW(device backend.Backend, c backend.AdamW, clip float32) *AdamW {
 
 // Step updates weights of a Graph.
 func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
+	begin := time.Now()
+	defer func() { a.Took = time.Since(begin) }()
 	weights := make([]*Weight, len(model))
 	for i, m := range model {
 		w, ok := m.(*Weight)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
@@ -32,6 +33,8 @@ type Objective struct {
 	Terms []Weighted
 	// Values holds the losses of the last run, [term][item], without weights.
 	Values [][]float64
+	// Took is the time of the last evaluation.
+	Took time.Duration
 
 	batch, delay, hop int
 	target            []float32 // [batch][rows][hop]
@@ -64,6 +67,8 @@ func (o *Objective) Node(g *Graph, output *gorgonia.Node) *gorgonia.Node {
 
 // eval gives the mean weighted loss and sets grad. Items run side by side.
 func (o *Objective) eval(output, grad []float32) float64 {
+	begin := time.Now()
+	defer func() { o.Took = time.Since(begin) }()
 	clear(grad)
 	size := len(output) / o.batch
 	skip := o.delay * o.hop
