@@ -86,7 +86,7 @@ func (c Config) fits(f *weights.File) error {
 		return err
 	}
 	for name, want := range map[string][]int{
-		"encoder.input.weight":         {c.HopLength / c.AnalysisHop * (c.FFT + 2), c.Width},
+		"encoder.input.weight":         {c.features(), c.Width},
 		"decoder.block0.expand.weight": {c.Width, c.Width * c.Expansion},
 	} {
 		if !slices.Equal(f.Tensors[name].Shape, want) {

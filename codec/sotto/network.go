@@ -16,6 +16,7 @@ type Config struct {
 	HopLength     int        `json:"hop_length"`     // samples per token frame
 	FFT           int        `json:"n_fft"`          // samples of an analysis and of a synthesis window
 	AnalysisHop   int        `json:"analysis_hop"`   // samples between analysis frames; divides HopLength
+	MelBands      int        `json:"mel_bands"`      // read beside the spectrum
 	Width         int        `json:"width"`          // channels of the ConvNeXt blocks
 	Expansion     int        `json:"expansion"`      // of their hidden layer
 	Taps          int        `json:"taps"`           // of their depthwise convolutions
@@ -28,7 +29,7 @@ type Config struct {
 // DefaultConfig is the shape of the shipped model.
 func DefaultConfig() Config {
 	return Config{
-		SampleRate: 16000, HopLength: 320, FFT: 640, AnalysisHop: 160,
+		SampleRate: 16000, HopLength: 320, FFT: 640, AnalysisHop: 160, MelBands: 80,
 		Width: 384, Expansion: 3, Taps: 7, EncoderBlocks: 2, DecoderBlocks: 4, Lookahead: 1,
 		Quantizer: rvq.Config{Dim: 128, Groups: 2, Levels: 4, Size: 1024},
 	}
@@ -43,7 +44,7 @@ func (c Config) Validate() error {
 		low  int
 	}{
 		{"sample_rate", c.SampleRate / 64, 1}, {"hop_length", c.HopLength, 1}, {"n_fft", c.FFT, 2},
-		{"analysis_hop", c.AnalysisHop, 1}, {"width", c.Width, 1}, {"expansion", c.Expansion, 1},
+		{"analysis_hop", c.AnalysisHop, 1}, {"mel_bands", c.MelBands, 0}, {"width", c.Width, 1}, {"expansion", c.Expansion, 1},
 		{"taps", c.Taps, 1}, {"encoder_blocks", c.EncoderBlocks, 0}, {"decoder_blocks", c.DecoderBlocks, 1},
 		{"lookahead", c.Lookahead, 0}, {"quantizer.dim", c.Quantizer.Dim, 1}, {"quantizer.levels", c.Quantizer.Levels, 1},
 		{"quantizer.size", c.Quantizer.Size / 4, 1},
@@ -58,6 +59,15 @@ func (c Config) Validate() error {
 	return c.Quantizer.Validate()
 }
 
+func (c Config) filters() []dsp.MelFilter {
+	return dsp.MelFilters(c.SampleRate, c.FFT, c.MelBands)
+}
+
+// features is the number of values that the encoder reads a token frame.
+func (c Config) features() int {
+	return c.HopLength / c.AnalysisHop * (c.FFT + 2 + len(c.filters()))
+}
+
 // Network is the model without its quantizer: weights and the order in which
 // they are applied.
 type Network struct {
@@ -66,11 +76,11 @@ type Network struct {
 	Decoder *Decoder
 }
 
-// Encoder turns samples into latents: compressed spectra of the last FFT
-// samples through causal ConvNeXt blocks, beside a linear path, normalised.
+// Encoder turns samples into latents: compressed spectra and mel bands of the
+// last FFT samples through causal ConvNeXt blocks, beside a linear path, normalised.
 type Encoder struct {
 	Spectrum *nn.STFT
-	Compress nn.Compress
+	Features *nn.SpectralFeatures
 	Input    *nn.Linear
 	Blocks   []*nn.ConvNeXt
 	Norm     *nn.LayerNorm
@@ -99,7 +109,9 @@ func NewNetwork(c Config) (*Network, error) {
 		return nil, err
 	}
 	bins := c.FFT + 2 // (re, im) of each
-	features := c.HopLength / c.AnalysisHop * bins
+	frames := c.HopLength / c.AnalysisHop
+	mel := c.filters()
+	features := c.features()
 	hidden := c.Width * c.Expansion
 	hann := dsp.Hann(c.FFT)
 	analysis, err := nn.NewSTFT(c.FFT, c.AnalysisHop, c.HopLength, unitEnergy(hann))
@@ -112,11 +124,11 @@ func NewNetwork(c Config) (*Network, error) {
 	}
 	e := &Encoder{
 		Spectrum: analysis,
-		Compress: nn.Compress{Eps: 1e-7},
+		Features: &nn.SpectralFeatures{Frames: frames, Bins: bins / 2, Eps: 1e-7, Mel: mel},
 		Input:    nn.NewLinear("encoder.input", features, c.Width),
 		Norm:     nn.NewLayerNorm("encoder.norm", c.Width),
 		Project:  nn.NewLinear("encoder.project", c.Width, c.Quantizer.Dim),
-		Skip:     linearPath("encoder.skip", features, c.Quantizer.Dim),
+		Skip:     nn.NewLinear("encoder.skip", features, c.Quantizer.Dim),
 		Latent:   &nn.LayerNorm{Eps: 1e-5},
 	}
 	for i := range c.EncoderBlocks {
@@ -187,17 +199,17 @@ func synthesisWindow(hann []float32, hop int) []float32 {
 // Encode is the encoder's forward pass: rows of HopLength samples become rows of
 // latents.
 func Encode[V any](r nn.Runner[V], e *Encoder, samples V) V {
-	return EncodeSpectrum(r, e, r.Apply(e.Compress, r.Apply(e.Spectrum, samples)))
+	return EncodeFeatures(r, e, r.Apply(e.Features, r.Apply(e.Spectrum, samples)))
 }
 
-// EncodeSpectrum is the part of Encode that is trained.
-func EncodeSpectrum[V any](r nn.Runner[V], e *Encoder, spectrum V) V {
-	h := r.Apply(e.Input, spectrum)
+// EncodeFeatures is the part of Encode that is trained.
+func EncodeFeatures[V any](r nn.Runner[V], e *Encoder, features V) V {
+	h := r.Apply(e.Input, features)
 	for _, b := range e.Blocks {
 		h = nn.ApplyConvNeXt(r, b, h)
 	}
 	h = r.Apply(e.Project, r.Apply(e.Norm, h))
-	return r.Apply(e.Latent, r.Add(h, r.Apply(e.Skip, spectrum)))
+	return r.Apply(e.Latent, r.Add(h, r.Apply(e.Skip, features)))
 }
 
 // Decode is the decoder's forward pass: rows of latents become rows of HopLength

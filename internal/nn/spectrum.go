@@ -143,26 +143,44 @@ func (l *ISTFT) unpack(re, im, pairs []float32) {
 	}
 }
 
-// Compress scales each complex number S = (re, im) to S·(|S|²+Eps)^(−3/8), close
-// to magnitude |S|^¼ with its phase: speech spans 60 dB, the layers after it
-// should not. Square roots and division only, so every machine agrees.
-type Compress struct{ Eps float32 }
+// SpectralFeatures turns Frames spectra a row into what a network reads: every
+// bin S = (re, im) as S·(|S|²+Eps)^(−3/8), close to magnitude |S|^¼ with its
+// phase, then for every frame its mel bands as 5·(m^⅛ − 0.62), close to a
+// logarithm. Speech spans 60 dB; the layers after this should not. Square roots
+// and division only, so every machine agrees.
+// [N, Frames·2·bins] → [N, Frames·(2·bins + bands)].
+type SpectralFeatures struct {
+	Frames, Bins int
+	Eps          float32
+	Mel          []dsp.MelFilter // none leaves the bands out
+}
 
 // Params is empty.
-func (Compress) Params() []*Param { return nil }
+func (*SpectralFeatures) Params() []*Param { return nil }
 
-// Step compresses the pairs of each row.
-func (c Compress) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
-	y := s.Tensor(x.Rows, x.Cols)
+// Step computes the features of each row.
+func (f *SpectralFeatures) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, f.Frames*(2*f.Bins+len(f.Mel)))
+	magnitude := s.Tensor(1, f.Bins).Data
 	for t := range x.Rows {
 		in, out := x.Row(t), y.Row(t)
-		for k := 0; k < len(in); k += 2 {
-			re, im := in[k], in[k+1]
-			power := float32(re*re) + float32(im*im) + c.Eps
-			m1 := sqrt(power)
-			m4 := sqrt(sqrt(m1))
-			g := m4 / m1
-			out[k], out[k+1] = re*g, im*g
+		bands := out[len(in):]
+		for frame := range f.Frames {
+			from := 2 * f.Bins * frame
+			for k := range f.Bins {
+				re, im := in[from+2*k], in[from+2*k+1]
+				m := sqrt(float32(re*re) + float32(im*im) + f.Eps)
+				g := sqrt(sqrt(m)) / m
+				out[from+2*k], out[from+2*k+1] = re*g, im*g
+				magnitude[k] = m
+			}
+			for b, filter := range f.Mel {
+				var m float32
+				for k, w := range filter.Weights {
+					m += float32(w * magnitude[filter.First+k])
+				}
+				bands[frame*len(f.Mel)+b] = 5 * (sqrt(sqrt(sqrt(m))) - 0.62)
+			}
 		}
 	}
 	return y

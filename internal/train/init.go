@@ -14,11 +14,15 @@ import (
 )
 
 // InitLinear fits the linear paths of a codec to speech, so that training starts
-// at the best linear codec: the encoder's to the principal components of the
-// compressed spectra, the decoder's to the least-squares map from the normalised
-// latents to the cube-root spectra that the synthesis needs. It draws crops of
-// two seconds and returns the share of the energy that the components hold.
-func InitLinear(net *sotto.Network, corpus *Corpus, device backend.Backend, crops int, rng *rand.Rand) (float64, error) {
+// at a linear codec: the encoder's to the principal components of the mel bands
+// and, with less energy, of the compressed spectra; the decoder's to the
+// least-squares map from the normalised latents to the cube-root spectra that
+// the synthesis needs. It draws crops of two seconds.
+//
+// Codes go to where a latent has its energy. Spectra alone make latents full of
+// phase, which a few kilobits cannot hold; with the bands in front the first
+// codes carry the envelope.
+func InitLinear(net *sotto.Network, corpus *Corpus, device backend.Backend, crops int, rng *rand.Rand) error {
 	const batch = 8
 	frames := 2 * net.SampleRate / net.HopLength
 	s := nn.NewStream(device, batch)
@@ -29,7 +33,7 @@ func InitLinear(net *sotto.Network, corpus *Corpus, device backend.Backend, crop
 	}
 	target, err := nn.NewSTFT(net.FFT, net.HopLength, net.HopLength, window)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	samples := make([]float32, batch*frames*net.HopLength)
 	// sample runs f on the spectra of the same crops each time it is called.
@@ -44,31 +48,62 @@ func InitLinear(net *sotto.Network, corpus *Corpus, device backend.Backend, crop
 			s.Reset()
 			x := s.Tensor(batch*frames, net.HopLength)
 			s.Upload(x, samples)
-			f(x, s.Apply(net.Encoder.Compress, s.Apply(net.Encoder.Spectrum, x)))
+			f(x, s.Apply(net.Encoder.Features, s.Apply(net.Encoder.Spectrum, x)))
 		}
 	}
 
-	covariance := make([]float32, features*features)
-	sample(func(_, spectra *backend.Tensor) {
-		s.MatMulTN(backend.Host(covariance, features, features), spectra, spectra)
+	covariance, sums := make([]float32, features*features), make([]float32, features)
+	count := 0
+	sample(func(_, read *backend.Tensor) {
+		s.MatMulTN(backend.Host(covariance, features, features), read, read)
+		s.ColumnSum(sums, read, nil)
+		count += read.Rows
 	})
-	sym := mat.NewSymDense(features, nil)
-	for i := range features {
-		for j := i; j < features; j++ {
-			sym.SetSym(i, j, float64(covariance[i*features+j]))
-		}
+	moment := func(i, j int) float64 { return float64(covariance[i*features+j]) / float64(count) }
+	mean := func(i int) float64 { return float64(sums[i]) / float64(count) }
+	spectral := net.HopLength / net.AnalysisHop * bins
+	envelope := 0
+	if spectral < features {
+		envelope = int(envelopeShare * float64(dim))
 	}
-	components, share, err := principal(sym, dim, rng)
+	complexPart, complexEnergy, err := principal(square(spectral, moment), dim-envelope, rng)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	skip := net.Encoder.Skip.Weight
-	for i := range features {
-		for j := range dim {
-			skip.Data[i*dim+j] = float32(components.At(i, j))
+	skip, bias := net.Encoder.Skip.Weight, net.Encoder.Skip.Bias.Data
+	clear(skip.Data)
+	clear(bias)
+	// Components go to the groups in turn, so that each gets its part of the
+	// energy.
+	groups := net.Quantizer.Groups
+	place := func(rank int) int { return rank%groups*(dim/groups) + rank/groups }
+	scale := 1.0
+	if envelope > 0 {
+		bands := func(i, j int) float64 {
+			i, j = i+spectral, j+spectral
+			return moment(i, j) - mean(i)*mean(j)
+		}
+		melPart, melEnergy, err := principal(square(features-spectral, bands), envelope, rng)
+		if err != nil {
+			return err
+		}
+		scale = math.Sqrt(phaseShare / (1 - phaseShare) * melEnergy / complexEnergy)
+		for rank := range envelope {
+			k := place(rank)
+			for i := range features - spectral {
+				v := melPart.At(i, rank)
+				skip.Data[(spectral+i)*dim+k] = float32(v)
+				bias[k] -= float32(v * mean(spectral+i))
+			}
 		}
 	}
-	skip.Changed()
+	for rank := envelope; rank < dim; rank++ {
+		for i := range spectral {
+			skip.Data[i*dim+place(rank)] = float32(scale * complexPart.At(i, rank-envelope))
+		}
+	}
+	net.Encoder.Skip.Weight.Changed()
+	net.Encoder.Skip.Bias.Changed()
 
 	zz, zt := make([]float32, dim*dim), make([]float32, dim*bins)
 	rows := 0
@@ -97,11 +132,11 @@ func InitLinear(net *sotto.Network, corpus *Corpus, device backend.Backend, crop
 	}
 	var cholesky mat.Cholesky
 	if !cholesky.Factorize(normal) {
-		return 0, fmt.Errorf("train: the latents of %d rows are degenerate", rows)
+		return fmt.Errorf("train: the latents of %d rows are degenerate", rows)
 	}
 	var solution mat.Dense
 	if err := cholesky.SolveTo(&solution, right); err != nil {
-		return 0, fmt.Errorf("train: fitting the decoder's linear path: %w", err)
+		return fmt.Errorf("train: fitting the decoder's linear path: %w", err)
 	}
 	out := net.Decoder.Skip.Weight
 	for i := range dim {
@@ -110,14 +145,32 @@ func InitLinear(net *sotto.Network, corpus *Corpus, device backend.Backend, crop
 		}
 	}
 	out.Changed()
-	return share, nil
+	return nil
+}
+
+const (
+	// envelopeShare is the part of the latent's values that start as mel bands.
+	envelopeShare = 3.0 / 8
+	// phaseShare is the part of the latent's energy in the other values.
+	phaseShare = 0.3
+)
+
+// square is the symmetric matrix of f.
+func square(n int, f func(i, j int) float64) *mat.SymDense {
+	m := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j := i; j < n; j++ {
+			m.SetSym(i, j, f(i, j))
+		}
+	}
+	return m
 }
 
 // headGain is the gain that the codec's synthesis window holds.
 const headGain = 18
 
 // principal gives the eigenvectors of the n largest eigenvalues as columns, and
-// their share of the trace, by subspace iteration.
+// the sum of those eigenvalues, by subspace iteration.
 func principal(c *mat.SymDense, n int, rng *rand.Rand) (*mat.Dense, float64, error) {
 	size := c.SymmetricDim()
 	wide := min(size, n+n/2)
@@ -161,7 +214,7 @@ func principal(c *mat.SymDense, n int, rng *rand.Rand) (*mat.Dense, float64, err
 			result.Set(i, j, all.At(i, wide-1-j))
 		}
 	}
-	return result, kept / mat.Trace(c), nil
+	return result, kept, nil
 }
 
 // orthonormal sets q to an orthonormal basis of the columns of y by Gram and

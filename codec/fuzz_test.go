@@ -1,0 +1,83 @@
+package codec
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+)
+
+func FuzzReader(f *testing.F) {
+	rng := rand.New(rand.NewPCG(30, 31))
+	h := testHeader(2, 1000, 3)
+	file := writeFile(f, h, randomCodes(rng, h, 50), 3)
+	f.Add(file)
+	f.Add(file[:len(file)-20])
+	f.Add(append(bytes.Clone(file[:150]), file[151:]...))
+	f.Add(documented(f))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := NewReader(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		h := r.Header()
+		pk := newPacking(h.CodebookSizes)
+		missing := 0
+		for frame := int64(0); ; {
+			p, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.FirstFrame != frame || p.Frames < 1 || p.Frames > MaxPacketFrames || p.Lost != (p.Codes == nil) {
+				t.Fatalf("packet at %d of %d frames, expected at %d", p.FirstFrame, p.Frames, frame)
+			}
+			frame += int64(p.Frames)
+			for _, codes := range p.Codes {
+				if err := pk.check(codes); err != nil || len(codes) != p.Frames*len(h.CodebookSizes) {
+					t.Fatalf("%d codes: %v", len(codes), err)
+				}
+			}
+			if p.Lost {
+				missing += p.Frames
+			}
+		}
+		if missing > maxMissing+len(data)*MaxPacketFrames/packetHeaderSize {
+			t.Fatalf("%d frames to conceal", missing)
+		}
+		if r.Samples() < -1 {
+			t.Fatalf("%d samples", r.Samples())
+		}
+		if err := r.SeekFrame(7); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzPacking(f *testing.F) {
+	f.Add(uint64(1), []byte{10, 10}, 3, 2)
+	f.Add(uint64(2), []byte{1, 24, 24, 24, 3}, 1, 1)
+	f.Fuzz(func(t *testing.T, seed uint64, bits []byte, frames, channels int) {
+		if len(bits) < 1 || len(bits) > MaxCodebooks || frames < 0 || frames > 100 || channels < 1 || channels > 4 {
+			return
+		}
+		rng := rand.New(rand.NewPCG(seed, 0))
+		h := Header{Channels: channels}
+		for _, b := range bits {
+			h.CodebookSizes = append(h.CodebookSizes, 2+rng.IntN(1<<(b%24)))
+		}
+		codes := randomCodes(rng, h, frames)
+		pk := newPacking(h.CodebookSizes)
+		packed := pk.pack(nil, codes)
+		if len(packed) != pk.payloadBytes(channels, frames) {
+			t.Fatalf("%d bytes, want %d", len(packed), pk.payloadBytes(channels, frames))
+		}
+		got, err := pk.unpack(packed, channels, frames)
+		if err != nil || !reflect.DeepEqual(got, codes) {
+			t.Fatalf("codes differ: %v", err)
+		}
+	})
+}

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// source is one row of sources.tsv; README.md explains the columns.
+type source struct {
+	name, role, lang, speaker, text string
+	repository, commit              string
+	paths, permit, except           string
+	files                           int
+	sha256                          string
+}
+
+// clip is one recording of a source.
+type clip struct {
+	id      string // name of the file without its ending
+	file    string // in the repository
+	path    string // of the FLAC file to write, below the output folder
+	speaker string
+	text    string
+}
+
+func parseSources(tsv string) ([]source, error) {
+	var out []source
+	for i, line := range strings.Split(strings.TrimSpace(tsv), "\n")[1:] {
+		c := strings.Split(line, "\t")
+		if len(c) != 14 {
+			return nil, fmt.Errorf("row %d has %d columns, not 14", i+2, len(c))
+		}
+		n, err := strconv.Atoi(c[10])
+		if err != nil {
+			return nil, fmt.Errorf("row %d: number of files: %w", i+2, err)
+		}
+		out = append(out, source{c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], n, c[11]})
+	}
+	return out, nil
+}
+
+// open clones the repository where it is not there yet, checks the SHA-256 of
+// the clips of s and gives them. Their content is read from the repo, which the
+// caller closes.
+func (s source) open(clones string) (*repo, []clip, error) {
+	g, err := openRepo(filepath.Join(clones, strings.ReplaceAll(s.repository, "/", "+")), "https://github.com/"+s.repository, s.commit)
+	if err != nil {
+		return nil, nil, err
+	}
+	clips, err := s.clips(g)
+	if err != nil {
+		g.close()
+		return nil, nil, err
+	}
+	return g, clips, nil
+}
+
+// clips checks the SHA-256 of the clips of s and gives them, by name.
+func (s source) clips(g *repo) (clips []clip, err error) {
+	names, permits, err := s.choose(g)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.verify(g, names); err != nil {
+		return nil, err
+	}
+	text, err := s.transcripts(g)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		id := strings.TrimSuffix(path.Base(name), path.Ext(name))
+		folder := path.Base(path.Dir(name))
+		if s.text == "folder" {
+			id = strings.ReplaceAll(folder, " ", "-") + "-" + id
+		}
+		t, err := text(id, folder)
+		if err != nil {
+			return nil, err
+		}
+		dir := s.name
+		if s.role == "noise" {
+			dir = filepath.Join("noise", s.name)
+		}
+		prefix, _, _ := strings.Cut(id, "-")
+		if _, class, ok := strings.Cut(folder, " - "); ok {
+			folder = class
+		}
+		clips = append(clips, clip{
+			id: id, file: name, text: strings.Join(strings.Fields(t), " "),
+			path: filepath.Join(dir, id+".flac"),
+			speaker: strings.NewReplacer("{prefix}", prefix, "{permit}", permits[path.Base(name)],
+				"{folder}", strings.ReplaceAll(strings.ToLower(folder), " ", "-")).Replace(s.speaker),
+		})
+	}
+	return clips, nil
+}
+
+// verify checks the number of files and the SHA-256 over their list: one line
+// "SHA-256 of the file, two spaces, name" each, as sha256sum prints it.
+func (s source) verify(g *repo, names []string) error {
+	list := sha256.New()
+	for _, name := range names {
+		b, err := g.read(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(list, "%x  %s\n", sha256.Sum256(b), name)
+	}
+	if sum := hex.EncodeToString(list.Sum(nil)); sum != s.sha256 || len(names) != s.files {
+		return fmt.Errorf("%s at %s: %d files of %s have SHA-256 %s, expected %d with %s: the clone is damaged or sources.tsv is wrong: delete the clone and try again",
+			s.repository, s.commit, len(names), s.paths, sum, s.files, s.sha256)
+	}
+	return nil
+}
+
+// choose gives the files that match the source's paths, in order, and for each
+// clip that a licence file names the contributor of that licence.
+func (s source) choose(g *repo) (names []string, permits map[string]string, err error) {
+	permits = map[string]string{}
+	if s.permit != "" {
+		for _, name := range g.match(s.permit) {
+			b, err := g.read(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			// Named license-YYYYMMDD-contributor.txt.
+			parts := strings.SplitN(strings.TrimSuffix(path.Base(name), ".txt"), "-", 3)
+			who := parts[len(parts)-1]
+			for _, w := range strings.Fields(string(b)) {
+				if strings.HasSuffix(w, ".wav") {
+					permits[path.Base(w)] = who
+				}
+			}
+		}
+	}
+	except := strings.Split(s.except, ",")
+	for _, name := range g.match(s.paths) {
+		_, permitted := permits[path.Base(name)]
+		if (permitted || s.permit == "") && !slices.Contains(except, path.Base(name)) {
+			names = append(names, name)
+		}
+	}
+	return names, permits, nil
+}
+
+// transcripts gives the lookup of texts that the column "text" asks for.
+func (s source) transcripts(g *repo) (func(id, folder string) (string, error), error) {
+	rule, arg, _ := strings.Cut(s.text, ":")
+	table := map[string]string{}
+	switch rule {
+	case "":
+	case "say":
+		return func(string, string) (string, error) { return arg, nil }, nil
+	case "folder":
+		return func(_, folder string) (string, error) { return folder, nil }, nil
+	case "file":
+		return func(id, _ string) (string, error) {
+			name := strings.ReplaceAll(arg, "{id}", id)
+			if g.blobs[name] == "" {
+				return "", nil
+			}
+			b, err := g.read(name)
+			return string(b), err
+		}, nil
+	case "table":
+		name, col, _ := strings.Cut(arg, ":")
+		n, err := strconv.Atoi(col)
+		if err != nil {
+			return nil, fmt.Errorf("text rule %q: %w", s.text, err)
+		}
+		b, err := g.read(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range strings.Split(string(b), "\n") {
+			if f := strings.Split(line, "|"); len(f) >= n {
+				table[f[0]] = f[n-1]
+			}
+		}
+	case "trans":
+		for _, name := range g.match("**.trans.txt") {
+			b, err := g.read(name)
+			if err != nil {
+				return nil, err
+			}
+			for _, line := range strings.Split(string(b), "\n") {
+				id, text, _ := strings.Cut(line, " ")
+				table[id] = strings.ToLower(text)
+			}
+		}
+	default:
+		return nil, fmt.Errorf("unknown text rule %q", s.text)
+	}
+	return func(id, _ string) (string, error) { return table[id], nil }, nil
+}
+
+var takeNumber = regexp.MustCompile(`_[0-9]{8,}$`)
+
+// baseID is a clip's name without the number of the take, so that all takes of
+// one sentence stay on one side of a split.
+func baseID(id string) string { return takeNumber.ReplaceAllString(id, "") }
+
+// repo reads the files of one commit of a git repository.
+type repo struct {
+	dir   string
+	blobs map[string]string // file to object name
+	cat   *exec.Cmd
+	in    io.WriteCloser
+	out   *bufio.Reader
+}
+
+// openRepo opens the clone in dir, fetching the commit from url where it is
+// missing.
+func openRepo(dir, url, commit string) (*repo, error) {
+	if git(dir, "cat-file", "-e", commit+"^{commit}") != nil {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return nil, err
+		}
+		for _, args := range [][]string{{"init", "-q", "--bare"}, {"fetch", "-q", "--depth", "1", url, commit}} {
+			if err := git(dir, args...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	tree, err := exec.Command("git", "-C", dir, "ls-tree", "-rz", commit).Output()
+	if err != nil {
+		return nil, fmt.Errorf("git ls-tree %s: %w", commit, err)
+	}
+	g := &repo{dir: dir, blobs: map[string]string{}}
+	for _, entry := range strings.Split(string(tree), "\x00") {
+		if meta, name, ok := strings.Cut(entry, "\t"); ok {
+			g.blobs[name] = strings.Fields(meta)[2]
+		}
+	}
+	g.cat = exec.Command("git", "-C", dir, "cat-file", "--batch")
+	if g.in, err = g.cat.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := g.cat.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	g.out = bufio.NewReader(out)
+	return g, g.cat.Start()
+}
+
+func git(dir string, args ...string) error {
+	if msg, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(string(msg)))
+	}
+	return nil
+}
+
+func (g *repo) close() {
+	g.in.Close()
+	// The process was only read from: how it ends says nothing about the data.
+	_ = g.cat.Wait()
+}
+
+// match gives the files that a pattern selects, in byte order. "*" stands for
+// anything but a slash, "**" for anything.
+func (g *repo) match(pattern string) []string {
+	p := regexp.QuoteMeta(pattern)
+	p = strings.ReplaceAll(p, `\*\*`, ".+")
+	re := regexp.MustCompile("^" + strings.ReplaceAll(p, `\*`, "[^/]*") + "$")
+	var names []string
+	for name := range g.blobs {
+		if re.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// read gives the content of a file.
+func (g *repo) read(name string) ([]byte, error) {
+	object := g.blobs[name]
+	if object == "" {
+		return nil, fmt.Errorf("%s: no such file in the commit", name)
+	}
+	if _, err := fmt.Fprintln(g.in, object); err != nil {
+		return nil, fmt.Errorf("git cat-file: %w", err)
+	}
+	head, err := g.out.ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("git cat-file: %w", err)
+	}
+	f := strings.Fields(head)
+	if len(f) != 3 {
+		return nil, fmt.Errorf("%s: the clone lacks it (%s): delete the clone and try again", name, strings.TrimSpace(head))
+	}
+	n, err := strconv.ParseInt(f[2], 10, 64)
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("git cat-file: bad size in %q", head)
+	}
+	b, err := io.ReadAll(io.LimitReader(g.out, n))
+	if err == nil {
+		_, err = g.out.Discard(1)
+	}
+	if err != nil || int64(len(b)) != n {
+		return nil, fmt.Errorf("%s: git cat-file ended early", name)
+	}
+	return b, nil
+}
