@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -24,6 +25,7 @@ type AdamW struct {
 	// Took is the time of the last step.
 	Took time.Duration
 
+	inRow   int // updates left out, one after the other
 	device  backend.Backend
 	moments map[string][2][]float32 // by parameter name
 }
@@ -54,8 +56,12 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 	a.Norm = math.Sqrt(total)
 	if math.IsNaN(a.Norm) || math.IsInf(a.Norm, 0) {
 		a.Skipped++
+		if a.inRow++; a.inRow == 50 {
+			return errors.New("train: no finite gradient in 50 updates: go back to a checkpoint with a lower learning rate")
+		}
 		return nil
 	}
+	a.inRow = 0
 	scale := float32(1)
 	if a.Norm > float64(a.Clip) {
 		scale = a.Clip / float32(a.Norm)
