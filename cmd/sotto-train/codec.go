@@ -70,9 +70,7 @@ func (c *codecCmd) Run(ctx context.Context) error {
 			t.Restart()
 		}
 	default:
-		var share float64
-		share, err = t.Start()
-		fmt.Fprintf(os.Stderr, "linear start: %.1f %% of the spectral energy in the latents\n", 100*share)
+		err = t.Start()
 	}
 	if err != nil {
 		return err

@@ -189,9 +189,9 @@ func (c CodecConfig) terms() ([]Weighted, error) {
 }
 
 // Start fits the linear paths; it is for new runs, not for resumed ones.
-func (t *Codec) Start() (share float64, err error) {
+func (t *Codec) Start() error {
 	if t.Config.LinearCrops == 0 {
-		return 0, nil
+		return nil
 	}
 	rng := rand.New(rand.NewPCG(uint64(t.Config.Seed), 3))
 	return InitLinear(t.Network, t.corpus, t.device, t.Config.LinearCrops, rng)
