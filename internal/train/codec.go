@@ -37,8 +37,11 @@ type CodecConfig struct {
 	Complex         float64 `json:"complex"`         //
 	Wave            float64 `json:"wave"`            //
 	Intelligibility float64 `json:"intelligibility"` //
-	ComplexCoded    float64 `json:"complex_coded"`   // factor of Complex and Wave where an item is quantized
-	Commitment      float32 `json:"commitment"`      //
+	// IntelligibilityFrom is the share of the run after which that term counts:
+	// from the start it hurts, late it helps.
+	IntelligibilityFrom float64 `json:"intelligibility_from"`
+	ComplexCoded        float64 `json:"complex_coded"` // factor of Complex and Wave where an item is quantized
+	Commitment          float32 `json:"commitment"`    //
 
 	MelScales    []MelScale `json:"mel_scales"`
 	MelFloor     float32    `json:"mel_floor"`
@@ -176,10 +179,10 @@ func (c CodecConfig) terms() ([]Weighted, error) {
 	}
 	var terms []Weighted
 	for _, w := range []Weighted{
-		{mel, c.Mel, 1},
-		{stft, c.Complex, c.ComplexCoded},
-		{Waveform{}, c.Wave, c.ComplexCoded},
-		{intelligibility, c.Intelligibility, 1},
+		{mel, c.Mel, 1, 0},
+		{stft, c.Complex, c.ComplexCoded, 0},
+		{Waveform{}, c.Wave, c.ComplexCoded, 0},
+		{intelligibility, c.Intelligibility, 1, c.IntelligibilityFrom},
 	} {
 		if w.Weight != 0 {
 			terms = append(terms, w)
@@ -259,6 +262,7 @@ func (t *Codec) Update(progress float64) error {
 	c := t.Config
 	b := t.next()
 	copy(t.samples, b.samples)
+	t.objective.Progress = progress
 	started := t.quantizer.Started()
 	for i, l := range b.levels {
 		if !started {

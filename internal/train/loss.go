@@ -24,6 +24,8 @@ type Weighted struct {
 	Weight float64
 	// Quantized is a further factor for items that pass the quantizer.
 	Quantized float64
+	// From is the share of the run after which the term counts.
+	From float64
 }
 
 // Objective is the mean over a batch of weighted losses of decoded samples.
@@ -33,6 +35,8 @@ type Objective struct {
 	Values [][]float64
 	// Took is the time of the last evaluation.
 	Took time.Duration
+	// Progress is the share of the run that is done.
+	Progress float64
 
 	batch, delay, hop int
 	target            []float32 // [batch][rows][hop]
@@ -77,7 +81,9 @@ func (o *Objective) eval(output, grad []float32) float64 {
 			x := o.target[i*size : (i+1)*size-skip]
 			dy := grad[i*size+skip : (i+1)*size]
 			for k, t := range o.Terms {
-				o.Values[k][i] = t.Eval(x, y, float32(o.weight(k, i)), dy)
+				if w := o.weight(k, i); w != 0 {
+					o.Values[k][i] = t.Eval(x, y, float32(w), dy)
+				}
 			}
 		})
 	}
@@ -92,6 +98,9 @@ func (o *Objective) eval(output, grad []float32) float64 {
 }
 
 func (o *Objective) weight(term, item int) float64 {
+	if o.Progress < o.Terms[term].From {
+		return 0
+	}
 	w := o.Terms[term].Weight / float64(o.batch)
 	if o.quantized[item] {
 		w *= o.Terms[term].Quantized
