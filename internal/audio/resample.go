@@ -89,8 +89,8 @@ func (r *Resampler) design() {
 	if r.up < r.down {
 		scale = float64(r.up) / float64(r.down)
 	}
-	width := span / 2 / scale // half of the filter, in input samples
-	r.half = int(width) + 1
+	width := span / 2 / scale       // half of the filter, in input samples
+	r.half = (int(width)/8 + 1) * 8 // whole steps of dot
 
 	r.phases, r.exact = r.up, r.up*2*r.half <= maxTable
 	rows := r.phases
@@ -102,11 +102,19 @@ func (r *Resampler) design() {
 	r.table = make([]float32, rows*taps)
 	gain := float64(2 * cut * scale)
 	for p := range rows {
-		for i := range taps {
+		row := r.table[p*taps:][:taps]
+		if 2*p > r.phases && p < r.phases {
+			// The filter is even: this is an earlier row, backwards.
+			for i, h := range r.table[(r.phases-p)*taps:][:taps] {
+				row[taps-1-i] = h
+			}
+			continue
+		}
+		for i := range row {
 			// Distance from the output to tap i, in units of 1/phases.
 			d := float64((i-r.half+1)*r.phases-p) / float64(r.phases)
 			h := float64(gain * sinc(float64(gain*d)))
-			r.table[p*taps+i] = float32(float64(h * kaiser(d/width, beta)))
+			row[i] = float32(float64(h * kaiser(d/width, beta)))
 		}
 	}
 }
@@ -198,26 +206,24 @@ func (r *Resampler) emit(dst []float32, total int64) []float32 {
 	return dst
 }
 
-// dot is the inner product of two slices of equal, even length. The order of
-// the sums is fixed: eight partial sums by index modulo 8, then a tree.
+// dot is the inner product of two slices of equal length, a multiple of 16. The
+// order of the sums is fixed: four partial sums by index modulo 4, of pairs of
+// products.
 func dot(a, b []float32) float32 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3, s4, s5, s6, s7 float32
-	for len(a) >= 8 && len(b) >= 8 {
-		s0 += float32(a[0] * b[0])
-		s1 += float32(a[1] * b[1])
-		s2 += float32(a[2] * b[2])
-		s3 += float32(a[3] * b[3])
-		s4 += float32(a[4] * b[4])
-		s5 += float32(a[5] * b[5])
-		s6 += float32(a[6] * b[6])
-		s7 += float32(a[7] * b[7])
-		a, b = a[8:], b[8:]
+	var s0, s1, s2, s3 float32
+	for len(a) >= 16 && len(b) >= 16 {
+		x, y := (*[16]float32)(a), (*[16]float32)(b)
+		s0 += float32(x[0]*y[0]) + float32(x[4]*y[4])
+		s1 += float32(x[1]*y[1]) + float32(x[5]*y[5])
+		s2 += float32(x[2]*y[2]) + float32(x[6]*y[6])
+		s3 += float32(x[3]*y[3]) + float32(x[7]*y[7])
+		s0 += float32(x[8]*y[8]) + float32(x[12]*y[12])
+		s1 += float32(x[9]*y[9]) + float32(x[13]*y[13])
+		s2 += float32(x[10]*y[10]) + float32(x[14]*y[14])
+		s3 += float32(x[11]*y[11]) + float32(x[15]*y[15])
+		a, b = a[16:], b[16:]
 	}
-	for i, v := range a {
-		s0 += float32(v * b[i])
-	}
-	return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
+	return (s0 + s2) + (s1 + s3)
 }
 
 func gcd(a, b int) int {

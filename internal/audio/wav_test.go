@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -239,5 +240,90 @@ func TestQuantize(t *testing.T) {
 		if got := quantize(float32(i)/32768, 16); got != int32(i) {
 			t.Fatalf("%d came back as %d", i, got)
 		}
+	}
+}
+
+// Past 4 GiB a file of floats has 64-bit sizes, and one of integers ends with an
+// error rather than with wrong sizes.
+func TestWAVLarge(t *testing.T) {
+	const size = 5 << 30
+	m := &memFile{}
+	f := Format{SampleRate: 48000, Channels: 2, Bits: 32, Float: true}
+	w, err := NewWAVWriter(m, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.(*streamWriter).bytes = size
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReader(bytes.NewReader(m.b), "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(m.b[:4]) != "RF64" || r.Frames() != size/8 {
+		t.Errorf("%q with %d frames, want RF64 with %d", m.b[:4], r.Frames(), size/8)
+	}
+
+	w, err = NewWAVWriter(&memFile{}, Format{SampleRate: 48000, Channels: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.(*intFileWriter).bytes = maxIntBytes - 4
+	if err := w.Write(make([]float32, 2)); err != nil {
+		t.Error(err)
+	}
+	if err := w.Write(make([]float32, 2)); err == nil {
+		t.Error("a WAV file of integers grew past 4 GiB")
+	}
+}
+
+// zeros is an endless reader.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// Reading ten minutes allocates no more than reading a second.
+func TestConstantMemory(t *testing.T) {
+	const frames = 600 * 44100
+	src := io.MultiReader(bytes.NewReader(wavHeader(1, 2, 44100, 16, 16, 0xffffffff)), io.LimitReader(zeros{}, 4*frames))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, err := NewReader(src, "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs := NewResampler(44100, 16000, 1)
+	buf, mono, out, total := make([]float32, 8192), []float32(nil), []float32(nil), 0
+	for {
+		n, err := r.Read(buf)
+		mono = Mono(mono[:0], buf[:n], 2)
+		total += len(mono)
+		if total < 10*44100 {
+			out = rs.Process(out[:0], mono)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; total != frames || n > 4<<20 {
+		t.Errorf("%d of %d frames, %d bytes allocated", total, frames, n)
+	}
+}
+
+func TestMono(t *testing.T) {
+	got := Mono(nil, []float32{1, 0, 0.5, -0.5, 0.25, 0.75}, 2)
+	if !slices.Equal(got, []float32{0.5, 0, 0.5}) {
+		t.Errorf("stereo: %v", got)
+	}
+	if got = Mono(got, []float32{0.1, 0.2}, 1); !slices.Equal(got, []float32{0.5, 0, 0.5, 0.1, 0.2}) {
+		t.Errorf("mono: %v", got)
 	}
 }
