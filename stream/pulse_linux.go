@@ -113,8 +113,9 @@ func connectPulse(rate, channels int) (*pulseSink, error) {
 		ChannelMap:     places,
 		SinkIndex:      proto.Undefined,
 		ChannelVolumes: volumes,
-		// Prebuffering would keep a short sound from ever starting.
-		BufferMaxLength: 4 * length, BufferTargetLength: length, BufferPrebufferLength: 0,
+		// More prebuffering would keep a short sound from ever starting; without
+		// any, the server never says that it has played the end.
+		BufferMaxLength: 4 * length, BufferTargetLength: length, BufferPrebufferLength: uint32(4 * channels),
 		BufferMinimumRequest: proto.Undefined, AdjustLatency: true,
 		Properties: proto.PropList{"media.name": proto.PropListString("sotto")},
 	}, &reply)

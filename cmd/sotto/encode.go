@@ -19,7 +19,7 @@ import (
 
 type encodeCmd struct {
 	Paths []string `arg:"" name:"in" help:"IN and OUT, or with --out any number of IN. \"-\" is standard input or output."`
-	Out   string   `short:"o" type:"path" placeholder:"DIR" help:"Write IN.sotto for every IN into this folder."`
+	Out   string   `short:"o" placeholder:"DIR" help:"Write IN.sotto for every IN into this folder."`
 	modelFlag
 	Bitrate float64 `short:"b" placeholder:"KBPS" help:"Bitrate a channel in kbit/s (see sotto models); the highest by default."`
 	Mono    bool    `help:"Mix the channels to one."`
@@ -44,6 +44,8 @@ Examples:
 // Validate refuses arguments that do not go together.
 func (c *encodeCmd) Validate() error {
 	switch {
+	case len(c.Paths) == 0:
+		return errors.New("IN is missing: give IN and OUT, or --out DIR")
 	case c.Out == "" && len(c.Paths) == 1:
 		return errors.New("OUT is missing: give IN and OUT, or --out DIR")
 	case c.Out == "" && len(c.Paths) != 2:

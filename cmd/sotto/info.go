@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -14,7 +16,7 @@ import (
 )
 
 type infoCmd struct {
-	File string `arg:"" help:"Audio file, .sotto file or weights file; \"default\" is the model inside this program; \"-\" is standard input."`
+	File string `arg:"" help:"Audio file, .sotto file or weights file; \"default\" or its name is the model inside this program; \"-\" is standard input."`
 	JSON bool   `name:"json" help:"Print one JSON object."`
 }
 
@@ -55,23 +57,7 @@ type description struct {
 
 // Run is called by kong.
 func (c *infoCmd) Run(s *session) error {
-	var d description
-	var err error
-	switch {
-	case c.File == "default" && !exists(c.File), isWeights(c.File):
-		m := modelFlag{}
-		if c.File != "default" {
-			m.Model = c.File
-		}
-		var model codec.Codec
-		if model, err = m.load(); err == nil {
-			d = describeModel(model.Info())
-		}
-	case isSotto(c.File):
-		d, err = c.describeTokens(s)
-	default:
-		d, err = c.describeAudio(s)
-	}
+	d, err := c.describe(s)
 	if err != nil {
 		return err
 	}
@@ -90,6 +76,37 @@ func (c *infoCmd) Run(s *session) error {
 		return fmt.Errorf("%s: %s", name(c.File), d.Damage[0])
 	}
 	return err
+}
+
+// describe tells the kinds apart by their first bytes, not by their names.
+func (c *infoCmd) describe(s *session) (description, error) {
+	if c.File == "-" {
+		in := bufio.NewReader(s.stdin)
+		s = &session{ctx: s.ctx, stdin: in}
+		if head, _ := in.Peek(len(sottoMagic)); bytes.Equal(head, sottoMagic) {
+			return c.describeTokens(s)
+		}
+		return c.describeAudio(s)
+	}
+	switch {
+	case isSotto(c.File):
+		return c.describeTokens(s)
+	case isWeights(c.File):
+		model, err := modelFlag{Model: c.File}.load()
+		if err != nil {
+			return description{}, err
+		}
+		return describeModel(model.Info()), nil
+	case !exists(c.File):
+		model, err := embedded()
+		if err != nil {
+			return description{}, err
+		}
+		if i := model.Info(); c.File == "default" || c.File == i.Name {
+			return describeModel(i), nil
+		}
+	}
+	return c.describeAudio(s)
 }
 
 func describeModel(i codec.Info) description {

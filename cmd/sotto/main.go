@@ -80,11 +80,6 @@ func run(s *session, args []string) int {
 	if err != nil {
 		return fail(s, err)
 	}
-	defer func() {
-		if r := recover(); r != nil && r != any(errQuit) {
-			panic(r)
-		}
-	}()
 	var command *kong.Context
 	func() {
 		// kong goes on after its exit hook: a panic stops it.
@@ -99,7 +94,7 @@ func run(s *session, args []string) int {
 		return quit
 	}
 	if err != nil {
-		return usage(s, err)
+		return usage(s, err, err)
 	}
 	err = command.Run(s, parser)
 	var wrong *usageError
@@ -107,7 +102,7 @@ func run(s *session, args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &wrong):
-		return usage(s, err)
+		return usage(s, &kong.ParseError{Context: command}, err)
 	}
 	return fail(s, err)
 }
@@ -118,15 +113,16 @@ var errQuit = errors.New("quit")
 // models are open.
 type usageError struct{ error }
 
-func usage(s *session, err error) int {
-	help := "sotto --help"
-	var parse *kong.ParseError
-	if errors.As(err, &parse) && parse.Context != nil {
-		if node := parse.Context.Selected(); node != nil {
-			help = "sotto " + node.Path() + " --help"
+// usage reports a mistake in the arguments of the command that parse holds.
+func usage(s *session, parse, err error) int {
+	help := "sotto"
+	var p *kong.ParseError
+	if errors.As(parse, &p) && p.Context != nil {
+		if node := p.Context.Selected(); node != nil {
+			help = "sotto " + node.Path()
 		}
 	}
-	fmt.Fprintf(s.stderr, "sotto: %s: see %s\n", line(err), help)
+	fmt.Fprintf(s.stderr, "sotto: %s: see %s --help\n", line(err), help)
 	return exitUsage
 }
 
