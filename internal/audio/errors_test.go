@@ -37,6 +37,7 @@ func TestOpenErrors(t *testing.T) {
 		{write("short.flac", "fLaC\x00\x00\x00\x22"), []string{"FLAC header is damaged"}},
 		{write("video.mp4", "\x00\x00\x00\x20ftypisom\x00\x00\x02\x00"), []string{"M4A/MP4", "ffmpeg -i "}},
 		{"testdata/not.m4a", []string{"an M4A/MP4 file", "ffmpeg -i testdata/not.m4a -f wav - | sotto encode - out.sotto"}},
+		{write("it's mine.m4a", "\x00\x00\x00\x20ftypM4A "), []string{`it'\''s mine.m4a' -f wav`}},
 		{"testdata/not.aac", []string{"raw AAC", "ffmpeg"}},
 		{"testdata/not.opus", []string{"Ogg Opus", "ffmpeg"}},
 		{"testdata/not.webm", []string{"WebM", "ffmpeg"}},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -171,7 +172,11 @@ func (s *source) skipID3() error {
 	}
 }
 
+// pipeHint is the command that brings any file here.
 func pipeHint(file string) string {
+	if strings.ContainsAny(file, " \t'\"\\$&|;<>()*?[]`!#~") {
+		file = "'" + strings.ReplaceAll(file, "'", `'\''`) + "'"
+	}
 	return "ffmpeg -i " + file + " -f wav - | sotto encode - out.sotto"
 }
 

@@ -40,12 +40,18 @@ func (l *Linear) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	return y
 }
 
-// Backward gives dy·Wᵀ and adds xᵀ·dy and the column sums of dy.
-func (l *Linear) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32) *backend.Tensor {
+// BackwardWeights adds xᵀ·dy and the column sums of dy to the gradients of
+// weight and bias.
+func (l *Linear) BackwardWeights(s *Stream, x, dy *backend.Tensor, grads [][]float32) {
 	s.MatMulTN(backend.Host(grads[0], l.In, l.Out), x, dy)
 	if l.Bias != nil {
 		s.ColumnSum(grads[1], dy, nil)
 	}
+}
+
+// Backward gives dy·Wᵀ after BackwardWeights.
+func (l *Linear) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32) *backend.Tensor {
+	l.BackwardWeights(s, x, dy, grads)
 	dx := s.Tensor(x.Rows, l.In)
 	s.MatMul(dx, dy, l.backward.of(s.Backend, l.Weight, l.Out, l.In, true), backend.Epilogue{})
 	return dx

@@ -1,9 +1,11 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"gorgonia.org/gorgonia"
 
@@ -20,7 +22,10 @@ type AdamW struct {
 	Norm float64
 	// Skipped counts steps left out because the gradient was not finite.
 	Skipped int
+	// Took is the time of the last step.
+	Took time.Duration
 
+	inRow   int // updates left out, one after the other
 	device  backend.Backend
 	moments map[string][2][]float32 // by parameter name
 }
@@ -32,6 +37,8 @@ func NewAdamW(device backend.Backend, c backend.AdamW, clip float32) *AdamW {
 
 // Step updates weights of a Graph.
 func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
+	begin := time.Now()
+	defer func() { a.Took = time.Since(begin) }()
 	weights := make([]*Weight, len(model))
 	for i, m := range model {
 		w, ok := m.(*Weight)
@@ -49,8 +56,12 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 	a.Norm = math.Sqrt(total)
 	if math.IsNaN(a.Norm) || math.IsInf(a.Norm, 0) {
 		a.Skipped++
+		if a.inRow++; a.inRow == 50 {
+			return errors.New("train: no finite gradient in 50 updates: go back to a checkpoint with a lower learning rate")
+		}
 		return nil
 	}
+	a.inRow = 0
 	scale := float32(1)
 	if a.Norm > float64(a.Clip) {
 		scale = a.Clip / float32(a.Norm)

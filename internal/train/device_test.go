@@ -5,4 +5,4 @@ import (
 	"github.com/sotto-audio/sotto/internal/backend/scratch"
 )
 
-func testDevice() backend.Backend { return scratch.New() }
+func testDevice() backend.Backend { return scratch.NewFast(2) }

@@ -35,6 +35,7 @@ type Graph struct {
 	machine gorgonia.VM
 	ops     int
 	run     int
+	flops   float64
 	err     error
 }
 
@@ -98,6 +99,13 @@ func (g *Graph) Apply(l nn.Layer, x *gorgonia.Node) *gorgonia.Node {
 		inputs = append(inputs, w.node)
 	}
 	op.varies = g.varies[x]
+	if linear, ok := l.(*nn.Linear); ok {
+		products := 2.0 // y and the weights' gradient
+		if op.varies {
+			products++
+		}
+		g.flops += products * 2 * float64(rows) * float64(linear.In) * float64(linear.Out)
+	}
 	out := g.apply(op, inputs...)
 	_, op.differentiable = l.(nn.Differentiable)
 	g.varies[out] = op.differentiable && (op.varies || len(op.weights) > 0)

@@ -1,9 +1,8 @@
 package train
 
 import (
-	"fmt"
-	"math"
 	"sync"
+	"time"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
@@ -25,6 +24,8 @@ type Weighted struct {
 	Weight float64
 	// Quantized is a further factor for items that pass the quantizer.
 	Quantized float64
+	// From is the share of the run after which the term counts.
+	From float64
 }
 
 // Objective is the mean over a batch of weighted losses of decoded samples.
@@ -32,6 +33,10 @@ type Objective struct {
 	Terms []Weighted
 	// Values holds the losses of the last run, [term][item], without weights.
 	Values [][]float64
+	// Took is the time of the last evaluation.
+	Took time.Duration
+	// Progress is the share of the run that is done.
+	Progress float64
 
 	batch, delay, hop int
 	target            []float32 // [batch][rows][hop]
@@ -64,6 +69,8 @@ func (o *Objective) Node(g *Graph, output *gorgonia.Node) *gorgonia.Node {
 
 // eval gives the mean weighted loss and sets grad. Items run side by side.
 func (o *Objective) eval(output, grad []float32) float64 {
+	begin := time.Now()
+	defer func() { o.Took = time.Since(begin) }()
 	clear(grad)
 	size := len(output) / o.batch
 	skip := o.delay * o.hop
@@ -74,7 +81,9 @@ func (o *Objective) eval(output, grad []float32) float64 {
 			x := o.target[i*size : (i+1)*size-skip]
 			dy := grad[i*size+skip : (i+1)*size]
 			for k, t := range o.Terms {
-				o.Values[k][i] = t.Eval(x, y, float32(o.weight(k, i)), dy)
+				if w := o.weight(k, i); w != 0 {
+					o.Values[k][i] = t.Eval(x, y, float32(w), dy)
+				}
 			}
 		})
 	}
@@ -89,6 +98,9 @@ func (o *Objective) eval(output, grad []float32) float64 {
 }
 
 func (o *Objective) weight(term, item int) float64 {
+	if o.Progress < o.Terms[term].From {
+		return 0
+	}
 	w := o.Terms[term].Weight / float64(o.batch)
 	if o.quantized[item] {
 		w *= o.Terms[term].Quantized
@@ -112,11 +124,7 @@ func (p *objectiveOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (p *objectiveOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	v := p.o.eval(host(inputs[0]).Data, p.grad)
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil, fmt.Errorf("train: the loss is %v", v)
-	}
-	return gorgonia.NewF32(float32(v)), nil
+	return gorgonia.NewF32(float32(p.o.eval(host(inputs[0]).Data, p.grad))), nil
 }
 
 func (p *objectiveOp) DiffWRT(int) []bool { return []bool{true} }

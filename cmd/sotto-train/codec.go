@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sotto-audio/sotto/internal/train"
+)
+
+type codecCmd struct {
+	Data         []string `required:"" placeholder:"MANIFEST" help:"Manifests of recordings (tab-separated: path, seconds, split, speaker). Repeatable."`
+	Out          string   `required:"" placeholder:"DIR" help:"Folder of the run: checkpoint and log."`
+	Resume       bool     `help:"Continue the run in the folder."`
+	Init         string   `placeholder:"CHECKPOINT" help:"Begin a new schedule from a checkpoint's weights."`
+	Steps        int      `help:"Updates in all."`
+	Minutes      float64  `help:"Minutes in all; the learning rate reaches its floor then."`
+	Config       string   `type:"existingfile" help:"Recipe: a JSON file over the default one."`
+	Batch        int      `help:"Crops of an update, instead of the recipe's."`
+	Lr           float64  `help:"Peak learning rate, instead of the recipe's."`
+	Average      float64  `help:"Decay of the average of weights, instead of the recipe's."`
+	Valid        string   `default:"librispeech" help:"Validation rows whose path contains this."`
+	ValidClips   int      `default:"10" help:"Clips of a validation."`
+	ValidMinutes float64  `default:"5" help:"Minutes between validations."`
+	SaveMinutes  float64  `default:"5" help:"Minutes between checkpoints."`
+	LogEvery     int      `default:"25" help:"Updates between lines of the log."`
+	Balance      float64  `default:"0.5" help:"0 draws clips by length, 1 speakers evenly."`
+}
+
+// Help is shown with --help.
+func (codecCmd) Help() string {
+	return "Example:\n  sotto-train codec --data speech/manifest.tsv --out runs/v1 --minutes 90\n\n" +
+		"An interrupted run writes a checkpoint; --resume goes on from it."
+}
+
+// Run trains until the schedule ends or a signal comes.
+func (c *codecCmd) Run(ctx context.Context) error {
+	if (c.Steps > 0) == (c.Minutes > 0) {
+		return errors.New("codec: give either --steps or --minutes, so that the learning rate knows its end")
+	}
+	checkpoint := filepath.Join(c.Out, train.CheckpointName)
+	_, err := os.Stat(checkpoint)
+	switch {
+	case c.Resume && err != nil:
+		return fmt.Errorf("codec: nothing to resume: %w", err)
+	case !c.Resume && err == nil:
+		return fmt.Errorf("codec: %s exists: add --resume to go on with that run, or choose another folder", checkpoint)
+	}
+	recipe, err := c.recipe(checkpoint)
+	if err != nil {
+		return err
+	}
+	corpus, valid, err := c.load(recipe.Model.SampleRate)
+	if err != nil {
+		return err
+	}
+	t, err := train.NewCodec(recipe, corpus, device())
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Resume:
+		err = t.Load(checkpoint)
+	case c.Init != "":
+		if err = t.Load(c.Init); err == nil {
+			t.Restart()
+		}
+	default:
+		err = t.Start()
+	}
+	if err != nil {
+		return err
+	}
+	return t.Run(ctx, train.RunConfig{
+		Dir: c.Out, Steps: c.Steps, Time: minutes(c.Minutes),
+		LogEvery: c.LogEvery, SaveEvery: minutes(c.SaveMinutes), ValidEvery: minutes(c.ValidMinutes),
+		Valid: valid, Progress: os.Stderr,
+	})
+}
+
+func (c *codecCmd) recipe(checkpoint string) (r train.CodecConfig, err error) {
+	switch {
+	case c.Config != "":
+		r, err = train.LoadCodecConfig(c.Config)
+	case c.Resume:
+		r, err = train.CheckpointConfig(checkpoint)
+	case c.Init != "":
+		r, err = train.CheckpointConfig(c.Init)
+	default:
+		r = train.DefaultCodecConfig()
+	}
+	if c.Batch > 0 {
+		r.Batch = c.Batch
+	}
+	if c.Lr > 0 {
+		r.Schedule.Peak = c.Lr
+	}
+	if c.Average > 0 {
+		r.Average = c.Average
+	}
+	return r, err
+}
+
+func (c *codecCmd) load(rate int) (*train.Corpus, []train.ValidClip, error) {
+	var trained, valid, all []train.Row
+	for _, path := range c.Data {
+		rows, err := train.ReadManifest(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range rows {
+			switch r.Split {
+			case "train":
+				trained = append(trained, r)
+			case "valid":
+				all = append(all, r)
+				if strings.Contains(filepath.ToSlash(r.Path), c.Valid) {
+					valid = append(valid, r)
+				}
+			}
+		}
+	}
+	if err := train.Unseen(trained, valid); err != nil {
+		return nil, nil, err
+	}
+	begin := time.Now()
+	corpus, err := train.LoadCorpus(trained, rate, c.Balance)
+	if err != nil {
+		return nil, nil, err
+	}
+	fmt.Fprintf(os.Stderr, "%d clips, %.2f hours, read in %s\n", len(corpus.Clips), corpus.Seconds()/3600, time.Since(begin).Round(time.Second))
+	clips, err := train.LoadValid(valid, rate, c.ValidClips, 6)
+	return corpus, clips, err
+}
+
+func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Minute)) }

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/sotto-audio/sotto/internal/train"
+)
+
+type releaseCmd struct {
+	Dir  string `arg:"" name:"run" help:"Folder of a run."`
+	Name string `default:"sotto-16k-v1" help:"Version name that files of this model carry."`
+	Out  string `short:"o" required:"" placeholder:"FILE" help:"Weights file to write (.safetensors, half precision)."`
+}
+
+// Help is shown with --help.
+func (releaseCmd) Help() string {
+	return "Example:\n  sotto-train release runs/v1 -o codec/sotto/weights.safetensors"
+}
+
+// Run writes the weights.
+func (c *releaseCmd) Run() error {
+	fingerprint, err := train.Release(c.Dir, c.Name, c.Out, device())
+	if err != nil {
+		return err
+	}
+	fmt.Println(fingerprint)
+	return nil
+}

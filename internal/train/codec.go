@@ -1,0 +1,387 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/nn"
+	"github.com/sotto-audio/sotto/rvq"
+)
+
+// CodecConfig is the recipe of a codec's training.
+type CodecConfig struct {
+	Model sotto.Config `json:"model"`
+
+	Batch  int   `json:"batch"`  // crops of an update
+	Frames int   `json:"frames"` // token frames of a crop that the losses see
+	Seed   int64 `json:"seed"`
+
+	Schedule    Schedule `json:"schedule"`
+	Beta1       float32  `json:"beta1"`
+	Beta2       float32  `json:"beta2"`
+	WeightDecay float32  `json:"weight_decay"`
+	Clip        float32  `json:"clip"`
+	Average     float64  `json:"average"` // decay of the average of weights, 0 for none
+
+	Mel             float64 `json:"mel"`             // weights of the losses
+	Complex         float64 `json:"complex"`         //
+	Wave            float64 `json:"wave"`            //
+	Intelligibility float64 `json:"intelligibility"` //
+	// IntelligibilityFrom is the share of the run after which that term counts:
+	// from the start it hurts, late it helps.
+	IntelligibilityFrom float64 `json:"intelligibility_from"`
+	ComplexCoded        float64 `json:"complex_coded"` // factor of Complex and Wave where an item is quantized
+	Commitment          float32 `json:"commitment"`    //
+
+	MelScales    []MelScale `json:"mel_scales"`
+	MelFloor     float32    `json:"mel_floor"`
+	ComplexSizes []int      `json:"complex_sizes"`
+	ComplexPower float32    `json:"complex_power"`
+
+	KMeansStep  int             `json:"kmeans_step"` // updates without quantization
+	KMeansRows  int             `json:"kmeans_rows"` // newest latents that the codebooks start from
+	Unquantized float64         `json:"unquantized"` // share of items that skip the quantizer
+	LevelShares []float64       `json:"level_shares"`
+	Codebooks   rvq.TrainConfig `json:"codebooks"`
+	LayerScale  float32         `json:"layer_scale"`
+	LinearCrops int             `json:"linear_crops"` // crops that the linear paths are fitted to, 0 for a random start
+	Augment     Augment         `json:"augment"`
+}
+
+// DefaultCodecConfig is the recipe of the shipped model.
+func DefaultCodecConfig() CodecConfig {
+	return CodecConfig{
+		Model: sotto.DefaultConfig(),
+		Batch: 4, Frames: 50, Seed: 1,
+		Schedule: Schedule{Peak: 1.5e-3, Floor: 0.01, Warmup: 100},
+		Beta1:    0.8, Beta2: 0.99, WeightDecay: 0.01, Clip: 5,
+		Mel: 1, Complex: 1, ComplexCoded: 0.3, Commitment: 0.25,
+		MelScales: []MelScale{{1024, 96}, {512, 64}, {256, 40}, {128, 20}}, MelFloor: 1e-3,
+		ComplexSizes: []int{640}, ComplexPower: 0.35,
+		KMeansStep: 150, KMeansRows: 8192, Unquantized: 0.25, LevelShares: []float64{0.3, 0.2, 0.3, 0.2},
+		Codebooks:  rvq.DefaultTrainConfig(),
+		LayerScale: 0.1, LinearCrops: 400,
+	}
+}
+
+// Codec trains a native codec.
+type Codec struct {
+	Config  CodecConfig
+	Network *sotto.Network
+	Step    int           // updates done
+	Elapsed time.Duration // spent on them, over all runs
+
+	corpus    *Corpus
+	device    backend.Backend
+	graph     *Graph
+	samples   []float32
+	objective *Objective
+	quantizer *Quantizer
+	solver    *AdamW
+	source    *rand.PCG // of the codebooks' generator
+	latents   []float32 // for k-means, the newest last
+	average   map[string][]float32
+
+	batches chan batch
+	stop    context.CancelFunc
+}
+
+type batch struct {
+	samples []float32
+	levels  []int
+}
+
+// NewCodec makes a trainer with fresh weights.
+func NewCodec(c CodecConfig, corpus *Corpus, device backend.Backend) (*Codec, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	net, err := sotto.NewNetwork(c.Model)
+	if err != nil {
+		return nil, err
+	}
+	net.Init(rand.New(rand.NewPCG(uint64(c.Seed), 1)))
+	for _, blocks := range [][]*nn.ConvNeXt{net.Encoder.Blocks, net.Decoder.Blocks} {
+		for _, b := range blocks {
+			for i := range b.Scale.Gamma.Data {
+				b.Scale.Gamma.Data[i] = c.LayerScale
+			}
+		}
+	}
+	t := &Codec{Config: c, Network: net, corpus: corpus, device: device, source: rand.NewPCG(uint64(c.Seed), 2)}
+	t.solver = NewAdamW(device, backend.AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: 1e-8, WeightDecay: c.WeightDecay}, c.Clip)
+	books, err := rvq.NewTrainer(c.Model.Quantizer, c.Codebooks, device, rand.New(t.source))
+	if err != nil {
+		return nil, err
+	}
+	t.quantizer = NewQuantizer(books, c.Batch)
+	if err := t.build(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (c CodecConfig) validate() error {
+	if err := c.Model.Validate(); err != nil {
+		return err
+	}
+	if c.Batch < 1 || c.Frames < 1 || c.Batch*c.Frames > 1<<20 {
+		return fmt.Errorf("train: a batch of %d crops of %d frames cannot be", c.Batch, c.Frames)
+	}
+	if len(c.LevelShares) != c.Model.Quantizer.Levels {
+		return fmt.Errorf("train: %d level shares for %d levels", len(c.LevelShares), c.Model.Quantizer.Levels)
+	}
+	return nil
+}
+
+// build makes the graph of one update.
+func (t *Codec) build() error {
+	c := t.Config
+	terms, err := c.terms()
+	if err != nil {
+		return err
+	}
+	// The last rows of a crop come out of the network beyond its end.
+	rows := c.Frames + t.Network.Delay()
+	g := NewGraph(t.device, c.Batch)
+	x, samples := g.Input("samples", c.Batch*rows, c.Model.HopLength)
+	quantized := make([]bool, c.Batch)
+	t.objective = NewObjective(terms, samples, quantized, t.Network.Delay(), c.Model.HopLength)
+	z := sotto.Encode[*gorgonia.Node](g, t.Network.Encoder, x)
+	coded, commitment := t.quantizer.Node(g, z, c.Commitment)
+	y := sotto.Decode[*gorgonia.Node](g, t.Network.Decoder, coded)
+	t.graph, t.samples = g, samples
+	return g.Compile(g.Sum(t.objective.Node(g, y), commitment))
+}
+
+func (c CodecConfig) terms() ([]Weighted, error) {
+	mel, err := NewLogMel(c.Model.SampleRate, c.MelScales, c.MelFloor)
+	if err != nil {
+		return nil, err
+	}
+	stft, err := NewComplexSTFT(c.ComplexSizes, c.ComplexPower)
+	if err != nil {
+		return nil, err
+	}
+	intelligibility, err := NewIntelligibility(c.Model.SampleRate)
+	if err != nil {
+		return nil, err
+	}
+	var terms []Weighted
+	for _, w := range []Weighted{
+		{mel, c.Mel, 1, 0},
+		{stft, c.Complex, c.ComplexCoded, 0},
+		{Waveform{}, c.Wave, c.ComplexCoded, 0},
+		{intelligibility, c.Intelligibility, 1, c.IntelligibilityFrom},
+	} {
+		if w.Weight != 0 {
+			terms = append(terms, w)
+		}
+	}
+	return terms, nil
+}
+
+// Start fits the linear paths; it is for new runs, not for resumed ones.
+func (t *Codec) Start() error {
+	if t.Config.LinearCrops == 0 {
+		return nil
+	}
+	rng := rand.New(rand.NewPCG(uint64(t.Config.Seed), 3))
+	return InitLinear(t.Network, t.corpus, t.device, t.Config.LinearCrops, rng)
+}
+
+// draw makes the batch of an update. It depends on seed and update only, so that
+// a resumed run sees what an unbroken one would have.
+func (t *Codec) draw(step int) batch {
+	c := t.Config
+	rng := rand.New(rand.NewPCG(uint64(c.Seed), uint64(step)<<8))
+	b := batch{samples: make([]float32, len(t.samples)), levels: make([]int, c.Batch)}
+	size := len(b.samples) / c.Batch
+	for i := range c.Batch {
+		t.corpus.Draw(b.samples[i*size:(i+1)*size], c.Augment, rng)
+	}
+	for i := range b.levels {
+		if rng.Float64() < c.Unquantized {
+			continue
+		}
+		var total float64
+		for _, s := range c.LevelShares {
+			total += s
+		}
+		u := rng.Float64() * total
+		for l, s := range c.LevelShares {
+			b.levels[i] = l + 1
+			if u -= s; u < 0 {
+				break
+			}
+		}
+	}
+	return b
+}
+
+// next gives the batch of the current update; the one after is made meanwhile.
+func (t *Codec) next() batch {
+	if t.batches == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		t.stop = cancel
+		t.batches = make(chan batch, 2)
+		go func(out chan<- batch, step int) {
+			for {
+				select {
+				case out <- t.draw(step):
+					step++
+				case <-ctx.Done():
+					return
+				}
+			}
+		}(t.batches, t.Step)
+	}
+	return <-t.batches
+}
+
+// Close ends the making of batches.
+func (t *Codec) Close() {
+	if t.stop != nil {
+		t.stop()
+		t.batches, t.stop = nil, nil
+	}
+}
+
+// Update is one step of the optimiser, when a share of the run is done.
+func (t *Codec) Update(progress float64) error {
+	c := t.Config
+	b := t.next()
+	copy(t.samples, b.samples)
+	t.objective.Progress = progress
+	started := t.quantizer.Started()
+	for i, l := range b.levels {
+		if !started {
+			l = 0
+		}
+		t.quantizer.Levels[i] = l
+		t.objective.quantized[i] = l > 0
+	}
+	if err := t.graph.Run(); err != nil {
+		return fmt.Errorf("update %d: %w", t.Step, err)
+	}
+	if !started {
+		t.collect()
+	}
+	t.solver.LR = float32(c.Schedule.At(t.Step, progress))
+	if err := t.solver.Step(t.graph.ValueGrads()); err != nil {
+		return err
+	}
+	t.Step++
+	if c.Average > 0 && t.Step%averageEvery == 0 {
+		t.follow()
+	}
+	return nil
+}
+
+// collect keeps the newest latents and starts the codebooks when it is time.
+func (t *Codec) collect() {
+	dim := t.Config.Model.Quantizer.Dim
+	t.latents = append(t.latents, t.quantizer.Latents...)
+	if extra := len(t.latents) - t.Config.KMeansRows*dim; extra > 0 {
+		t.latents = append(t.latents[:0], t.latents[extra:]...)
+	}
+	if t.Step+1 >= t.Config.KMeansStep {
+		t.quantizer.Start(t.latents)
+		t.latents = nil
+	}
+}
+
+// averageEvery is the number of updates between those of the average.
+const averageEvery = 8
+
+// follow moves the average of weights.
+func (t *Codec) follow() {
+	keep := math.Pow(t.Config.Average, averageEvery)
+	keep = min(keep, float64(t.Step)/float64(t.Step+10*averageEvery))
+	if t.average == nil {
+		t.average = map[string][]float32{}
+		for _, w := range t.graph.Weights() {
+			t.average[w.Name] = append([]float32(nil), w.Data...)
+		}
+	}
+	take := float32(1 - keep)
+	each(t.graph.Weights(), func(_ int, w *Weight) {
+		a := t.average[w.Name]
+		for i, v := range w.Data {
+			a[i] += take * (v - a[i])
+		}
+	})
+}
+
+// WithAverage runs f while the weights are their average.
+func (t *Codec) WithAverage(f func() error) error {
+	swap := func() {
+		for _, w := range t.graph.Weights() {
+			a := t.average[w.Name]
+			for i := range a {
+				a[i], w.Data[i] = w.Data[i], a[i]
+			}
+			w.Changed()
+		}
+	}
+	if t.average != nil {
+		swap()
+		defer swap()
+	}
+	return f()
+}
+
+// Checkpoint is the model as it would be released.
+func (t *Codec) Checkpoint(name string) *sotto.Checkpoint {
+	return &sotto.Checkpoint{Name: name, Network: t.Network, Quantizer: t.quantizer.GRVQ}
+}
+
+// FLOPs is the number of multiplications and additions in the matrix products
+// of one update, forward and backward.
+func (t *Codec) FLOPs() float64 { return t.graph.flops }
+
+// writeFile puts data at path at once or not at all.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("train: writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// LoadCodecConfig reads a JSON file over the default recipe.
+func LoadCodecConfig(path string) (CodecConfig, error) {
+	c := DefaultCodecConfig()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("train: configuration: %w", err)
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("train: configuration %s: %w", path, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,195 @@
+package train
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/rvq"
+)
+
+// tiny is a codec small enough to train in seconds.
+func tiny() CodecConfig {
+	c := DefaultCodecConfig()
+	c.Model.Width, c.Model.EncoderBlocks, c.Model.DecoderBlocks = 32, 1, 1
+	c.Model.Quantizer = rvq.Config{Dim: 16, Groups: 2, Levels: 2, Size: 16}
+	c.LevelShares = []float64{0.5, 0.5}
+	c.Batch, c.Frames = 2, 12
+	c.MelScales = []MelScale{{512, 40}, {128, 16}}
+	c.KMeansStep, c.KMeansRows, c.LinearCrops = 8, 256, 8
+	c.Schedule.Warmup = 5
+	return c
+}
+
+func newTiny(t *testing.T, c CodecConfig, device backend.Backend) *Codec {
+	t.Helper()
+	codec, err := NewCodec(c, hum(rand.New(rand.NewPCG(1, 1))), device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(codec.Close)
+	if err := codec.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return codec
+}
+
+// TestTrainTinyCodec holds training on harmonic tones to a loss that only a
+// working trainer reaches.
+func TestTrainTinyCodec(t *testing.T) {
+	codec := newTiny(t, tiny(), testDevice())
+	const updates = 120
+	means := map[bool]float64{}
+	for i := range updates {
+		if err := codec.Update(float64(i) / updates); err != nil {
+			t.Fatal(err)
+		}
+		var total float64
+		for k := range codec.objective.Terms {
+			for item, v := range codec.objective.Values[k] {
+				total += codec.objective.weight(k, item) * v
+			}
+		}
+		if i < 8 {
+			means[false] += total / 8
+		}
+		if i >= updates-24 {
+			means[true] += total / 24
+		}
+	}
+	t.Logf("loss %.3f in the first 8 updates, %.3f in the last 24", means[false], means[true])
+	if means[true] > 1.1 || means[true] > 0.5*means[false] {
+		t.Errorf("loss %.3f in the first 8 updates, %.3f in the last 24", means[false], means[true])
+	}
+	for i, u := range codec.quantizer.Usage {
+		if used, _ := usage(u); used < 0.8 {
+			t.Errorf("codebook %d: %.0f %% of its entries used", i, 100*used)
+		}
+	}
+}
+
+// TestResume stops a run before and after the codebooks start and holds the
+// continued one to the very losses and weights of an unbroken one.
+func TestResume(t *testing.T) {
+	const updates = 16
+	c := tiny()
+	c.Average = 0.9
+	c.Augment = Augment{Mixture: 0.3, Noise: 0.3, BandLimit: 0.3}
+	losses := func(codec *Codec, from, to int) (all []float64) {
+		for i := from; i < to; i++ {
+			if err := codec.Update(float64(i) / updates); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, slices.Concat(codec.objective.Values...)...)
+			all = append(all, codec.quantizer.Commitment, codec.solver.Norm)
+		}
+		return all
+	}
+	whole := newTiny(t, c, testDevice())
+	want := losses(whole, 0, updates)
+	for _, stop := range []int{5, 11} {
+		first := newTiny(t, c, testDevice())
+		got := losses(first, 0, stop)
+		path := filepath.Join(t.TempDir(), CheckpointName)
+		if err := first.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		second, err := NewCodec(c, hum(rand.New(rand.NewPCG(1, 1))), testDevice())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		if err := second.Load(path); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, losses(second, stop, updates)...)
+		if !slices.Equal(got, want) {
+			t.Errorf("stopped after %d updates: losses differ from those of an unbroken run", stop)
+		}
+		for i, w := range second.graph.Weights() {
+			if !slices.Equal(w.Data, whole.graph.Weights()[i].Data) || !slices.Equal(second.average[w.Name], whole.average[w.Name]) {
+				t.Errorf("stopped after %d updates: %s differs", stop, w.Name)
+			}
+		}
+	}
+}
+
+// TestRun runs to the end, then goes on in the same folder, plots and releases.
+func TestRun(t *testing.T) {
+	c, dir := tiny(), t.TempDir()
+	rng := rand.New(rand.NewPCG(5, 5))
+	run := RunConfig{Dir: dir, Steps: 12, LogEvery: 4, SaveEvery: time.Hour, ValidEvery: time.Hour, Progress: io.Discard}
+	for _, clip := range hum(rng).Clips[:1] {
+		v := ValidClip{Path: "hum"}
+		for _, s := range clip.Samples[:16000] {
+			v.Samples = append(v.Samples, float32(s)/32768)
+		}
+		run.Valid = append(run.Valid, v)
+	}
+	codec := newTiny(t, c, testDevice())
+	if err := codec.Run(context.Background(), run); err != nil {
+		t.Fatal(err)
+	}
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	run.Steps = 16
+	again, err := NewCodec(c, hum(rand.New(rand.NewPCG(1, 1))), testDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ctx := range []context.Context{stopped, context.Background()} {
+		if err := again.Load(filepath.Join(dir, CheckpointName)); err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Run(ctx, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, err := ReadLog(filepath.Join(dir, LogName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []int
+	for _, r := range records {
+		steps = append(steps, r.Step)
+	}
+	if want := []int{4, 8, 12, 12, 16, 16}; !slices.Equal(steps, want) {
+		t.Errorf("log has steps %v, want %v", steps, want)
+	}
+	if last := records[len(records)-1]; len(last.Valid) != 3 {
+		t.Errorf("validation has %d scores, want one without quantization and two levels", len(last.Valid))
+	}
+	picture := filepath.Join(dir, "x.png")
+	if err := Plot(filepath.Join(dir, LogName), picture); err != nil {
+		t.Error(err)
+	}
+	if _, err := Release(dir, "test-v0", filepath.Join(dir, "w.safetensors"), testDevice()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDamagedCheckpoint refuses a file with a changed byte.
+func TestDamagedCheckpoint(t *testing.T) {
+	codec := newTiny(t, tiny(), testDevice())
+	path := filepath.Join(t.TempDir(), CheckpointName)
+	if err := codec.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-9] ^= 1
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := codec.Load(path); err == nil {
+		t.Error("a damaged checkpoint was loaded")
+	}
+}

@@ -1,0 +1,88 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"os"
+)
+
+// Plot draws the losses and validation scores of a log, over the audio seen, as
+// a PNG file.
+func Plot(log, out string) error {
+	records, err := ReadLog(log)
+	if err != nil {
+		return fmt.Errorf("train: plot: %w", err)
+	}
+	losses, scores := map[string]plotter.XYs{}, map[string]plotter.XYs{}
+	for _, r := range records {
+		hours := r.AudioSeconds / 3600
+		for name, v := range r.Losses {
+			losses[name] = append(losses[name], plotter.XY{X: hours, Y: v})
+		}
+		for _, s := range r.Valid {
+			name := "unquantized"
+			if s.Kbps > 0 {
+				name = fmt.Sprintf("%g kbps", s.Kbps)
+			}
+			scores[name] = append(scores[name], plotter.XY{X: hours, Y: s.ESTOI})
+		}
+	}
+	if len(losses) == 0 {
+		return fmt.Errorf("train: plot: %s holds no losses yet", log)
+	}
+	top, err := chart("training loss", losses)
+	if err != nil {
+		return err
+	}
+	bottom, err := chart("validation ESTOI", scores)
+	if err != nil {
+		return err
+	}
+	canvas := vgimg.PngCanvas{Canvas: vgimg.New(9*vg.Inch, 9*vg.Inch)}
+	both := draw.New(canvas)
+	middle := (both.Min.Y + both.Max.Y) / 2
+	top.Draw(draw.Crop(both, 0, 0, middle-both.Min.Y, 0))
+	bottom.Draw(draw.Crop(both, 0, 0, 0, middle-both.Max.Y))
+	f, err := os.Create(out)
+	if err != nil {
+		return fmt.Errorf("train: plot: %w", err)
+	}
+	_, err = canvas.WriteTo(f)
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return fmt.Errorf("train: plot: %w", err)
+	}
+	return nil
+}
+
+func chart(title string, lines map[string]plotter.XYs) (*plot.Plot, error) {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text = title, "hours of audio"
+	p.Legend.Top = true
+	p.Add(plotter.NewGrid())
+	var names []string
+	for name := range lines {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		l, err := plotter.NewLine(lines[name])
+		if err != nil {
+			return nil, fmt.Errorf("train: plot: %s: %w", name, err)
+		}
+		l.Color = plotutil.Color(i)
+		l.Dashes = plotutil.Dashes(i / 7)
+		p.Add(l)
+		p.Legend.Add(name, l)
+	}
+	return p, nil
+}
