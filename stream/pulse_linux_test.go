@@ -60,12 +60,7 @@ func TestPulse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A null sink that has just started rewinds what it rendered ahead, which its
-	// monitor misses.
-	if err := Play(t.Context(), &tone{rate: 16000, channels: 1, frames: 3200, hz: 440}, 16000, 1, nil); err != nil {
-		t.Fatal(err)
-	}
-	for _, channels := range []int{1, 2, 3} {
+	for pass, channels := range []int{1, 1, 2, 3} {
 		const rate, hz = 16000, 440
 		var mu sync.Mutex
 		var heard []float32
@@ -96,6 +91,11 @@ func TestPulse(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 		rec.Stop()
 		rec.Close()
+		if pass == 0 {
+			// A null sink that has just got its first listeners takes back the two
+			// seconds that it rendered ahead, and its monitor misses as much.
+			continue
+		}
 		mu.Lock()
 		var sum float64
 		crossings := 0
