@@ -128,7 +128,7 @@ func usage(s *session, parse, err error) int {
 
 func fail(s *session, err error) int {
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(s.stderr, "sotto: interrupted: no output was written")
+		fmt.Fprintln(s.stderr, "sotto: interrupted: output that was not whole is removed")
 		return exitInterrupted
 	}
 	fmt.Fprintln(s.stderr, "sotto: "+line(err))
