@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/backend"
+)
+
+type benchCmd struct {
+	modelFlag
+	Threads int     `short:"t" default:"1" placeholder:"N" help:"Processor cores to use; 1 by default."`
+	Seconds float64 `default:"20" placeholder:"S" help:"Length of the test signal."`
+	JSON    bool    `name:"json" help:"Print one JSON object."`
+}
+
+// Help is shown by --help.
+func (benchCmd) Help() string {
+	return `Times are next to the rate of float32 matrix products in the same run, so that machines and loads can be told apart.
+
+Examples:
+  sotto bench
+  sotto bench --threads 4 --json`
+}
+
+// Validate refuses numbers out of range.
+func (c *benchCmd) Validate() error {
+	if c.Threads < 1 {
+		return fmt.Errorf("--threads must be 1 or more")
+	}
+	if !(c.Seconds >= 1 && c.Seconds <= 600) {
+		return fmt.Errorf("--seconds must be 1 to 600")
+	}
+	return nil
+}
+
+type benchReport struct {
+	Model      string  `json:"model"`
+	Device     string  `json:"device"`
+	Threads    int     `json:"threads"`
+	GFLOPS     float64 `json:"gemm_gflops"`
+	EncodeRTF  float64 `json:"encode_rtf"` // seconds of sound per second
+	DecodeRTF  float64 `json:"decode_rtf"`
+	RTF        float64 `json:"rtf"`            // encode and decode in sequence
+	StepMedian float64 `json:"step_ms_median"` // one frame in, one frame out
+	Step99     float64 `json:"step_ms_p99"`
+	FrameMS    float64 `json:"frame_ms"`
+	LatencyMS  float64 `json:"latency_ms"` // algorithmic
+}
+
+// Run is called by kong.
+func (c *benchCmd) Run(s *session) error {
+	useThreads(c.Threads)
+	model, err := c.load()
+	if err != nil {
+		return err
+	}
+	info := model.Info()
+	dev := device(c.Threads)
+	r := benchReport{
+		Model: info.Name, Device: dev.Name(), Threads: c.Threads,
+		FrameMS: 1000 / info.FrameRate, LatencyMS: float64(info.Latency.Microseconds()) / 1000,
+	}
+	pcm := vowel(int(c.Seconds*float64(info.SampleRate)), info.SampleRate)
+	seconds := float64(len(pcm)) / float64(info.SampleRate)
+	r.GFLOPS = gemmRate(dev)
+	var tokens *codec.Tokens
+	encode, err := best(func() (err error) {
+		tokens, err = model.Encode(s.ctx, pcm, 0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	decode, err := best(func() error {
+		_, err := model.Decode(s.ctx, tokens)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.GFLOPS = max(r.GFLOPS, gemmRate(dev))
+	r.EncodeRTF, r.DecodeRTF, r.RTF = seconds/encode, seconds/decode, seconds/(encode+decode)
+	if r.StepMedian, r.Step99, err = steps(model, pcm); err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(r)
+	}
+	t := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "model\t%s\n", r.Model)
+	fmt.Fprintf(t, "device\t%s, %d threads\n", r.Device, r.Threads)
+	fmt.Fprintf(t, "matrix products\t%.1f GFLOP/s\n", r.GFLOPS)
+	fmt.Fprintf(t, "encode\t%.0f x real time\n", r.EncodeRTF)
+	fmt.Fprintf(t, "decode\t%.0f x real time\n", r.DecodeRTF)
+	fmt.Fprintf(t, "encode and decode\t%.0f x real time\n", r.RTF)
+	fmt.Fprintf(t, "streaming step\t%.2f ms median, %.2f ms at 99 %% (a frame is %.3g ms)\n", r.StepMedian, r.Step99, r.FrameMS)
+	fmt.Fprintf(t, "algorithmic latency\t%.4g ms\n", r.LatencyMS)
+	return t.Flush()
+}
+
+// best gives the shortest time in seconds of three runs.
+func best(run func() error) (float64, error) {
+	shortest := math.Inf(1)
+	for range 3 {
+		start := time.Now()
+		if err := run(); err != nil {
+			return 0, err
+		}
+		shortest = min(shortest, time.Since(start).Seconds())
+	}
+	return shortest, nil
+}
+
+// steps encodes and decodes frame by frame and gives the median and the 99th
+// percentile of a step in milliseconds.
+func steps(model codec.Codec, pcm []float32) (median, p99 float64, err error) {
+	hop := model.Info().HopLength
+	enc, err := model.NewEncoder(0)
+	if err != nil {
+		return 0, 0, err
+	}
+	dec, err := model.NewDecoder(enc.Codebooks())
+	if err != nil {
+		return 0, 0, err
+	}
+	var times []float64
+	var codes []int32
+	var out []float32
+	for at := 0; at+hop <= min(len(pcm), 500*hop); at += hop {
+		start := time.Now()
+		if codes, err = enc.Encode(codes[:0], pcm[at:at+hop]); err != nil {
+			return 0, 0, err
+		}
+		if out, err = dec.Decode(out[:0], codes); err != nil {
+			return 0, 0, err
+		}
+		times = append(times, time.Since(start).Seconds()*1000)
+	}
+	times = times[len(times)/10:] // warm
+	slices.Sort(times)
+	return times[len(times)/2], times[len(times)*99/100], nil
+}
+
+// gemmRate measures products of [512, 512] matrices in GFLOP/s.
+func gemmRate(dev backend.Backend) float64 {
+	const n = 512
+	values := make([]float32, n*n)
+	for i := range values {
+		values[i] = float32(i%17) - 8
+	}
+	x, y := dev.New(n, n), dev.New(n, n)
+	dev.Upload(x, values)
+	w := dev.Pack(values, n, n)
+	shortest := math.Inf(1)
+	for range 30 {
+		start := time.Now()
+		dev.MatMul(y, x, w, backend.Epilogue{})
+		dev.Download(values, y)
+		shortest = min(shortest, time.Since(start).Seconds())
+	}
+	return 2 * n * n * n / shortest / 1e9
+}
+
+// vowel is a test signal: harmonics of a gliding pitch.
+func vowel(n, rate int) []float32 {
+	x := make([]float32, n)
+	var phase float64
+	for i := range x {
+		t := float64(i) / float64(rate)
+		phase += 2 * math.Pi * (120 + 30*math.Sin(2*math.Pi*0.7*t)) / float64(rate)
+		var v float64
+		for k := 1; k <= 12; k++ {
+			v += math.Sin(float64(k)*phase) / float64(k)
+		}
+		x[i] = float32(0.1 * v * (1 + math.Sin(2*math.Pi*3*t)))
+	}
+	return x
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/sotto-audio/sotto/cmd/sotto/internal/transcode"
+	"github.com/sotto-audio/sotto/internal/audio"
+)
+
+type decodeCmd struct {
+	In  string `arg:"" help:".sotto file; \"-\" is standard input."`
+	Out string `arg:"" help:"WAV file, or FLAC where the name ends in .flac; \"-\" is WAV on standard output."`
+	modelFlag
+	Bits    string `default:"16" enum:"16,24,32f" help:"Bits of a sample: ${enum} (32f is floating point, WAV only)."`
+	Threads int    `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
+	Force   bool   `short:"f" help:"Replace an existing file."`
+}
+
+// Help is shown by --help.
+func (decodeCmd) Help() string {
+	return `Gives back exactly the number of samples, the rate and the channels that went in. A damaged packet is concealed and named on standard error; the exit code is 1 then.
+
+Examples:
+  sotto decode speech.sotto speech.wav
+  sotto decode --bits 24 speech.sotto speech.flac
+  sotto decode speech.sotto - | aplay`
+}
+
+// Validate refuses arguments that do not go together.
+func (c *decodeCmd) Validate() error {
+	if c.Bits == "32f" && c.flac() {
+		return fmt.Errorf("--bits 32f: FLAC holds integers only: give 16 or 24, or a .wav name")
+	}
+	if c.Threads < 0 {
+		return fmt.Errorf("--threads must not be negative")
+	}
+	return nil
+}
+
+func (c *decodeCmd) flac() bool { return strings.EqualFold(filepath.Ext(c.Out), ".flac") }
+
+// Run is called by kong.
+func (c *decodeCmd) Run(s *session) error {
+	useThreads(c.Threads)
+	tokens, in, err := openTokens(s, c.In)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	model, err := c.load()
+	if err != nil {
+		return err
+	}
+	src, err := transcode.NewDecoder(model, tokens)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name(c.In), err)
+	}
+	var dst io.Writer = pipe{s.stdout}
+	var file *output
+	if c.Out != "-" {
+		if file, err = create(s.ctx, c.Out, c.Force); err != nil {
+			return err
+		}
+		defer file.discard()
+		dst = file
+		if file.direct {
+			dst = pipe{file}
+		}
+	}
+	format := src.Format()
+	format.Bits = map[string]int{"16": 16, "24": 24, "32f": 32}[c.Bits]
+	format.Float = c.Bits == "32f"
+	newWriter := audio.NewWAVWriter
+	if c.flac() {
+		newWriter = audio.NewFLACWriter
+	}
+	w, err := newWriter(dst, format)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Out, err)
+	}
+	bars := newProgress(s.stderr)
+	report, end := bars.task(name(c.In), src.Frames())
+	samples, err := transcode.Copy(s.ctx, w, src, report)
+	end()
+	bars.wait()
+	if err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("%s: %w", c.Out, err)
+	}
+	if file != nil {
+		if err := file.commit(); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.stdout, "%s: %s of %s at %d Hz\n", c.Out, duration(float64(samples)/float64(format.SampleRate)), channelCount(format.Channels), format.SampleRate)
+	}
+	if damage := src.Damage(); len(damage) > 0 {
+		return fmt.Errorf("%s: %w: what is whole was written", name(c.In), &transcode.DamageError{Damage: damage})
+	}
+	return nil
+}

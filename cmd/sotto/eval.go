@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sotto-audio/sotto/cmd/sotto/internal/quality"
+)
+
+type evalCmd struct {
+	Codec evalCodecCmd `cmd:"" help:"Compare decoded speech with the original."`
+}
+
+// Help is shown by --help.
+func (evalCmd) Help() string { return evalCodecCmd{}.Help() }
+
+type evalCodecCmd struct {
+	modelFlag
+	Data       string  `placeholder:"TSV" help:"Manifest with the columns path and split; $$SOTTO_DATA/speech/manifest.tsv by default."`
+	Split      string  `default:"valid" help:"Rows to use, by their split; \"\" is all."`
+	Source     string  `placeholder:"NAME" help:"Rows to use, by the first folder of their path."`
+	MaxSeconds float64 `placeholder:"S" help:"Use no more than the first S seconds of each clip."`
+	Clips      bool    `help:"Give the figures of each clip as well."`
+	Threads    int     `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
+	JSON       bool    `name:"json" help:"Print one JSON object."`
+}
+
+// Help is shown by --help.
+func (evalCodecCmd) Help() string {
+	return `For every bitrate, and without quantization where the model offers it, the means over clips of: extended STOI (0 to 1, higher is better), mel distance (lower is better), SI-SDR in dB (higher is better); and how many of the entries of each codebook are used. Sound is brought to mono at the model's rate.
+
+Examples:
+  sotto eval codec --data speech/manifest.tsv --split valid
+  sotto eval codec --source librispeech --json`
+}
+
+// Validate refuses numbers out of range.
+func (c *evalCodecCmd) Validate() error {
+	if c.Threads < 0 || c.MaxSeconds < 0 {
+		return errors.New("--threads and --max-seconds must not be negative")
+	}
+	return nil
+}
+
+// Run is called by kong.
+func (c *evalCodecCmd) Run(s *session) error {
+	useThreads(c.Threads)
+	manifest := c.Data
+	if manifest == "" {
+		root := os.Getenv("SOTTO_DATA")
+		if root == "" {
+			return &usageError{errors.New("no data: SOTTO_DATA is not set: give --data manifest.tsv")}
+		}
+		manifest = filepath.Join(root, "speech", "manifest.tsv")
+	}
+	clips, err := quality.ReadManifest(manifest, c.Split, c.Source)
+	if err != nil {
+		if os.IsNotExist(err) {
+			return missing(manifest)
+		}
+		return err
+	}
+	model, err := c.load()
+	if err != nil {
+		return err
+	}
+	bars := newProgress(s.stderr)
+	report, end := bars.task("clips", int64(len(clips)))
+	r, err := quality.Evaluate(s.ctx, model, clips, c.MaxSeconds, runtime.GOMAXPROCS(0), report)
+	end()
+	bars.wait()
+	if err != nil {
+		return err
+	}
+	if !c.Clips {
+		r.PerClip = nil
+	}
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(r)
+	}
+	return printQuality(s.stdout, r)
+}
+
+func printQuality(w io.Writer, r *quality.Report) error {
+	fmt.Fprintf(w, "%s (%s), %d clips, %s\n\n", r.Model, r.Fingerprint, r.Clips, duration(r.Seconds))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "KBIT/S\tESTOI\t\tMEL\tSI-SDR")
+	for _, step := range r.Steps {
+		v := r.ESTOI[step]
+		bar := strings.Repeat("#", int(min(max(v, 0), 1)*30+0.5))
+		fmt.Fprintf(t, "%s\t%.3f\t%-30s\t%.3f\t%.2f dB\n", step, v, bar, r.Mel[step], r.SISDR[step])
+	}
+	fmt.Fprintln(t, "\nCODEBOOK\tUSED\tPERPLEXITY\tBITS")
+	for i, b := range r.Codebooks {
+		fmt.Fprintf(t, "%d\t%.1f %% of %d\t%.0f\t%.2f\n", i, 100*b.Used, b.Size, b.Perplexity, b.Entropy)
+	}
+	if len(r.PerClip) > 0 {
+		fmt.Fprintf(t, "\nCLIP\tESTOI %s\n", strings.Join(r.Steps, "\t"))
+		for _, c := range r.PerClip {
+			fmt.Fprint(t, c.Path)
+			for _, step := range r.Steps {
+				fmt.Fprintf(t, "\t%.3f", c.ESTOI[step])
+			}
+			fmt.Fprintln(t)
+		}
+	}
+	return t.Flush()
+}

@@ -1,0 +1,167 @@
+// Command sotto turns speech into discrete tokens and back: encode, decode,
+// play and inspect sound through a neural codec.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/sotto-audio/sotto/codec"
+)
+
+// Exit codes.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+type commands struct {
+	Encode     encodeCmd        `cmd:"" help:"Encode audio files to .sotto files."`
+	Decode     decodeCmd        `cmd:"" help:"Decode a .sotto file to WAV or FLAC."`
+	Play       playCmd          `cmd:"" help:"Play an audio file or a .sotto file."`
+	Info       infoCmd          `cmd:"" help:"Describe an audio file, a .sotto file or a model."`
+	Models     modelsCmd        `cmd:"" help:"List the models that this program has."`
+	Eval       evalCmd          `cmd:"" help:"Measure quality on a data set."`
+	Bench      benchCmd         `cmd:"" help:"Measure speed on this machine."`
+	Completion completionCmd    `cmd:"" help:"Print a shell completion script."`
+	Version    kong.VersionFlag `help:"Print the version and quit."`
+}
+
+// session is what commands share.
+type session struct {
+	ctx            context.Context
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A command that is stuck in a read ends too: its temporary file is removed
+	// by then (see output).
+	context.AfterFunc(ctx, func() {
+		time.Sleep(500 * time.Millisecond)
+		os.Exit(exitInterrupted)
+	})
+	code := run(&session{ctx, os.Stdin, os.Stdout, os.Stderr}, os.Args[1:])
+	if ctx.Err() != nil {
+		code = exitInterrupted
+	}
+	stop()
+	os.Exit(code)
+}
+
+// run is the program without its process: it returns the exit code.
+func run(s *session, args []string) int {
+	var cli commands
+	quit := -1
+	parser, err := kong.New(&cli,
+		kong.Name("sotto"),
+		kong.Description("Speech as discrete tokens: a neural audio codec."),
+		kong.Writers(s.stdout, s.stderr),
+		kong.Exit(func(code int) {
+			quit = code
+			panic(errQuit)
+		}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Vars{"version": "sotto " + version()},
+		kong.ShortUsageOnError(),
+	)
+	if err != nil {
+		return fail(s, err)
+	}
+	var command *kong.Context
+	func() {
+		// kong goes on after its exit hook: a panic stops it.
+		defer func() {
+			if r := recover(); r != nil && r != any(errQuit) {
+				panic(r)
+			}
+		}()
+		command, err = parser.Parse(args)
+	}()
+	if quit >= 0 {
+		return quit
+	}
+	if err != nil {
+		return usage(s, err, err)
+	}
+	err = command.Run(s, parser)
+	var wrong *usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &wrong):
+		return usage(s, &kong.ParseError{Context: command}, err)
+	}
+	return fail(s, err)
+}
+
+var errQuit = errors.New("quit")
+
+// usageError is a mistake in the arguments that shows only once files or
+// models are open.
+type usageError struct{ error }
+
+// usage reports a mistake in the arguments of the command that parse holds.
+func usage(s *session, parse, err error) int {
+	help := "sotto"
+	var p *kong.ParseError
+	if errors.As(parse, &p) && p.Context != nil {
+		if node := p.Context.Selected(); node != nil {
+			help = "sotto " + node.Path()
+		}
+	}
+	fmt.Fprintf(s.stderr, "sotto: %s: see %s --help\n", line(err), help)
+	return exitUsage
+}
+
+func fail(s *session, err error) int {
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(s.stderr, "sotto: interrupted: output that was not whole is removed")
+		return exitInterrupted
+	}
+	fmt.Fprintln(s.stderr, "sotto: "+line(err))
+	return exitFailure
+}
+
+// line brings an error to one line: what, why, what to do.
+func line(err error) string {
+	msg := strings.ReplaceAll(err.Error(), "\n", "; ")
+	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "metrics: ", "sotto: "} {
+		msg = strings.TrimPrefix(msg, pkg)
+		msg = strings.ReplaceAll(msg, ": "+pkg, ": ")
+	}
+	var weights *codec.WeightsError
+	switch {
+	case errors.As(err, &weights):
+		msg += ", with --model FILE"
+	case errors.Is(err, codec.ErrFormat):
+		msg += ": give a file that sotto encode wrote"
+	}
+	return msg
+}
+
+// version is the module version of a released binary, or the commit it was
+// built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	v := info.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	return fmt.Sprintf("%s %s %s/%s", v, info.GoVersion, runtime.GOOS, runtime.GOARCH)
+}

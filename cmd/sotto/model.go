@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+)
+
+// modelFlag chooses a model.
+type modelFlag struct {
+	Model string `short:"m" placeholder:"FILE" help:"Weights file (safetensors), instead of the model inside this program."`
+}
+
+func (m modelFlag) load() (codec.Codec, error) {
+	if m.Model == "" {
+		return embedded()
+	}
+	c, err := codec.Load(m.Model)
+	if os.IsNotExist(err) {
+		return nil, fmt.Errorf("%s: no such file: give a weights file, or leave --model out", m.Model)
+	}
+	return c, err
+}
+
+// embedded is the model inside this program.
+func embedded() (codec.Codec, error) {
+	c, err := sotto.Default()
+	if err != nil {
+		return nil, fmt.Errorf("embedded model: %w", err)
+	}
+	return c, nil
+}
+
+// device is the processor that models run on.
+func device(threads int) backend.Backend { return cpu.New(threads) }

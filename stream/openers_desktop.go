@@ -1,0 +1,5 @@
+//go:build darwin || windows
+
+package stream
+
+var openers = []opener{otoDevice}

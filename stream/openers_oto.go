@@ -1,0 +1,5 @@
+//go:build linux && oto && !static
+
+package stream
+
+var openers = []opener{pulse, otoDevice}

@@ -1,0 +1,5 @@
+//go:build linux && static
+
+package stream
+
+var openers = []opener{pulse}
