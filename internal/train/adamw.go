@@ -77,6 +77,7 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 			}
 		}
 		c := a.AdamW
+		c.LR *= w.Rate
 		if !w.Decay {
 			c.WeightDecay = 0
 		}

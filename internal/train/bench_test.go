@@ -36,7 +36,7 @@ func hum(rng *rand.Rand) *Corpus {
 func BenchmarkUpdate(b *testing.B) {
 	c := DefaultCodecConfig()
 	c.LinearCrops, c.KMeansStep, c.KMeansRows = 0, 2, 1024
-	device := scratch.NewFast(2)
+	device := scratch.NewFast(1)
 	t, err := NewCodec(c, hum(rand.New(rand.NewPCG(1, 1))), device)
 	if err != nil {
 		b.Fatal(err)
@@ -57,7 +57,7 @@ func BenchmarkUpdate(b *testing.B) {
 	for b.Loop() {
 		update()
 		n++
-		loss += t.objective.Took
+		loss += t.shards[0].objective.Took
 		solver += t.solver.Took
 	}
 	took := time.Since(begin).Seconds()

@@ -43,6 +43,8 @@ type Graph struct {
 type Weight struct {
 	*nn.Param
 	Gradient []float32
+	// Rate is a factor of the learning rate.
+	Rate float32
 
 	node        *gorgonia.Node
 	value, grad *tensor.Dense
@@ -90,7 +92,7 @@ func (g *Graph) Apply(l nn.Layer, x *gorgonia.Node) *gorgonia.Node {
 			return nil
 		}
 		g.owner[p] = true
-		w := &Weight{Param: p, Gradient: make([]float32, p.Len())}
+		w := &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1}
 		w.value, w.grad = dense(p.Data, p.Shape...), dense(w.Gradient, p.Shape...)
 		w.node = gorgonia.NewTensor(g.graph, tensor.Float32, len(p.Shape),
 			gorgonia.WithShape(p.Shape...), gorgonia.WithName(p.Name), gorgonia.WithValue(w.value))

@@ -201,15 +201,20 @@ func newMeans(t *Codec) *means {
 func (m *means) add(t *Codec) {
 	m.steps++
 	put := func(name string, v float64) { m.sums[name] += v; m.counts[name]++ }
-	for k, term := range t.objective.Terms {
-		for i, v := range t.objective.Values[k] {
-			put(term.Name(), v)
-			put(fmt.Sprintf("%s@%d", term.Name(), t.quantizer.Levels[i]), v)
+	for i, s := range t.shards {
+		for k, term := range s.objective.Terms {
+			if s.objective.Scale[k] == 0 {
+				continue
+			}
+			for item, v := range s.objective.Values[k] {
+				put(term.Name(), v)
+				put(fmt.Sprintf("%s@%d", term.Name(), t.quantizer.Levels[i*len(s.objective.quantized)+item]), v)
+			}
 		}
 	}
 	put("commitment", t.quantizer.Commitment)
 	m.norm += t.solver.Norm
-	m.loss += t.objective.Took
+	m.loss += t.shards[0].objective.Took
 	m.update += t.solver.Took
 }
 
