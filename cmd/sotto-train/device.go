@@ -5,4 +5,5 @@ import (
 	"github.com/sotto-audio/sotto/internal/backend/scratch"
 )
 
-func device() backend.Backend { return scratch.NewFast(2) }
+// device runs on one thread: the trainer's shards are the others.
+func device() backend.Backend { return scratch.NewFast(1) }

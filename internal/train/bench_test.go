@@ -50,7 +50,7 @@ func BenchmarkUpdate(b *testing.B) {
 	for range 4 {
 		update()
 	}
-	peak := GEMMRate(device)
+	peak := GEMMRate(device, c.Shards)
 	begin := time.Now()
 	n := 0
 	var loss, solver time.Duration

@@ -40,8 +40,11 @@ type CodecConfig struct {
 	Complex         float64 `json:"complex"`         //
 	Wave            float64 `json:"wave"`            //
 	Intelligibility float64 `json:"intelligibility"` //
-	ComplexCoded    float64 `json:"complex_coded"`   // factor of Complex and Wave where an item is quantized
-	Commitment      float32 `json:"commitment"`      //
+	// IntelligibilityFrom is the share of the run after which that term counts:
+	// from the start it hurts, late it helps.
+	IntelligibilityFrom float64 `json:"intelligibility_from"`
+	ComplexCoded        float64 `json:"complex_coded"` // factor of Complex and Wave where an item is quantized
+	Commitment          float32 `json:"commitment"`    //
 
 	MelScales    []MelScale `json:"mel_scales"`
 	MelFloor     float32    `json:"mel_floor"`
@@ -59,9 +62,6 @@ type CodecConfig struct {
 
 	// Rates holds factors of the learning rate by a part of a parameter's name.
 	Rates map[string]float32 `json:"rates,omitempty"`
-	// IntelligibilityFrom is the share of the run after which that loss counts;
-	// earlier it hinders the others.
-	IntelligibilityFrom float64 `json:"intelligibility_from"`
 	// Shards is the number of graphs that run side by side, each on a part of
 	// the batch and one thread.
 	Shards int `json:"shards"`
@@ -214,10 +214,10 @@ func (c CodecConfig) terms() ([]Weighted, error) {
 	}
 	var terms []Weighted
 	for _, w := range []Weighted{
-		{mel, c.Mel, 1},
-		{stft, c.Complex, c.ComplexCoded},
-		{Waveform{}, c.Wave, c.ComplexCoded},
-		{intelligibility, c.Intelligibility, 1},
+		{mel, c.Mel, 1, 0},
+		{stft, c.Complex, c.ComplexCoded, 0},
+		{Waveform{}, c.Wave, c.ComplexCoded, 0},
+		{intelligibility, c.Intelligibility, 1, c.IntelligibilityFrom},
 	} {
 		if w.Weight != 0 {
 			terms = append(terms, w)
@@ -296,6 +296,10 @@ func (t *Codec) Close() {
 func (t *Codec) Update(progress float64) error {
 	c := t.Config
 	b := t.next()
+<<<<<<< HEAD
+=======
+	copy(t.samples, b.samples)
+>>>>>>> main
 	started := t.quantizer.Started()
 	for i, l := range b.levels {
 		if !started {
@@ -330,11 +334,7 @@ func (t *Codec) run(b batch, progress float64) error {
 		for k := range items {
 			s.objective.quantized[k] = t.quantizer.Levels[i*items+k] > 0
 		}
-		for k, term := range s.objective.Terms {
-			if _, ok := term.Term.(*Intelligibility); ok {
-				s.objective.Scale[k] = t.Config.ramp(progress)
-			}
-		}
+		s.objective.Progress = progress
 		wait.Go(func() { errs[i] = s.graph.Run() })
 	}
 	wait.Wait()
@@ -348,15 +348,6 @@ func (t *Codec) run(b batch, progress float64) error {
 		})
 	}
 	return errors.Join(errs...)
-}
-
-// ramp is the factor of the intelligibility loss: it grows over a twentieth of
-// the run.
-func (c CodecConfig) ramp(progress float64) float64 {
-	if c.IntelligibilityFrom == 0 {
-		return 1
-	}
-	return max(0, min(1, (progress-c.IntelligibilityFrom)*20))
 }
 
 // collect keeps the newest latents and starts the codebooks when it is time.

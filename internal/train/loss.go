@@ -24,6 +24,8 @@ type Weighted struct {
 	Weight float64
 	// Quantized is a further factor for items that pass the quantizer.
 	Quantized float64
+	// From is the share of the run after which the term counts.
+	From float64
 }
 
 // Objective is the sum over items of weighted losses, divided by the batch size, of decoded samples.
@@ -31,10 +33,10 @@ type Objective struct {
 	Terms []Weighted
 	// Values holds the losses of the last run, [term][item], without weights.
 	Values [][]float64
-	// Scale is a further factor of each term; a term of factor 0 is left out.
-	Scale []float64
 	// Took is the time of the last evaluation.
 	Took time.Duration
+	// Progress is the share of the run that is done.
+	Progress float64
 
 	batch, total, delay, hop int
 	target                   []float32 // [batch][rows][hop]
@@ -48,7 +50,6 @@ func NewObjective(terms []Weighted, targets []float32, quantized []bool, total, 
 	o := &Objective{Terms: terms, batch: len(quantized), total: total, delay: delay, hop: hop, target: targets, quantized: quantized}
 	for range terms {
 		o.Values = append(o.Values, make([]float64, o.batch))
-		o.Scale = append(o.Scale, 1)
 	}
 	return o
 }
@@ -98,7 +99,10 @@ func (o *Objective) eval(output, grad []float32) float64 {
 }
 
 func (o *Objective) weight(term, item int) float64 {
-	w := o.Terms[term].Weight * o.Scale[term] / float64(o.total)
+	if o.Progress < o.Terms[term].From {
+		return 0
+	}
+	w := o.Terms[term].Weight / float64(o.total)
 	if o.quantized[item] {
 		w *= o.Terms[term].Quantized
 	}
