@@ -296,10 +296,6 @@ func (t *Codec) Close() {
 func (t *Codec) Update(progress float64) error {
 	c := t.Config
 	b := t.next()
-<<<<<<< HEAD
-=======
-	copy(t.samples, b.samples)
->>>>>>> main
 	started := t.quantizer.Started()
 	for i, l := range b.levels {
 		if !started {
