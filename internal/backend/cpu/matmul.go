@@ -1,0 +1,142 @@
+package cpu
+
+import "github.com/sotto-audio/sotto/internal/backend"
+
+const (
+	rowBlock = 240 // rows of x that stay in the second-level cache
+	maxKC    = 512 // products of a tile before its sums are stored
+)
+
+// plan cuts a product into parts: blocks of rows by groups of panels.
+type plan struct{ rowParts, colParts int }
+
+// MatMul sets y = epilogue(x·w).
+func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Epilogue) {
+	if x.Cols != w.K || y.Cols != w.N || x.Rows != y.Rows {
+		fail("MatMul: [%d, %d] = [%d, %d]·[%d, %d]", y.Rows, y.Cols, x.Rows, x.Cols, w.K, w.N)
+	}
+	sameShape("MatMul residual", y, ep.Residual, nil)
+	sameLength("MatMul", w.N, ep.Bias, ep.Scale)
+	if y.Rows == 0 || w.N == 0 {
+		return
+	}
+	j := b.job()
+	j.y, j.x, j.w, j.ep = y, x, w, ep
+	j.plan = b.planProduct(y.Rows, w.K, w.N)
+	j.do(j.plan.rowParts*j.plan.colParts, matMulPart)
+}
+
+func (b *Backend) planProduct(m, k, n int) plan {
+	p := plan{rowParts: (m + rowBlock - 1) / rowBlock, colParts: 1}
+	if b.threads == 1 {
+		return p
+	}
+	// Nanoseconds at the usual rate; few rows wait for the weights instead.
+	cost := float64(k) * float64(n) * max(float64(m)/40, 0.2)
+	want := min(int(cost/10_000), 4*b.threads)
+	if p.rowParts < want {
+		p.colParts = min((want+p.rowParts-1)/p.rowParts, (n+b.kernels.nr-1)/b.kernels.nr)
+	}
+	if p.rowParts*p.colParts < want {
+		p.rowParts = min(want/p.colParts, (m+b.kernels.mr()-1)/b.kernels.mr())
+	}
+	return p
+}
+
+func matMulPart(j *job, part int, s *scratch) {
+	nr := j.w.Packed.(*panels).nr
+	m0, m1 := span(j.y.Rows, 1, part%j.plan.rowParts, j.plan.rowParts)
+	n0, n1 := span(j.w.N, nr, part/j.plan.rowParts, j.plan.colParts)
+	if m0 < m1 && n0 < n1 {
+		j.b.product(j.y, m0, j.x, j.w, j.ep, m0, m1, n0, n1, s)
+	}
+}
+
+// product computes the rows m0 to m1 of x times the columns n0 to n1 of w, n0
+// at the start of a panel, to rows of y from y0 on.
+func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backend.Weights, ep backend.Epilogue, m0, m1, n0, n1 int, s *scratch) {
+	k := b.kernels
+	nr, data := k.nr, w.Packed.(*panels).data
+	m := m1 - m0
+	tiles := (m + k.mr() - 1) / k.mr()
+	blocks := max((w.K+maxKC-1)/maxKC, 1)
+	for block := range blocks {
+		k0, k1 := block*w.K/blocks, (block+1)*w.K/blocks
+		kc := k1 - k0
+		a, lda := x.Data, x.Stride
+		if kc > 0 {
+			a = a[m0*lda+k0:]
+			a, lda = b.spread(a, lda, m, kc, n1-n0, s)
+		}
+		for n := n0; n < n1; n += nr {
+			width := min(nr, n1-n)
+			if m < len(k.wide) && k.wide[m] != nil && n+k.wideBy[m]*nr <= n1 && kc > 0 {
+				by := k.wideBy[m]
+				k.wide[m](kc, &a[0], uintptr(lda)*4, 4, &data[n*w.K+k0*nr], uintptr(w.K*nr)*4,
+					&y.Data[y0*y.Stride+n], uintptr(y.Stride)*4, block > 0)
+				n += (by - 1) * nr
+				width = by * nr
+				if block == blocks-1 {
+					b.epilogue(y, y0, m0, m, n-(by-1)*nr, width, ep, s)
+				}
+				continue
+			}
+			for t := range tiles {
+				i0, i1 := t*m/tiles, (t+1)*m/tiles
+				c := y.Data[(y0+i0)*y.Stride+n:]
+				if kc == 0 {
+					for i := range i1 - i0 {
+						clear(c[i*y.Stride:][:width])
+					}
+					continue
+				}
+				b.tile(kc, i1-i0, a[i0*lda:], lda, 1, data[n*w.K+k0*nr:], c, y.Stride, width, block > 0, s)
+			}
+			if block == blocks-1 {
+				b.epilogue(y, y0, m0, m, n, width, ep, s)
+			}
+		}
+	}
+}
+
+// spread copies rows of a that would fall on the same cache sets, because
+// their distance is a large power of two, to a better distance.
+func (b *Backend) spread(a []float32, lda, m, kc, n int, s *scratch) ([]float32, int) {
+	if lda%512 != 0 || m < 4 || n < 4*b.kernels.nr {
+		return a, lda
+	}
+	pitch := kc + 16
+	buf := s.get(m * pitch)
+	for i := range m {
+		copy(buf[i*pitch:][:kc], a[i*lda:])
+	}
+	return buf, pitch
+}
+
+// tile runs the kernel on mr rows by one panel. A panel at the edge, of fewer
+// columns than the kernel writes, goes through a buffer.
+func (b *Backend) tile(kc, mr int, a []float32, ars, aks int, panel, c []float32, cs, width int, load bool, s *scratch) {
+	nr := b.kernels.nr
+	if width == nr {
+		b.runTile(kc, mr, a, ars, aks, panel, c, cs, load)
+		return
+	}
+	buf := s.tile
+	if load {
+		for i := range mr {
+			copy(buf[i*nr:][:width], c[i*cs:])
+		}
+	}
+	b.runTile(kc, mr, a, ars, aks, panel, buf, nr, load)
+	for i := range mr {
+		copy(c[i*cs:][:width], buf[i*nr:])
+	}
+}
+
+func (b *Backend) runTile(kc, mr int, a []float32, ars, aks int, panel, c []float32, cs int, load bool) {
+	if f := b.kernels.tile[mr]; f != nil {
+		f(kc, &a[0], uintptr(ars)*4, uintptr(aks)*4, &panel[0], 0, &c[0], uintptr(cs)*4, load)
+		return
+	}
+	gemmPortable(kc, mr, b.kernels.nr, a, ars, aks, panel, c, cs, load)
+}

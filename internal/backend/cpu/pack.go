@@ -1,0 +1,89 @@
+package cpu
+
+import "github.com/sotto-audio/sotto/internal/backend"
+
+// panels is a matrix [K, N] cut into panels of nr columns, the last one filled
+// up with zeros: the value [k, n] is at data[(n/nr·K + k)·nr + n%nr].
+type panels struct {
+	data []float32
+	nr   int
+}
+
+func (b *Backend) newPanels(k, n int) *backend.Weights {
+	nr := b.kernels.nr
+	return &backend.Weights{K: k, N: n, Packed: &panels{aligned((n + nr - 1) / nr * nr * k), nr}}
+}
+
+// Pack lays out w [K, N] row-major for MatMul.
+func (b *Backend) Pack(w []float32, k, n int) *backend.Weights {
+	p := b.newPanels(k, n)
+	b.Repack(p, w, false)
+	return p
+}
+
+// PackT lays out the transpose of w, where w is [N, K] row-major.
+func (b *Backend) PackT(w []float32, n, k int) *backend.Weights {
+	p := b.newPanels(k, n)
+	b.Repack(p, w, true)
+	return p
+}
+
+// Repack fills an existing packing with new values.
+func (b *Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
+	if len(w) != dst.K*dst.N {
+		fail("Repack: %d values for a matrix [%d, %d]", len(w), dst.K, dst.N)
+	}
+	j := b.job()
+	j.w, j.v0, j.transposed = dst, w, transposed
+	nr := dst.Packed.(*panels).nr
+	j.do(b.split(dst.N, nr, 0.5*float64(dst.K)), repackPart)
+}
+
+func repackPart(j *job, part int, _ *scratch) {
+	p := j.w.Packed.(*panels)
+	lo, hi := span(j.w.N, p.nr, part, j.parts)
+	if j.transposed {
+		packTransposed(p, j.v0, j.w.K, lo, hi)
+	} else {
+		packColumns(p.data[lo*j.w.K:], j.v0, j.w.N, j.w.K, p.nr, lo, hi)
+	}
+}
+
+// packColumns copies columns lo to hi of w [k, ·], whose rows lie stride apart,
+// to panels of nr columns.
+func packColumns(dst, w []float32, stride, k, nr, lo, hi int) {
+	for ; lo < hi; lo += nr {
+		n := min(nr, hi-lo)
+		if n < nr {
+			clear(dst[:k*nr])
+		}
+		for r := range k {
+			copy(dst[r*nr:r*nr+n], w[r*stride+lo:])
+		}
+		dst = dst[k*nr:]
+	}
+}
+
+// packTransposed copies rows lo to hi of w [N, K] to the columns of panels, in
+// blocks of rows that stay in cache.
+func packTransposed(p *panels, w []float32, k, lo, hi int) {
+	const block = 16
+	nr := p.nr
+	for n0 := lo; n0 < hi; n0 += nr {
+		panel := p.data[n0*k : (n0+nr)*k]
+		cols := min(nr, hi-n0)
+		if cols < nr {
+			clear(panel)
+		}
+		for k0 := 0; k0 < k; k0 += block {
+			kb := min(block, k-k0)
+			for c := range cols {
+				src := w[(n0+c)*k+k0:][:kb]
+				dst := panel[k0*nr+c:]
+				for i, v := range src {
+					dst[i*nr] = v
+				}
+			}
+		}
+	}
+}

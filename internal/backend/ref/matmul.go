@@ -1,0 +1,96 @@
+package ref
+
+import (
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
+)
+
+// Pack keeps w [K, N] as it is.
+func (b Backend) Pack(w []float32, k, n int) *backend.Weights {
+	p := &backend.Weights{K: k, N: n, Packed: make([]float32, k*n)}
+	b.Repack(p, w, false)
+	return p
+}
+
+// PackT keeps the transpose of w [N, K].
+func (b Backend) PackT(w []float32, n, k int) *backend.Weights {
+	p := &backend.Weights{K: k, N: n, Packed: make([]float32, k*n)}
+	b.Repack(p, w, true)
+	return p
+}
+
+// Repack replaces the values of a packing.
+func (Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
+	packed := dst.Packed.([]float32)
+	for k := range dst.K {
+		for n := range dst.N {
+			if transposed {
+				packed[k*dst.N+n] = w[n*dst.K+k]
+			} else {
+				packed[k*dst.N+n] = w[k*dst.N+n]
+			}
+		}
+	}
+}
+
+// MatMul sets y = epilogue(x·w).
+func (Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Epilogue) {
+	packed := w.Packed.([]float32)
+	for m := range y.Rows {
+		for n := range w.N {
+			var s float32
+			for k := range w.K {
+				s = f32.FMA(x.Row(m)[k], packed[k*w.N+n], s)
+			}
+			y.Row(m)[n] = epilogue(s, m, n, ep)
+		}
+	}
+}
+
+func epilogue(s float32, m, n int, ep backend.Epilogue) float32 {
+	if ep.Bias != nil {
+		s += ep.Bias[n]
+	}
+	s = activate(s, ep.Act)
+	switch {
+	case ep.Scale != nil && ep.Residual != nil:
+		s = f32.FMA(ep.Scale[n], s, ep.Residual.Row(m)[n])
+	case ep.Scale != nil:
+		s *= ep.Scale[n]
+	case ep.Residual != nil:
+		s += ep.Residual.Row(m)[n]
+	}
+	return s
+}
+
+// MatMulTN adds xᵀ·dy to dw.
+func (Backend) MatMulTN(dw, x, dy *backend.Tensor) {
+	for k := range dw.Rows {
+		for n := range dw.Cols {
+			s := dw.Row(k)[n]
+			for m := range x.Rows {
+				s = f32.FMA(x.Row(m)[k], dy.Row(m)[n], s)
+			}
+			dw.Row(k)[n] = s
+		}
+	}
+}
+
+// Nearest finds the closest entry of a codebook for each row.
+func (Backend) Nearest(codes []int32, x *backend.Tensor, book *backend.Weights, half []float32) {
+	packed := book.Packed.([]float32)
+	for t := range x.Rows {
+		best := inf
+		codes[t] = 0
+		for n := range book.N {
+			var s float32
+			for k := range book.K {
+				s = f32.FMA(x.Row(t)[k], packed[k*book.N+n], s)
+			}
+			if d := half[n] - s; d < best {
+				best = d
+				codes[t] = int32(n)
+			}
+		}
+	}
+}
