@@ -322,6 +322,7 @@ func (t *Codec) Update(progress float64) error {
 
 // run evaluates all shards side by side and adds their gradients.
 func (t *Codec) run(b batch, progress float64) error {
+	each(t.shards[0].graph.linears, func(_ int, l prepared) { l.Prepare(t.device, l.backward) })
 	errs := make([]error, len(t.shards))
 	var wait sync.WaitGroup
 	for i, s := range t.shards {
@@ -420,6 +421,9 @@ func writeFile(path string, data []byte) error {
 	}
 	if closing := f.Close(); err == nil {
 		err = closing
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), 0o644)
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), path)

@@ -36,7 +36,14 @@ type Graph struct {
 	ops     int
 	run     int
 	flops   float64
+	linears []prepared
 	err     error
+}
+
+// prepared is a matrix product whose weights are packed before a run.
+type prepared struct {
+	*nn.Linear
+	backward bool // dL/dx is needed
 }
 
 // Weight is a parameter in a graph: what a gorgonia.Solver updates.
@@ -106,6 +113,7 @@ func (g *Graph) Apply(l nn.Layer, x *gorgonia.Node) *gorgonia.Node {
 		if op.varies {
 			products++
 		}
+		g.linears = append(g.linears, prepared{linear, op.varies})
 		g.flops += products * 2 * float64(rows) * float64(linear.In) * float64(linear.Out)
 	}
 	out := g.apply(op, inputs...)
