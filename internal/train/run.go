@@ -85,6 +85,7 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 		if c.Steps == 0 {
 			progress = float64(t.Elapsed) / float64(c.Time)
 		}
+		pause := time.Now()
 		over := progress >= 1 || ctx.Err() != nil
 		if len(c.Valid) > 0 && (over && ctx.Err() == nil || time.Since(validated) >= c.ValidEvery) {
 			record := t.record()
@@ -96,7 +97,6 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 			}
 			fmt.Fprintf(c.Progress, "step %d  valid %s\n", t.Step, validLine(record.Valid))
 			validated = time.Now()
-			m.begin = time.Now()
 		}
 		if over || time.Since(saved) >= c.SaveEvery {
 			if err := t.Save(checkpoint); err != nil {
@@ -107,6 +107,7 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 		if over {
 			return nil
 		}
+		m.begin = m.begin.Add(time.Since(pause)) // the speed is that of updates
 		if err := t.Update(progress); err != nil {
 			return err
 		}
