@@ -20,6 +20,7 @@ var avx2 = &kernels{
 	tile:   []gemmFunc{nil, gemm256_1x1, gemm256_2x1, gemm256_3x1, gemm256_4x1, gemm256_5x1, gemm256_6x1},
 	wide:   []gemmFunc{1: gemm256_1x4, 2: gemm256_2x2},
 	wideBy: []int{1: 4, 2: 2},
+	peak:   peak256, peakFlops: 12 * 8 * 2,
 }
 
 var avx512 = &kernels{
@@ -30,4 +31,5 @@ var avx512 = &kernels{
 	},
 	wide:   []gemmFunc{1: gemm512_1x4, 2: gemm512_2x2},
 	wideBy: []int{1: 4, 2: 2},
+	peak:   peak512, peakFlops: 12 * 16 * 2,
 }
