@@ -60,3 +60,51 @@ func BenchmarkMatMulTN(t *testing.B) {
 		}
 	}
 }
+
+func BenchmarkOps(t *testing.B) {
+	const rows, cols, taps = 400, 384, 7
+	g := newGen(1)
+	for name, b := range backends() {
+		x, dy := g.tensor(rows+taps-1, cols, 0), g.tensor(rows, cols, 0)
+		y := b.New(rows, cols)
+		xr := &backend.Tensor{Rows: rows, Cols: cols, Stride: cols, Data: x.Data[:rows*cols]}
+		v, u := g.vector(cols), g.vector(cols)
+		w := g.vector(taps * cols)
+		big := make([][]float32, 4)
+		for i := range big {
+			big[i] = make([]float32, 1<<20)
+		}
+		packed := b.Pack(big[0], 1024, 1024)
+		book, half := b.PackT(g.vector(1024*64), 1024, 64), make([]float32, 1024)
+		z, codes := g.tensor(rows, 64, 0), make([]int32, rows)
+		ops := []struct {
+			name   string
+			values int
+			f      func()
+		}{
+			{"GELU", rows * cols, func() { b.Activate(y, xr, backend.GELU) }},
+			{"SiLU", rows * cols, func() { b.Activate(y, xr, backend.SiLU) }},
+			{"GELUGrad", rows * cols, func() { b.ActivateGrad(y, xr, dy, backend.GELU) }},
+			{"Add", rows * cols, func() { b.Add(y, xr, dy) }},
+			{"ScaleAdd", rows * cols, func() { b.ScaleAdd(y, xr, v, dy) }},
+			{"DepthwiseConv", rows * cols, func() { b.DepthwiseConv(y, x, w, v, taps, 1) }},
+			{"DepthwiseConvGradWeights", rows * cols, func() { b.DepthwiseConvGradWeights(w, x, dy, taps, 1) }},
+			{"LayerNorm", rows * cols, func() { b.LayerNorm(y, xr, v, u, 1e-6) }},
+			{"LayerNormGrad", rows * cols, func() { b.LayerNormGrad(y, v, u, xr, dy, v, 1e-6) }},
+			{"ColumnSum", rows * cols, func() { b.ColumnSum(u, xr, nil) }},
+			{"AdamW", 1 << 20, func() { b.AdamWStep(big[0], big[1], big[2], big[3], backend.AdamW{Step: 1}) }},
+			{"Repack", 1 << 20, func() { b.Repack(packed, big[0], false) }},
+			{"RepackT", 1 << 20, func() { b.Repack(packed, big[0], true) }},
+			{"Nearest1024x64", rows, func() { b.Nearest(codes, z, book, half) }},
+		}
+		for _, op := range ops {
+			t.Run(op.name+"/"+name, func(t *testing.B) {
+				op.f()
+				for t.Loop() {
+					op.f()
+				}
+				t.ReportMetric(float64(t.Elapsed().Nanoseconds())/float64(t.N)/float64(op.values), "ns/value")
+			})
+		}
+	}
+}
