@@ -210,6 +210,7 @@ func loadClip(r Row, rate int) (Clip, error) {
 
 // Augment holds the probabilities of changes to a crop.
 type Augment struct {
+	Level     float64 `json:"level"`      // 26 dB below to 6 dB above the usual level, which varies by 9 dB
 	Mixture   float64 `json:"mixture"`    // a second speaker, 0 to 12 dB below
 	Noise     float64 `json:"noise"`      // coloured noise, 5 to 35 dB below
 	BandLimit float64 `json:"band_limit"` // low-pass from 2 to 7 kHz, half of them telephone
@@ -234,6 +235,12 @@ func (c *Corpus) crop(dst []float32, rng *rand.Rand) {
 // Draw fills dst with an augmented crop. Equal generators give equal crops.
 func (c *Corpus) Draw(dst []float32, a Augment, rng *rand.Rand) {
 	c.crop(dst, rng)
+	if a.Level > 0 && rng.Float64() < a.Level {
+		gain := float32(math.Pow(10, (-26+32*rng.Float64())/20))
+		for i := range dst {
+			dst[i] *= gain
+		}
+	}
 	if rng.Float64() < a.Mixture {
 		other := make([]float32, len(dst))
 		c.crop(other, rng)
