@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,8 +174,19 @@ func TestRun(t *testing.T) {
 	if err := Plot(filepath.Join(dir, LogName), picture); err != nil {
 		t.Error(err)
 	}
-	if _, err := Release(dir, "test-v0", filepath.Join(dir, "w.safetensors"), testDevice()); err != nil {
-		t.Error(err)
+	card := filepath.Join(dir, "card.md")
+	fingerprint, err := Release(dir, "test-v0", filepath.Join(dir, "w.safetensors"), card, testDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(card)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"test-v0", fingerprint.String(), "| 0.8 kbps |"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the model card lacks %q", want)
+		}
 	}
 }
 

@@ -2,8 +2,11 @@ package train
 
 import (
 	"math"
+	"math/cmplx"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/sotto-audio/sotto/internal/dsp"
 )
 
 // TestLossGradients compares the slope of each loss along random directions with
@@ -79,6 +82,74 @@ func TestFastMath(t *testing.T) {
 		want := math.Exp(float64(float32(x)))
 		if got := float64(exp(float32(x))); math.Abs(got-want) > 1e-5*want {
 			t.Fatalf("exp(%g) = %g, want %g", x, got, want)
+		}
+	}
+}
+
+// dft is the definition, in float64, of a frame under a Hann window of unit
+// energy.
+func dft(signal []float32, size, at int) []complex128 {
+	window := make([]float64, size)
+	var energy float64
+	for i := range window {
+		window[i] = 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(size))
+		energy += window[i] * window[i]
+	}
+	bins := make([]complex128, size/2+1)
+	for k := range bins {
+		for i, w := range window {
+			phase := -2 * math.Pi * float64(k*i%size) / float64(size)
+			bins[k] += complex(w/math.Sqrt(energy)*float64(signal[at+i]), 0) * cmplx.Exp(complex(0, phase))
+		}
+	}
+	return bins
+}
+
+// TestLossValues compares the spectral losses with their definitions in float64.
+func TestLossValues(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	const n, size, hop = 700, 128, 32
+	x, y := random(rng, n, 0.05), random(rng, n, 0.05)
+	filters := dsp.MelFilters(16000, size, 12)
+	var mel, diff, energy float64
+	frames := 0
+	for at := 0; at+size <= n; at += hop {
+		frames++
+		a, b := dft(x, size, at), dft(y, size, at)
+		for _, f := range filters {
+			var ma, mb float64
+			for k, w := range f.Weights {
+				ma += float64(w) * cmplx.Abs(a[f.First+k])
+				mb += float64(w) * cmplx.Abs(b[f.First+k])
+			}
+			mel += math.Abs(math.Log(ma+1e-3) - math.Log(mb+1e-3))
+		}
+		for k := range a {
+			compress := func(s complex128) complex128 {
+				return s * complex(math.Pow(real(s)*real(s)+imag(s)*imag(s)+1e-5, -0.35), 0)
+			}
+			ca, cb := compress(a[k]), compress(b[k])
+			diff += math.Pow(cmplx.Abs(ca-cb), 2)
+			energy += math.Pow(cmplx.Abs(ca), 2)
+		}
+	}
+	mel /= float64(frames * len(filters))
+	count := float64(frames * (size/2 + 1))
+	complexLoss := diff / count / (energy/count + 1e-3)
+	logMel, err := NewLogMel(16000, []MelScale{{size, 12}}, 1e-3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stft, err := NewComplexSTFT([]int{size}, 0.35)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		term Term
+		want float64
+	}{{logMel, mel}, {stft, complexLoss}} {
+		if got := c.term.Eval(x, y, 0, make([]float32, n)); math.Abs(got-c.want) > 1e-5*c.want {
+			t.Errorf("%s: %g, want %g", c.term.Name(), got, c.want)
 		}
 	}
 }

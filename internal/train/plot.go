@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -10,7 +11,6 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
-	"os"
 )
 
 // Plot draws the losses and validation scores of a log, over the audio seen, as
@@ -75,13 +75,14 @@ func chart(title string, lines map[string]plotter.XYs) (*plot.Plot, error) {
 	}
 	slices.Sort(names)
 	for i, name := range names {
-		l, err := plotter.NewLine(lines[name])
+		l, points, err := plotter.NewLinePoints(lines[name])
 		if err != nil {
 			return nil, fmt.Errorf("train: plot: %s: %w", name, err)
 		}
 		l.Color = plotutil.Color(i)
 		l.Dashes = plotutil.Dashes(i / 7)
-		p.Add(l)
+		points.Color, points.Radius = l.Color, vg.Points(1.5)
+		p.Add(l, points)
 		p.Legend.Add(name, l)
 	}
 	return p, nil
