@@ -30,6 +30,7 @@ var avx2 = &kernels{
 		smallest:      smallest256,
 		layerNorm:     layerNorm256,
 		layerNormGrad: layerNormGrad256,
+		transpose:     transpose8,
 	},
 }
 
@@ -51,5 +52,6 @@ var avx512 = &kernels{
 		smallest:      smallest512,
 		layerNorm:     layerNorm512,
 		layerNormGrad: layerNormGrad512,
+		transpose:     transpose8,
 	},
 }

@@ -46,6 +46,7 @@ type vectorKernels struct {
 	smallest      func(n int, p, half, best *float32, code *int32)
 	layerNorm     func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)
 	layerNormGrad func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
+	transpose     func(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
 }
 
 var portable = &kernels{name: "portable", nr: 16, tile: make([]gemmFunc, 5)}

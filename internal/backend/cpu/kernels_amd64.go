@@ -114,6 +114,11 @@ func gemm256_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps u
 //go:noescape
 func gemm256_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 
+// transpose8 copies 8 rows of n squares of 8 columns to n·8 rows of 8 columns.
+//
+//go:noescape
+func transpose8(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
+
 // peak512 runs n times 12 vector FMA.
 func peak512(n int)
 

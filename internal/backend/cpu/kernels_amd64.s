@@ -2066,6 +2066,83 @@ store:
 	VZEROUPPER
 	RET
 
+// func transpose8(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
+// Requires: AVX
+TEXT ·transpose8(SB), NOSPLIT, $0-40
+	MOVQ  n+0(FP), AX
+	MOVQ  dst+8(FP), CX
+	MOVQ  ds+16(FP), DX
+	MOVQ  src+24(FP), BX
+	MOVQ  ss+32(FP), SI
+	TESTQ AX, AX
+	JZ    end2
+
+loop1:
+	MOVQ       BX, DI
+	VMOVUPS    (DI), Y0
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y1
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y2
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y3
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y4
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y5
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y6
+	ADDQ       SI, DI
+	VMOVUPS    (DI), Y7
+	ADDQ       SI, DI
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPS  Y5, Y4, Y3
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VSHUFPS    $0x44, Y1, Y8, Y7
+	VSHUFPS    $0xee, Y1, Y8, Y1
+	VSHUFPS    $0x44, Y2, Y0, Y8
+	VSHUFPS    $0xee, Y2, Y0, Y0
+	VSHUFPS    $0x44, Y5, Y3, Y2
+	VSHUFPS    $0xee, Y5, Y3, Y3
+	VSHUFPS    $0x44, Y6, Y4, Y5
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	VPERM2F128 $0x20, Y2, Y7, Y6
+	VMOVUPS    Y6, (CX)
+	ADDQ       DX, CX
+	VPERM2F128 $0x20, Y3, Y1, Y6
+	VMOVUPS    Y6, (CX)
+	ADDQ       DX, CX
+	VPERM2F128 $0x20, Y5, Y8, Y6
+	VMOVUPS    Y6, (CX)
+	ADDQ       DX, CX
+	VPERM2F128 $0x20, Y4, Y0, Y6
+	VMOVUPS    Y6, (CX)
+	ADDQ       DX, CX
+	VPERM2F128 $0x31, Y2, Y7, Y2
+	VMOVUPS    Y2, (CX)
+	ADDQ       DX, CX
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VMOVUPS    Y1, (CX)
+	ADDQ       DX, CX
+	VPERM2F128 $0x31, Y5, Y8, Y1
+	VMOVUPS    Y1, (CX)
+	ADDQ       DX, CX
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y0, (CX)
+	ADDQ       DX, CX
+	ADDQ       $0x20, BX
+	DECQ       AX
+	JNZ        loop1
+
+end2:
+	VZEROUPPER
+	RET
+
 // func peak512(n int)
 // Requires: AVX, AVX512F
 TEXT ·peak512(SB), NOSPLIT, $0-8
@@ -2119,93 +2196,93 @@ TEXT ·pointwise512_identity(SB), NOSPLIT, $0-80
 	DECQ  R9
 	KMOVW R9, K1
 	TESTQ AX, AX
-	JZ    end2
+	JZ    end4
 
-loop1:
+loop3:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups3:
+groups5:
 	CMPQ    R10, $0x00000010
-	JL      rest4
+	JL      rest6
 	VMOVUPS (BX)(R9*1), Z0
 	TESTQ   SI, SI
-	JZ      end5
+	JZ      end7
 	VMOVUPS (SI)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end5:
+end7:
 	TESTQ       DI, DI
-	JZ          noscale6
+	JZ          noscale8
 	VMOVUPS     (DI)(R9*1), Z1
 	TESTQ       R8, R8
-	JZ          nores8
+	JZ          nores10
 	VMOVUPS     (R8)(R9*1), Z2
 	VFMADD213PS Z2, Z1, Z0
-	JMP         done7
+	JMP         done9
 
-nores8:
+nores10:
 	VMULPS Z1, Z0, Z0
-	JMP    done7
+	JMP    done9
 
-noscale6:
+noscale8:
 	TESTQ   R8, R8
-	JZ      end9
+	JZ      end11
 	VMOVUPS (R8)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end9:
-done7:
+end11:
+done9:
 	VMOVUPS Z0, (DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups3
+	JMP     groups5
 
-rest4:
+rest6:
 	TESTQ     R10, R10
-	JZ        end10
+	JZ        end12
 	VMOVUPS.Z (BX)(R9*1), K1, Z0
 	TESTQ     SI, SI
-	JZ        end11
+	JZ        end13
 	VMOVUPS.Z (SI)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end11:
+end13:
 	TESTQ       DI, DI
-	JZ          noscale12
+	JZ          noscale14
 	VMOVUPS.Z   (DI)(R9*1), K1, Z1
 	TESTQ       R8, R8
-	JZ          nores14
+	JZ          nores16
 	VMOVUPS.Z   (R8)(R9*1), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
-	JMP         done13
+	JMP         done15
 
-nores14:
+nores16:
 	VMULPS Z1, Z0, Z0
-	JMP    done13
+	JMP    done15
 
-noscale12:
+noscale14:
 	TESTQ     R8, R8
-	JZ        end15
+	JZ        end17
 	VMOVUPS.Z (R8)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end15:
-done13:
+end17:
+done15:
 	VMOVUPS Z0, K1, (DX)(R9*1)
 
-end10:
+end12:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end16
+	JZ    end18
 	ADDQ  rs+72(FP), R8
 
-end16:
+end18:
 	DECQ AX
-	JNZ  loop1
+	JNZ  loop3
 
-end2:
+end4:
 	VZEROUPPER
 	RET
 
@@ -2226,22 +2303,22 @@ TEXT ·pointwise512_gelu(SB), NOSPLIT, $0-80
 	DECQ  R9
 	KMOVW R9, K1
 	TESTQ AX, AX
-	JZ    end18
+	JZ    end20
 
-loop17:
+loop19:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups19:
+groups21:
 	CMPQ    R10, $0x00000010
-	JL      rest20
+	JL      rest22
 	VMOVUPS (BX)(R9*1), Z0
 	TESTQ   SI, SI
-	JZ      end21
+	JZ      end23
 	VMOVUPS (SI)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end21:
+end23:
 	VMULPS      Z0, Z0, Z2
 	VMOVUPS     geluneg1<>+0(SB), Z1
 	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
@@ -2268,41 +2345,41 @@ end21:
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
 	TESTQ       DI, DI
-	JZ          noscale22
+	JZ          noscale24
 	VMOVUPS     (DI)(R9*1), Z1
 	TESTQ       R8, R8
-	JZ          nores24
+	JZ          nores26
 	VMOVUPS     (R8)(R9*1), Z2
 	VFMADD213PS Z2, Z1, Z0
-	JMP         done23
+	JMP         done25
 
-nores24:
+nores26:
 	VMULPS Z1, Z0, Z0
-	JMP    done23
+	JMP    done25
 
-noscale22:
+noscale24:
 	TESTQ   R8, R8
-	JZ      end25
+	JZ      end27
 	VMOVUPS (R8)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end25:
-done23:
+end27:
+done25:
 	VMOVUPS Z0, (DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups19
+	JMP     groups21
 
-rest20:
+rest22:
 	TESTQ     R10, R10
-	JZ        end26
+	JZ        end28
 	VMOVUPS.Z (BX)(R9*1), K1, Z0
 	TESTQ     SI, SI
-	JZ        end27
+	JZ        end29
 	VMOVUPS.Z (SI)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end27:
+end29:
 	VMULPS      Z0, Z0, Z2
 	VMOVUPS     geluneg1<>+0(SB), Z1
 	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
@@ -2329,40 +2406,40 @@ end27:
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
 	TESTQ       DI, DI
-	JZ          noscale28
+	JZ          noscale30
 	VMOVUPS.Z   (DI)(R9*1), K1, Z1
 	TESTQ       R8, R8
-	JZ          nores30
+	JZ          nores32
 	VMOVUPS.Z   (R8)(R9*1), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
-	JMP         done29
+	JMP         done31
 
-nores30:
+nores32:
 	VMULPS Z1, Z0, Z0
-	JMP    done29
+	JMP    done31
 
-noscale28:
+noscale30:
 	TESTQ     R8, R8
-	JZ        end31
+	JZ        end33
 	VMOVUPS.Z (R8)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end31:
-done29:
+end33:
+done31:
 	VMOVUPS Z0, K1, (DX)(R9*1)
 
-end26:
+end28:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end32
+	JZ    end34
 	ADDQ  rs+72(FP), R8
 
-end32:
+end34:
 	DECQ AX
-	JNZ  loop17
+	JNZ  loop19
 
-end18:
+end20:
 	VZEROUPPER
 	RET
 
@@ -2635,22 +2712,22 @@ TEXT ·pointwise512_silu(SB), NOSPLIT, $0-80
 	DECQ  R9
 	KMOVW R9, K1
 	TESTQ AX, AX
-	JZ    end34
+	JZ    end36
 
-loop33:
+loop35:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups35:
+groups37:
 	CMPQ    R10, $0x00000010
-	JL      rest36
+	JL      rest38
 	VMOVUPS (BX)(R9*1), Z0
 	TESTQ   SI, SI
-	JZ      end37
+	JZ      end39
 	VMOVUPS (SI)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end37:
+end39:
 	VXORPS      sign<>+0(SB), Z0, Z1
 	VMOVUPS     expmax<>+0(SB), Z2
 	VMINPS      Z1, Z2, Z1
@@ -2674,41 +2751,41 @@ end37:
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
 	TESTQ       DI, DI
-	JZ          noscale38
+	JZ          noscale40
 	VMOVUPS     (DI)(R9*1), Z1
 	TESTQ       R8, R8
-	JZ          nores40
+	JZ          nores42
 	VMOVUPS     (R8)(R9*1), Z2
 	VFMADD213PS Z2, Z1, Z0
-	JMP         done39
+	JMP         done41
 
-nores40:
+nores42:
 	VMULPS Z1, Z0, Z0
-	JMP    done39
+	JMP    done41
 
-noscale38:
+noscale40:
 	TESTQ   R8, R8
-	JZ      end41
+	JZ      end43
 	VMOVUPS (R8)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end41:
-done39:
+end43:
+done41:
 	VMOVUPS Z0, (DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups35
+	JMP     groups37
 
-rest36:
+rest38:
 	TESTQ     R10, R10
-	JZ        end42
+	JZ        end44
 	VMOVUPS.Z (BX)(R9*1), K1, Z0
 	TESTQ     SI, SI
-	JZ        end43
+	JZ        end45
 	VMOVUPS.Z (SI)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end43:
+end45:
 	VXORPS      sign<>+0(SB), Z0, Z1
 	VMOVUPS     expmax<>+0(SB), Z2
 	VMINPS      Z1, Z2, Z1
@@ -2732,40 +2809,40 @@ end43:
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
 	TESTQ       DI, DI
-	JZ          noscale44
+	JZ          noscale46
 	VMOVUPS.Z   (DI)(R9*1), K1, Z1
 	TESTQ       R8, R8
-	JZ          nores46
+	JZ          nores48
 	VMOVUPS.Z   (R8)(R9*1), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
-	JMP         done45
+	JMP         done47
 
-nores46:
+nores48:
 	VMULPS Z1, Z0, Z0
-	JMP    done45
+	JMP    done47
 
-noscale44:
+noscale46:
 	TESTQ     R8, R8
-	JZ        end47
+	JZ        end49
 	VMOVUPS.Z (R8)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end47:
-done45:
+end49:
+done47:
 	VMOVUPS Z0, K1, (DX)(R9*1)
 
-end42:
+end44:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end48
+	JZ    end50
 	ADDQ  rs+72(FP), R8
 
-end48:
+end50:
 	DECQ AX
-	JNZ  loop33
+	JNZ  loop35
 
-end34:
+end36:
 	VZEROUPPER
 	RET
 
@@ -2802,15 +2879,15 @@ TEXT ·slopes512_gelu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end50
+	JZ    end52
 
-loop49:
+loop51:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups51:
+groups53:
 	CMPQ        R8, $0x00000010
-	JL          rest52
+	JL          rest54
 	VMOVUPS     (BX)(DI*1), Z0
 	VMULPS      Z0, Z0, Z2
 	VMOVUPS     geluneg1<>+0(SB), Z1
@@ -2849,11 +2926,11 @@ groups51:
 	VMOVUPS     Z1, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups51
+	JMP         groups53
 
-rest52:
+rest54:
 	TESTQ       R8, R8
-	JZ          end53
+	JZ          end55
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
 	VMULPS      Z0, Z0, Z2
 	VMOVUPS     geluneg1<>+0(SB), Z1
@@ -2891,14 +2968,14 @@ rest52:
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (DX)(DI*1)
 
-end53:
+end55:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop49
+	JNZ  loop51
 
-end50:
+end52:
 	VZEROUPPER
 	RET
 
@@ -2953,15 +3030,15 @@ TEXT ·slopes512_silu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end55
+	JZ    end57
 
-loop54:
+loop56:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups56:
+groups58:
 	CMPQ        R8, $0x00000010
-	JL          rest57
+	JL          rest59
 	VMOVUPS     (BX)(DI*1), Z0
 	VXORPS      sign<>+0(SB), Z0, Z1
 	VMOVUPS     expmax<>+0(SB), Z2
@@ -2994,11 +3071,11 @@ groups56:
 	VMOVUPS     Z1, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups56
+	JMP         groups58
 
-rest57:
+rest59:
 	TESTQ       R8, R8
-	JZ          end58
+	JZ          end60
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
 	VXORPS      sign<>+0(SB), Z0, Z1
 	VMOVUPS     expmax<>+0(SB), Z2
@@ -3030,14 +3107,14 @@ rest57:
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (DX)(DI*1)
 
-end58:
+end60:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop54
+	JNZ  loop56
 
-end55:
+end57:
 	VZEROUPPER
 	RET
 
@@ -3058,9 +3135,9 @@ TEXT ·columnSum512(SB), NOSPLIT, $0-56
 	KMOVW R8, K1
 	XORQ  R8, R8
 
-groups59:
+groups61:
 	CMPQ    AX, $0x00000080
-	JL      rest60
+	JL      rest62
 	VMOVUPS (CX)(R8*1), Z0
 	VMOVUPS 64(CX)(R8*1), Z1
 	VMOVUPS 128(CX)(R8*1), Z2
@@ -3072,12 +3149,12 @@ groups59:
 	MOVQ    rows+0(FP), R10
 	LEAQ    (DX)(R8*1), R9
 	TESTQ   BX, BX
-	JZ      plain61
+	JZ      plain63
 	LEAQ    (BX)(R8*1), R11
 	TESTQ   R10, R10
-	JZ      end64
+	JZ      end66
 
-loop63:
+loop65:
 	VMOVUPS     (R9), Z8
 	VMOVUPS     (R11), Z9
 	VFMADD231PS Z8, Z9, Z0
@@ -3105,16 +3182,16 @@ loop63:
 	ADDQ        SI, R9
 	ADDQ        DI, R11
 	DECQ        R10
-	JNZ         loop63
+	JNZ         loop65
 
-end64:
-	JMP done62
+end66:
+	JMP done64
 
-plain61:
+plain63:
 	TESTQ R10, R10
-	JZ    end66
+	JZ    end68
 
-loop65:
+loop67:
 	VMOVUPS (R9), Z8
 	VADDPS  Z8, Z0, Z0
 	VMOVUPS 64(R9), Z8
@@ -3133,10 +3210,10 @@ loop65:
 	VADDPS  Z8, Z7, Z7
 	ADDQ    SI, R9
 	DECQ    R10
-	JNZ     loop65
+	JNZ     loop67
 
-end66:
-done62:
+end68:
+done64:
 	VMOVUPS Z0, (CX)(R8*1)
 	VMOVUPS Z1, 64(CX)(R8*1)
 	VMOVUPS Z2, 128(CX)(R8*1)
@@ -3147,91 +3224,91 @@ done62:
 	VMOVUPS Z7, 448(CX)(R8*1)
 	ADDQ    $0x00000200, R8
 	SUBQ    $0x00000080, AX
-	JMP     groups59
+	JMP     groups61
 
-rest60:
-groups67:
+rest62:
+groups69:
 	CMPQ    AX, $0x00000010
-	JL      rest68
+	JL      rest70
 	VMOVUPS (CX)(R8*1), Z0
 	MOVQ    rows+0(FP), R10
 	LEAQ    (DX)(R8*1), R9
 	TESTQ   BX, BX
-	JZ      plain69
+	JZ      plain71
 	LEAQ    (BX)(R8*1), R11
 	TESTQ   R10, R10
-	JZ      end72
+	JZ      end74
 
-loop71:
+loop73:
 	VMOVUPS     (R9), Z1
 	VMOVUPS     (R11), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        SI, R9
 	ADDQ        DI, R11
 	DECQ        R10
-	JNZ         loop71
+	JNZ         loop73
 
-end72:
-	JMP done70
+end74:
+	JMP done72
 
-plain69:
+plain71:
 	TESTQ R10, R10
-	JZ    end74
+	JZ    end76
 
-loop73:
+loop75:
 	VMOVUPS (R9), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    SI, R9
 	DECQ    R10
-	JNZ     loop73
+	JNZ     loop75
 
-end74:
-done70:
+end76:
+done72:
 	VMOVUPS Z0, (CX)(R8*1)
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, AX
-	JMP     groups67
+	JMP     groups69
 
-rest68:
+rest70:
 	TESTQ     AX, AX
-	JZ        end75
+	JZ        end77
 	VMOVUPS.Z (CX)(R8*1), K1, Z0
 	MOVQ      rows+0(FP), AX
 	LEAQ      (DX)(R8*1), DX
 	TESTQ     BX, BX
-	JZ        plain76
+	JZ        plain78
 	LEAQ      (BX)(R8*1), BX
 	TESTQ     AX, AX
-	JZ        end79
+	JZ        end81
 
-loop78:
+loop80:
 	VMOVUPS.Z   (DX), K1, Z1
 	VMOVUPS.Z   (BX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        SI, DX
 	ADDQ        DI, BX
 	DECQ        AX
-	JNZ         loop78
+	JNZ         loop80
 
-end79:
-	JMP done77
+end81:
+	JMP done79
 
-plain76:
+plain78:
 	TESTQ AX, AX
-	JZ    end81
+	JZ    end83
 
-loop80:
+loop82:
 	VMOVUPS.Z (DX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	ADDQ      SI, DX
 	DECQ      AX
-	JNZ       loop80
+	JNZ       loop82
 
-end81:
-done77:
+end83:
+done79:
 	VMOVUPS Z0, K1, (CX)(R8*1)
 
-end75:
+end77:
 	VZEROUPPER
 	RET
 
@@ -3253,21 +3330,21 @@ TEXT ·depthwise512(SB), NOSPLIT, $0-88
 	DECQ  R10
 	KMOVW R10, K1
 	TESTQ AX, AX
-	JZ    end83
+	JZ    end85
 
-loop82:
+loop84:
 	XORQ R10, R10
 	MOVQ CX, R11
 
-groups84:
+groups86:
 	CMPQ    R11, $0x00000040
-	JL      rest85
+	JL      rest87
 	VPXORD  Z0, Z0, Z0
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	TESTQ   DI, DI
-	JZ      end86
+	JZ      end88
 	VMOVUPS (DI)(R10*1), Z0
 	VMOVAPS Z0, Z0
 	VMOVUPS 64(DI)(R10*1), Z1
@@ -3277,14 +3354,14 @@ groups84:
 	VMOVUPS 192(DI)(R10*1), Z3
 	VMOVAPS Z3, Z3
 
-end86:
+end88:
 	MOVQ  taps+16(FP), R14
 	LEAQ  (BX)(R10*1), R12
 	LEAQ  (SI)(R10*1), R13
 	TESTQ R14, R14
-	JZ    end88
+	JZ    end90
 
-loop87:
+loop89:
 	VMOVUPS     (R12), Z4
 	VMOVUPS     (R13), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -3300,84 +3377,84 @@ loop87:
 	ADDQ        R8, R12
 	ADDQ        R9, R13
 	DECQ        R14
-	JNZ         loop87
+	JNZ         loop89
 
-end88:
+end90:
 	VMOVUPS Z0, (DX)(R10*1)
 	VMOVUPS Z1, 64(DX)(R10*1)
 	VMOVUPS Z2, 128(DX)(R10*1)
 	VMOVUPS Z3, 192(DX)(R10*1)
 	ADDQ    $0x00000100, R10
 	SUBQ    $0x00000040, R11
-	JMP     groups84
+	JMP     groups86
 
-rest85:
-groups89:
+rest87:
+groups91:
 	CMPQ    R11, $0x00000010
-	JL      rest90
+	JL      rest92
 	VPXORD  Z6, Z6, Z6
 	TESTQ   DI, DI
-	JZ      end91
+	JZ      end93
 	VMOVUPS (DI)(R10*1), Z4
 	VMOVAPS Z4, Z6
 
-end91:
+end93:
 	MOVQ  taps+16(FP), R14
 	LEAQ  (BX)(R10*1), R12
 	LEAQ  (SI)(R10*1), R13
 	TESTQ R14, R14
-	JZ    end93
+	JZ    end95
 
-loop92:
+loop94:
 	VMOVUPS     (R12), Z4
 	VMOVUPS     (R13), Z5
 	VFMADD231PS Z4, Z5, Z6
 	ADDQ        R8, R12
 	ADDQ        R9, R13
 	DECQ        R14
-	JNZ         loop92
+	JNZ         loop94
 
-end93:
+end95:
 	VMOVUPS Z6, (DX)(R10*1)
 	ADDQ    $0x00000040, R10
 	SUBQ    $0x00000010, R11
-	JMP     groups89
+	JMP     groups91
 
-rest90:
+rest92:
 	TESTQ     R11, R11
-	JZ        end94
+	JZ        end96
 	VPXORD    Z7, Z7, Z7
 	TESTQ     DI, DI
-	JZ        end95
+	JZ        end97
 	VMOVUPS.Z (DI)(R10*1), K1, Z4
 	VMOVAPS   Z4, Z7
 
-end95:
+end97:
 	MOVQ  taps+16(FP), R13
 	LEAQ  (BX)(R10*1), R11
 	LEAQ  (SI)(R10*1), R12
 	TESTQ R13, R13
-	JZ    end97
+	JZ    end99
 
-loop96:
+loop98:
 	VMOVUPS.Z   (R11), K1, Z4
 	VMOVUPS.Z   (R12), K1, Z5
 	VFMADD231PS Z4, Z5, Z7
 	ADDQ        R8, R11
 	ADDQ        R9, R12
 	DECQ        R13
-	JNZ         loop96
+	JNZ         loop98
 
-end97:
+end99:
 	VMOVUPS Z7, K1, (DX)(R10*1)
 
-end94:
+end96:
 	ADDQ ys+32(FP), DX
 	ADDQ xs+48(FP), BX
 	DECQ AX
-	JNZ  loop82
+	JNZ  loop84
 
-end83:
+end85:
 	VZEROUPPER
 	RET
 
@@ -3398,9 +3475,9 @@ TEXT ·adamw512(SB), NOSPLIT, $0-48
 	KMOVW R8, K1
 	XORQ  R8, R8
 
-groups98:
+groups100:
 	CMPQ         AX, $0x00000010
-	JL           rest99
+	JL           rest101
 	VMOVUPS      (CX)(R8*1), Z0
 	VMOVUPS      (DX)(R8*1), Z1
 	VMOVUPS      (BX)(R8*1), Z2
@@ -3431,11 +3508,11 @@ groups98:
 	VMOVUPS      Z0, (CX)(R8*1)
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x00000010, AX
-	JMP          groups98
+	JMP          groups100
 
-rest99:
+rest101:
 	TESTQ        AX, AX
-	JZ           end100
+	JZ           end102
 	VMOVUPS.Z    (CX)(R8*1), K1, Z0
 	VMOVUPS.Z    (DX)(R8*1), K1, Z1
 	VMOVUPS.Z    (BX)(R8*1), K1, Z2
@@ -3465,7 +3542,7 @@ rest99:
 	VFMADD231PS  Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (CX)(R8*1)
 
-end100:
+end102:
 	VZEROUPPER
 	RET
 
@@ -3480,9 +3557,9 @@ TEXT ·smallest512(SB), NOSPLIT, $0-40
 	VMOVUPS lanes<>+0(SB), Z2
 	SHRQ    $0x04, AX
 	TESTQ   AX, AX
-	JZ      end102
+	JZ      end104
 
-loop101:
+loop103:
 	VMOVUPS   (DX), Z3
 	VMOVUPS   (CX), Z4
 	VSUBPS    Z4, Z3, Z3
@@ -3493,9 +3570,9 @@ loop101:
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000040, DX
 	DECQ      AX
-	JNZ       loop101
+	JNZ       loop103
 
-end102:
+end104:
 	MOVQ    best+24(FP), AX
 	MOVQ    code+32(FP), CX
 	VMOVUPS Z0, (AX)
@@ -3573,29 +3650,29 @@ TEXT ·layerNorm512(SB), NOSPLIT, $0-72
 	DECQ  R8
 	KMOVW R8, K1
 	TESTQ AX, AX
-	JZ    end104
+	JZ    end106
 
-loop103:
+loop105:
 	VPXORD Z0, Z0, Z0
 	XORQ   R8, R8
 	MOVQ   CX, R9
 
-groups105:
+groups107:
 	CMPQ    R9, $0x00000010
-	JL      rest106
+	JL      rest108
 	VMOVUPS (BX)(R8*1), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, R9
-	JMP     groups105
+	JMP     groups107
 
-rest106:
+rest108:
 	TESTQ     R9, R9
-	JZ        end107
+	JZ        end109
 	VMOVUPS.Z (BX)(R8*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end107:
+end109:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y1
 	VEXTRACTF128  $0x01, Y1, X3
@@ -3610,25 +3687,25 @@ end107:
 	XORQ          R8, R8
 	MOVQ          CX, R9
 
-groups108:
+groups110:
 	CMPQ        R9, $0x00000010
-	JL          rest109
+	JL          rest111
 	VMOVUPS     (BX)(R8*1), Z3
 	VSUBPS      Z1, Z3, Z3
 	VFMADD231PS Z3, Z3, Z2
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x00000010, R9
-	JMP         groups108
+	JMP         groups110
 
-rest109:
+rest111:
 	TESTQ       R9, R9
-	JZ          end110
+	JZ          end112
 	VMOVUPS.Z   (BX)(R8*1), K1, Z3
 	VSUBPS      Z1, Z3, Z3
 	VMOVAPS.Z   Z3, K1, Z3
 	VFMADD231PS Z3, Z3, Z2
 
-end110:
+end112:
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VADDPS        Y3, Y2, Y3
 	VEXTRACTF128  $0x01, Y3, X4
@@ -3646,60 +3723,60 @@ end110:
 	XORQ          R8, R8
 	MOVQ          CX, R9
 
-groups111:
+groups113:
 	CMPQ        R9, $0x00000010
-	JL          rest112
+	JL          rest114
 	VMOVUPS     (BX)(R8*1), Z4
 	VSUBPS      Z1, Z4, Z4
 	VMULPS      Z3, Z4, Z4
 	TESTQ       SI, SI
-	JZ          end113
+	JZ          end115
 	VMOVUPS     (SI)(R8*1), Z5
 	TESTQ       DI, DI
-	JZ          plain114
+	JZ          plain116
 	VMOVUPS     (DI)(R8*1), Z6
 	VFMADD213PS Z6, Z5, Z4
-	JMP         done115
+	JMP         done117
 
-plain114:
+plain116:
 	VMULPS Z5, Z4, Z4
 
-done115:
-end113:
+done117:
+end115:
 	VMOVUPS Z4, (DX)(R8*1)
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, R9
-	JMP     groups111
+	JMP     groups113
 
-rest112:
+rest114:
 	TESTQ       R9, R9
-	JZ          end116
+	JZ          end118
 	VMOVUPS.Z   (BX)(R8*1), K1, Z4
 	VSUBPS      Z1, Z4, Z4
 	VMULPS      Z3, Z4, Z4
 	TESTQ       SI, SI
-	JZ          end117
+	JZ          end119
 	VMOVUPS.Z   (SI)(R8*1), K1, Z1
 	TESTQ       DI, DI
-	JZ          plain118
+	JZ          plain120
 	VMOVUPS.Z   (DI)(R8*1), K1, Z3
 	VFMADD213PS Z3, Z1, Z4
-	JMP         done119
+	JMP         done121
 
-plain118:
+plain120:
 	VMULPS Z1, Z4, Z4
 
-done119:
-end117:
+done121:
+end119:
 	VMOVUPS Z4, K1, (DX)(R8*1)
 
-end116:
+end118:
 	ADDQ ys+24(FP), DX
 	ADDQ xs+40(FP), BX
 	DECQ AX
-	JNZ  loop103
+	JNZ  loop105
 
-end104:
+end106:
 	VZEROUPPER
 	RET
 
@@ -3720,29 +3797,29 @@ TEXT ·layerNormGrad512(SB), NOSPLIT, $0-96
 	DECQ  R9
 	KMOVW R9, K1
 	TESTQ AX, AX
-	JZ    end121
+	JZ    end123
 
-loop120:
+loop122:
 	VPXORD Z0, Z0, Z0
 	XORQ   R9, R9
 	MOVQ   CX, R10
 
-groups122:
+groups124:
 	CMPQ    R10, $0x00000010
-	JL      rest123
+	JL      rest125
 	VMOVUPS (SI)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups122
+	JMP     groups124
 
-rest123:
+rest125:
 	TESTQ     R10, R10
-	JZ        end124
+	JZ        end126
 	VMOVUPS.Z (SI)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end124:
+end126:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y1
 	VEXTRACTF128  $0x01, Y1, X5
@@ -3757,25 +3834,25 @@ end124:
 	XORQ          R9, R9
 	MOVQ          CX, R10
 
-groups125:
+groups127:
 	CMPQ        R10, $0x00000010
-	JL          rest126
+	JL          rest128
 	VMOVUPS     (SI)(R9*1), Z5
 	VSUBPS      Z1, Z5, Z5
 	VFMADD231PS Z5, Z5, Z2
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups125
+	JMP         groups127
 
-rest126:
+rest128:
 	TESTQ       R10, R10
-	JZ          end127
+	JZ          end129
 	VMOVUPS.Z   (SI)(R9*1), K1, Z5
 	VSUBPS      Z1, Z5, Z5
 	VMOVAPS.Z   Z5, K1, Z5
 	VFMADD231PS Z5, Z5, Z2
 
-end127:
+end129:
 	VEXTRACTF64X4 $0x01, Z2, Y5
 	VADDPS        Y5, Y2, Y5
 	VEXTRACTF128  $0x01, Y5, X6
@@ -3795,45 +3872,45 @@ end127:
 	XORQ          R9, R9
 	MOVQ          CX, R10
 
-groups128:
+groups130:
 	CMPQ    R10, $0x00000010
-	JL      rest129
+	JL      rest131
 	VMOVUPS (SI)(R9*1), Z6
 	VSUBPS  Z1, Z6, Z6
 	VMULPS  Z5, Z6, Z6
 	VMOVUPS Z6, (BX)(R9*1)
 	VMOVUPS (DI)(R9*1), Z7
 	TESTQ   R8, R8
-	JZ      end130
+	JZ      end132
 	VMOVUPS (R8)(R9*1), Z8
 	VMULPS  Z8, Z7, Z7
 
-end130:
+end132:
 	VADDPS      Z7, Z3, Z3
 	VFMADD231PS Z7, Z6, Z4
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups128
+	JMP         groups130
 
-rest129:
+rest131:
 	TESTQ     R10, R10
-	JZ        end131
+	JZ        end133
 	VMOVUPS.Z (SI)(R9*1), K1, Z6
 	VSUBPS    Z1, Z6, Z6
 	VMULPS    Z5, Z6, Z6
 	VMOVUPS   Z6, K1, (BX)(R9*1)
 	VMOVUPS.Z (DI)(R9*1), K1, Z1
 	TESTQ     R8, R8
-	JZ        end132
+	JZ        end134
 	VMOVUPS.Z (R8)(R9*1), K1, Z7
 	VMULPS    Z7, Z1, Z1
 
-end132:
+end134:
 	VADDPS      Z1, Z3, Z3
 	VMOVAPS.Z   Z6, K1, Z6
 	VFMADD231PS Z1, Z6, Z4
 
-end131:
+end133:
 	VEXTRACTF64X4 $0x01, Z3, Y1
 	VADDPS        Y1, Y3, Y1
 	VEXTRACTF128  $0x01, Y1, X6
@@ -3857,16 +3934,16 @@ end131:
 	XORQ          R9, R9
 	MOVQ          CX, R10
 
-groups133:
+groups135:
 	CMPQ    R10, $0x00000010
-	JL      rest134
+	JL      rest136
 	VMOVUPS (DI)(R9*1), Z7
 	TESTQ   R8, R8
-	JZ      end135
+	JZ      end137
 	VMOVUPS (R8)(R9*1), Z8
 	VMULPS  Z8, Z7, Z7
 
-end135:
+end137:
 	VSUBPS       Z1, Z7, Z7
 	VMOVUPS      (BX)(R9*1), Z8
 	VFNMADD231PS Z6, Z8, Z7
@@ -3874,33 +3951,33 @@ end135:
 	VMOVUPS      Z7, (DX)(R9*1)
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x00000010, R10
-	JMP          groups133
+	JMP          groups135
 
-rest134:
+rest136:
 	TESTQ     R10, R10
-	JZ        end136
+	JZ        end138
 	VMOVUPS.Z (DI)(R9*1), K1, Z7
 	TESTQ     R8, R8
-	JZ        end137
+	JZ        end139
 	VMOVUPS.Z (R8)(R9*1), K1, Z8
 	VMULPS    Z8, Z7, Z7
 
-end137:
+end139:
 	VSUBPS       Z1, Z7, Z7
 	VMOVUPS.Z    (BX)(R9*1), K1, Z1
 	VFNMADD231PS Z6, Z1, Z7
 	VMULPS       Z5, Z7, Z7
 	VMOVUPS      Z7, K1, (DX)(R9*1)
 
-end136:
+end138:
 	ADDQ dxs+24(FP), DX
 	ADDQ hs+40(FP), BX
 	ADDQ xs+56(FP), SI
 	ADDQ dys+72(FP), DI
 	DECQ AX
-	JNZ  loop120
+	JNZ  loop122
 
-end121:
+end123:
 	VZEROUPPER
 	RET
 
@@ -3958,151 +4035,151 @@ TEXT ·pointwise256_identity(SB), NOSPLIT, $0-80
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end139
+	JZ      end141
 
-loop138:
+loop140:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups140:
+groups142:
 	CMPQ    R10, $0x00000010
-	JL      rest141
+	JL      rest143
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end142
+	JZ      end144
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end142:
+end144:
 	TESTQ       DI, DI
-	JZ          noscale143
+	JZ          noscale145
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores145
+	JZ          nores147
 	VMOVUPS     (R8)(R9*1), Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done144
+	JMP         done146
 
-nores145:
+nores147:
 	VMULPS Y3, Y2, Y2
-	JMP    done144
+	JMP    done146
 
-noscale143:
+noscale145:
 	TESTQ   R8, R8
-	JZ      end146
+	JZ      end148
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end146:
-done144:
+end148:
+done146:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end147
+	JZ      end149
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end147:
+end149:
 	TESTQ       DI, DI
-	JZ          noscale148
+	JZ          noscale150
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores150
+	JZ          nores152
 	VMOVUPS     32(R8)(R9*1), Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done149
+	JMP         done151
 
-nores150:
+nores152:
 	VMULPS Y3, Y2, Y2
-	JMP    done149
+	JMP    done151
 
-noscale148:
+noscale150:
 	TESTQ   R8, R8
-	JZ      end151
+	JZ      end153
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end151:
-done149:
+end153:
+done151:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups140
+	JMP     groups142
 
-rest141:
+rest143:
 	TESTQ      R10, R10
-	JZ         end152
+	JZ         end154
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end153
+	JZ         end155
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end153:
+end155:
 	TESTQ       DI, DI
-	JZ          noscale154
+	JZ          noscale156
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores156
+	JZ          nores158
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done155
+	JMP         done157
 
-nores156:
+nores158:
 	VMULPS Y3, Y2, Y2
-	JMP    done155
+	JMP    done157
 
-noscale154:
+noscale156:
 	TESTQ      R8, R8
-	JZ         end157
+	JZ         end159
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end157:
-done155:
+end159:
+done157:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end158
+	JZ         end160
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end158:
+end160:
 	TESTQ       DI, DI
-	JZ          noscale159
+	JZ          noscale161
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores161
+	JZ          nores163
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done160
+	JMP         done162
 
-nores161:
+nores163:
 	VMULPS Y3, Y2, Y2
-	JMP    done160
+	JMP    done162
 
-noscale159:
+noscale161:
 	TESTQ      R8, R8
-	JZ         end162
+	JZ         end164
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end162:
-done160:
+end164:
+done162:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end152:
+end154:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end163
+	JZ    end165
 	ADDQ  rs+72(FP), R8
 
-end163:
+end165:
 	DECQ AX
-	JNZ  loop138
+	JNZ  loop140
 
-end139:
+end141:
 	VZEROUPPER
 	RET
 
@@ -4158,22 +4235,22 @@ TEXT ·pointwise256_gelu(SB), NOSPLIT, $0-80
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end165
+	JZ      end167
 
-loop164:
+loop166:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups166:
+groups168:
 	CMPQ    R10, $0x00000010
-	JL      rest167
+	JL      rest169
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end168
+	JZ      end170
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end168:
+end170:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -4200,34 +4277,34 @@ end168:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale169
+	JZ          noscale171
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores171
+	JZ          nores173
 	VMOVUPS     (R8)(R9*1), Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done170
+	JMP         done172
 
-nores171:
+nores173:
 	VMULPS Y3, Y2, Y2
-	JMP    done170
+	JMP    done172
 
-noscale169:
+noscale171:
 	TESTQ   R8, R8
-	JZ      end172
+	JZ      end174
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end172:
-done170:
+end174:
+done172:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end173
+	JZ      end175
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end173:
+end175:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -4254,41 +4331,41 @@ end173:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale174
+	JZ          noscale176
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores176
+	JZ          nores178
 	VMOVUPS     32(R8)(R9*1), Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done175
+	JMP         done177
 
-nores176:
+nores178:
 	VMULPS Y3, Y2, Y2
-	JMP    done175
+	JMP    done177
 
-noscale174:
+noscale176:
 	TESTQ   R8, R8
-	JZ      end177
+	JZ      end179
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end177:
-done175:
+end179:
+done177:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups166
+	JMP     groups168
 
-rest167:
+rest169:
 	TESTQ      R10, R10
-	JZ         end178
+	JZ         end180
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end179
+	JZ         end181
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end179:
+end181:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -4315,34 +4392,34 @@ end179:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale180
+	JZ          noscale182
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores182
+	JZ          nores184
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done181
+	JMP         done183
 
-nores182:
+nores184:
 	VMULPS Y3, Y2, Y2
-	JMP    done181
+	JMP    done183
 
-noscale180:
+noscale182:
 	TESTQ      R8, R8
-	JZ         end183
+	JZ         end185
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end183:
-done181:
+end185:
+done183:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end184
+	JZ         end186
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end184:
+end186:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -4369,40 +4446,40 @@ end184:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale185
+	JZ          noscale187
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores187
+	JZ          nores189
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done186
+	JMP         done188
 
-nores187:
+nores189:
 	VMULPS Y3, Y2, Y2
-	JMP    done186
+	JMP    done188
 
-noscale185:
+noscale187:
 	TESTQ      R8, R8
-	JZ         end188
+	JZ         end190
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end188:
-done186:
+end190:
+done188:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end178:
+end180:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end189
+	JZ    end191
 	ADDQ  rs+72(FP), R8
 
-end189:
+end191:
 	DECQ AX
-	JNZ  loop164
+	JNZ  loop166
 
-end165:
+end167:
 	VZEROUPPER
 	RET
 
@@ -4424,22 +4501,22 @@ TEXT ·pointwise256_silu(SB), NOSPLIT, $0-80
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end191
+	JZ      end193
 
-loop190:
+loop192:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups192:
+groups194:
 	CMPQ    R10, $0x00000010
-	JL      rest193
+	JL      rest195
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end194
+	JZ      end196
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end194:
+end196:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -4463,34 +4540,34 @@ end194:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale195
+	JZ          noscale197
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores197
+	JZ          nores199
 	VMOVUPS     (R8)(R9*1), Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done196
+	JMP         done198
 
-nores197:
+nores199:
 	VMULPS Y3, Y2, Y2
-	JMP    done196
+	JMP    done198
 
-noscale195:
+noscale197:
 	TESTQ   R8, R8
-	JZ      end198
+	JZ      end200
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end198:
-done196:
+end200:
+done198:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end199
+	JZ      end201
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end199:
+end201:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -4514,41 +4591,41 @@ end199:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale200
+	JZ          noscale202
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores202
+	JZ          nores204
 	VMOVUPS     32(R8)(R9*1), Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done201
+	JMP         done203
 
-nores202:
+nores204:
 	VMULPS Y3, Y2, Y2
-	JMP    done201
+	JMP    done203
 
-noscale200:
+noscale202:
 	TESTQ   R8, R8
-	JZ      end203
+	JZ      end205
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end203:
-done201:
+end205:
+done203:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups192
+	JMP     groups194
 
-rest193:
+rest195:
 	TESTQ      R10, R10
-	JZ         end204
+	JZ         end206
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end205
+	JZ         end207
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end205:
+end207:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -4572,34 +4649,34 @@ end205:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale206
+	JZ          noscale208
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores208
+	JZ          nores210
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done207
+	JMP         done209
 
-nores208:
+nores210:
 	VMULPS Y3, Y2, Y2
-	JMP    done207
+	JMP    done209
 
-noscale206:
+noscale208:
 	TESTQ      R8, R8
-	JZ         end209
+	JZ         end211
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end209:
-done207:
+end211:
+done209:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end210
+	JZ         end212
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end210:
+end212:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -4623,40 +4700,40 @@ end210:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale211
+	JZ          noscale213
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores213
+	JZ          nores215
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VFMADD213PS Y4, Y3, Y2
-	JMP         done212
+	JMP         done214
 
-nores213:
+nores215:
 	VMULPS Y3, Y2, Y2
-	JMP    done212
+	JMP    done214
 
-noscale211:
+noscale213:
 	TESTQ      R8, R8
-	JZ         end214
+	JZ         end216
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end214:
-done212:
+end216:
+done214:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end204:
+end206:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end215
+	JZ    end217
 	ADDQ  rs+72(FP), R8
 
-end215:
+end217:
 	DECQ AX
-	JNZ  loop190
+	JNZ  loop192
 
-end191:
+end193:
 	VZEROUPPER
 	RET
 
@@ -4676,15 +4753,15 @@ TEXT ·slopes256_gelu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end217
+	JZ      end219
 
-loop216:
+loop218:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups218:
+groups220:
 	CMPQ        R8, $0x00000010
-	JL          rest219
+	JL          rest221
 	VMOVUPS     (BX)(DI*1), Y2
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
@@ -4759,11 +4836,11 @@ groups218:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups218
+	JMP         groups220
 
-rest219:
+rest221:
 	TESTQ       R8, R8
-	JZ          end220
+	JZ          end222
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
@@ -4837,14 +4914,14 @@ rest219:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end220:
+end222:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop216
+	JNZ  loop218
 
-end217:
+end219:
 	VZEROUPPER
 	RET
 
@@ -4864,15 +4941,15 @@ TEXT ·slopes256_silu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end222
+	JZ      end224
 
-loop221:
+loop223:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups223:
+groups225:
 	CMPQ        R8, $0x00000010
-	JL          rest224
+	JL          rest226
 	VMOVUPS     (BX)(DI*1), Y2
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
@@ -4935,11 +5012,11 @@ groups223:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups223
+	JMP         groups225
 
-rest224:
+rest226:
 	TESTQ       R8, R8
-	JZ          end225
+	JZ          end227
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
@@ -5001,14 +5078,14 @@ rest224:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end225:
+end227:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop221
+	JNZ  loop223
 
-end222:
+end224:
 	VZEROUPPER
 	RET
 
@@ -5030,9 +5107,9 @@ TEXT ·columnSum256(SB), NOSPLIT, $0-56
 	VMOVUPS 96(R9), Y1
 	XORQ    R8, R8
 
-groups226:
+groups228:
 	CMPQ    AX, $0x00000040
-	JL      rest227
+	JL      rest229
 	VMOVUPS (CX)(R8*1), Y2
 	VMOVUPS 32(CX)(R8*1), Y3
 	VMOVUPS 64(CX)(R8*1), Y4
@@ -5044,12 +5121,12 @@ groups226:
 	MOVQ    rows+0(FP), R10
 	LEAQ    (DX)(R8*1), R9
 	TESTQ   BX, BX
-	JZ      plain228
+	JZ      plain230
 	LEAQ    (BX)(R8*1), R11
 	TESTQ   R10, R10
-	JZ      end231
+	JZ      end233
 
-loop230:
+loop232:
 	VMOVUPS     (R9), Y10
 	VMOVUPS     (R11), Y11
 	VFMADD231PS Y10, Y11, Y2
@@ -5077,16 +5154,16 @@ loop230:
 	ADDQ        SI, R9
 	ADDQ        DI, R11
 	DECQ        R10
-	JNZ         loop230
+	JNZ         loop232
 
-end231:
-	JMP done229
+end233:
+	JMP done231
 
-plain228:
+plain230:
 	TESTQ R10, R10
-	JZ    end233
+	JZ    end235
 
-loop232:
+loop234:
 	VMOVUPS (R9), Y10
 	VADDPS  Y10, Y2, Y2
 	VMOVUPS 32(R9), Y10
@@ -5105,10 +5182,10 @@ loop232:
 	VADDPS  Y10, Y9, Y9
 	ADDQ    SI, R9
 	DECQ    R10
-	JNZ     loop232
+	JNZ     loop234
 
-end233:
-done229:
+end235:
+done231:
 	VMOVUPS Y2, (CX)(R8*1)
 	VMOVUPS Y3, 32(CX)(R8*1)
 	VMOVUPS Y4, 64(CX)(R8*1)
@@ -5119,23 +5196,23 @@ done229:
 	VMOVUPS Y9, 224(CX)(R8*1)
 	ADDQ    $0x00000100, R8
 	SUBQ    $0x00000040, AX
-	JMP     groups226
+	JMP     groups228
 
-rest227:
-groups234:
+rest229:
+groups236:
 	CMPQ    AX, $0x00000010
-	JL      rest235
+	JL      rest237
 	VMOVUPS (CX)(R8*1), Y2
 	VMOVUPS 32(CX)(R8*1), Y3
 	MOVQ    rows+0(FP), R10
 	LEAQ    (DX)(R8*1), R9
 	TESTQ   BX, BX
-	JZ      plain236
+	JZ      plain238
 	LEAQ    (BX)(R8*1), R11
 	TESTQ   R10, R10
-	JZ      end239
+	JZ      end241
 
-loop238:
+loop240:
 	VMOVUPS     (R9), Y4
 	VMOVUPS     (R11), Y5
 	VFMADD231PS Y4, Y5, Y2
@@ -5145,46 +5222,46 @@ loop238:
 	ADDQ        SI, R9
 	ADDQ        DI, R11
 	DECQ        R10
-	JNZ         loop238
+	JNZ         loop240
 
-end239:
-	JMP done237
+end241:
+	JMP done239
 
-plain236:
+plain238:
 	TESTQ R10, R10
-	JZ    end241
+	JZ    end243
 
-loop240:
+loop242:
 	VMOVUPS (R9), Y4
 	VADDPS  Y4, Y2, Y2
 	VMOVUPS 32(R9), Y4
 	VADDPS  Y4, Y3, Y3
 	ADDQ    SI, R9
 	DECQ    R10
-	JNZ     loop240
+	JNZ     loop242
 
-end241:
-done237:
+end243:
+done239:
 	VMOVUPS Y2, (CX)(R8*1)
 	VMOVUPS Y3, 32(CX)(R8*1)
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, AX
-	JMP     groups234
+	JMP     groups236
 
-rest235:
+rest237:
 	TESTQ      AX, AX
-	JZ         end242
+	JZ         end244
 	VMASKMOVPS (CX)(R8*1), Y0, Y2
 	VMASKMOVPS 32(CX)(R8*1), Y1, Y3
 	MOVQ       rows+0(FP), AX
 	LEAQ       (DX)(R8*1), DX
 	TESTQ      BX, BX
-	JZ         plain243
+	JZ         plain245
 	LEAQ       (BX)(R8*1), BX
 	TESTQ      AX, AX
-	JZ         end246
+	JZ         end248
 
-loop245:
+loop247:
 	VMASKMOVPS  (DX), Y0, Y4
 	VMASKMOVPS  (BX), Y0, Y5
 	VFMADD231PS Y4, Y5, Y2
@@ -5194,30 +5271,30 @@ loop245:
 	ADDQ        SI, DX
 	ADDQ        DI, BX
 	DECQ        AX
-	JNZ         loop245
+	JNZ         loop247
 
-end246:
-	JMP done244
+end248:
+	JMP done246
 
-plain243:
+plain245:
 	TESTQ AX, AX
-	JZ    end248
+	JZ    end250
 
-loop247:
+loop249:
 	VMASKMOVPS (DX), Y0, Y4
 	VADDPS     Y4, Y2, Y2
 	VMASKMOVPS 32(DX), Y1, Y4
 	VADDPS     Y4, Y3, Y3
 	ADDQ       SI, DX
 	DECQ       AX
-	JNZ        loop247
+	JNZ        loop249
 
-end248:
-done244:
+end250:
+done246:
 	VMASKMOVPS Y2, Y0, (CX)(R8*1)
 	VMASKMOVPS Y3, Y1, 32(CX)(R8*1)
 
-end242:
+end244:
 	VZEROUPPER
 	RET
 
@@ -5240,21 +5317,21 @@ TEXT ·depthwise256(SB), NOSPLIT, $0-88
 	VMOVUPS 64(R11), Y0
 	VMOVUPS 96(R11), Y1
 	TESTQ   AX, AX
-	JZ      end250
+	JZ      end252
 
-loop249:
+loop251:
 	XORQ R10, R10
 	MOVQ CX, R11
 
-groups251:
+groups253:
 	CMPQ    R11, $0x00000020
-	JL      rest252
+	JL      rest254
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   DI, DI
-	JZ      end253
+	JZ      end255
 	VMOVUPS (DI)(R10*1), Y2
 	VMOVAPS Y2, Y2
 	VMOVUPS 32(DI)(R10*1), Y3
@@ -5264,14 +5341,14 @@ groups251:
 	VMOVUPS 96(DI)(R10*1), Y5
 	VMOVAPS Y5, Y5
 
-end253:
+end255:
 	MOVQ  taps+16(FP), R14
 	LEAQ  (BX)(R10*1), R12
 	LEAQ  (SI)(R10*1), R13
 	TESTQ R14, R14
-	JZ    end255
+	JZ    end257
 
-loop254:
+loop256:
 	VMOVUPS     (R12), Y6
 	VMOVUPS     (R13), Y7
 	VFMADD231PS Y6, Y7, Y2
@@ -5287,38 +5364,38 @@ loop254:
 	ADDQ        R8, R12
 	ADDQ        R9, R13
 	DECQ        R14
-	JNZ         loop254
+	JNZ         loop256
 
-end255:
+end257:
 	VMOVUPS Y2, (DX)(R10*1)
 	VMOVUPS Y3, 32(DX)(R10*1)
 	VMOVUPS Y4, 64(DX)(R10*1)
 	VMOVUPS Y5, 96(DX)(R10*1)
 	ADDQ    $0x00000080, R10
 	SUBQ    $0x00000020, R11
-	JMP     groups251
+	JMP     groups253
 
-rest252:
-groups256:
+rest254:
+groups258:
 	CMPQ    R11, $0x00000010
-	JL      rest257
+	JL      rest259
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	TESTQ   DI, DI
-	JZ      end258
+	JZ      end260
 	VMOVUPS (DI)(R10*1), Y2
 	VMOVAPS Y2, Y2
 	VMOVUPS 32(DI)(R10*1), Y3
 	VMOVAPS Y3, Y3
 
-end258:
+end260:
 	MOVQ  taps+16(FP), R14
 	LEAQ  (BX)(R10*1), R12
 	LEAQ  (SI)(R10*1), R13
 	TESTQ R14, R14
-	JZ    end260
+	JZ    end262
 
-loop259:
+loop261:
 	VMOVUPS     (R12), Y4
 	VMOVUPS     (R13), Y5
 	VFMADD231PS Y4, Y5, Y2
@@ -5328,35 +5405,35 @@ loop259:
 	ADDQ        R8, R12
 	ADDQ        R9, R13
 	DECQ        R14
-	JNZ         loop259
+	JNZ         loop261
 
-end260:
+end262:
 	VMOVUPS Y2, (DX)(R10*1)
 	VMOVUPS Y3, 32(DX)(R10*1)
 	ADDQ    $0x00000040, R10
 	SUBQ    $0x00000010, R11
-	JMP     groups256
+	JMP     groups258
 
-rest257:
+rest259:
 	TESTQ      R11, R11
-	JZ         end261
+	JZ         end263
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	TESTQ      DI, DI
-	JZ         end262
+	JZ         end264
 	VMASKMOVPS (DI)(R10*1), Y0, Y2
 	VMOVAPS    Y2, Y2
 	VMASKMOVPS 32(DI)(R10*1), Y1, Y3
 	VMOVAPS    Y3, Y3
 
-end262:
+end264:
 	MOVQ  taps+16(FP), R13
 	LEAQ  (BX)(R10*1), R11
 	LEAQ  (SI)(R10*1), R12
 	TESTQ R13, R13
-	JZ    end264
+	JZ    end266
 
-loop263:
+loop265:
 	VMASKMOVPS  (R11), Y0, Y4
 	VMASKMOVPS  (R12), Y0, Y5
 	VFMADD231PS Y4, Y5, Y2
@@ -5366,19 +5443,19 @@ loop263:
 	ADDQ        R8, R11
 	ADDQ        R9, R12
 	DECQ        R13
-	JNZ         loop263
+	JNZ         loop265
 
-end264:
+end266:
 	VMASKMOVPS Y2, Y0, (DX)(R10*1)
 	VMASKMOVPS Y3, Y1, 32(DX)(R10*1)
 
-end261:
+end263:
 	ADDQ ys+32(FP), DX
 	ADDQ xs+48(FP), BX
 	DECQ AX
-	JNZ  loop249
+	JNZ  loop251
 
-end250:
+end252:
 	VZEROUPPER
 	RET
 
@@ -5400,9 +5477,9 @@ TEXT ·adamw256(SB), NOSPLIT, $0-48
 	VMOVUPS 96(R9), Y1
 	XORQ    R8, R8
 
-groups265:
+groups267:
 	CMPQ         AX, $0x00000010
-	JL           rest266
+	JL           rest268
 	VMOVUPS      (CX)(R8*1), Y2
 	VMOVUPS      (DX)(R8*1), Y3
 	VMOVUPS      (BX)(R8*1), Y4
@@ -5461,11 +5538,11 @@ groups265:
 	VMOVUPS      Y2, 32(CX)(R8*1)
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x00000010, AX
-	JMP          groups265
+	JMP          groups267
 
-rest266:
+rest268:
 	TESTQ        AX, AX
-	JZ           end267
+	JZ           end269
 	VMASKMOVPS   (CX)(R8*1), Y0, Y2
 	VMASKMOVPS   (DX)(R8*1), Y0, Y3
 	VMASKMOVPS   (BX)(R8*1), Y0, Y4
@@ -5523,7 +5600,7 @@ rest266:
 	VFMADD231PS  Y2, Y3, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-end267:
+end269:
 	VZEROUPPER
 	RET
 
@@ -5541,9 +5618,9 @@ TEXT ·smallest256(SB), NOSPLIT, $0-40
 	VMOVUPS lanes<>+32(SB), Y5
 	SHRQ    $0x04, AX
 	TESTQ   AX, AX
-	JZ      end269
+	JZ      end271
 
-loop268:
+loop270:
 	VMOVUPS   (DX), Y6
 	VMOVUPS   (CX), Y7
 	VSUBPS    Y7, Y6, Y6
@@ -5561,9 +5638,9 @@ loop268:
 	ADDQ      $0x00000040, CX
 	ADDQ      $0x00000040, DX
 	DECQ      AX
-	JNZ       loop268
+	JNZ       loop270
 
-end269:
+end271:
 	MOVQ    best+24(FP), AX
 	MOVQ    code+32(FP), CX
 	VMOVUPS Y0, (AX)
@@ -5590,34 +5667,34 @@ TEXT ·layerNorm256(SB), NOSPLIT, $0-72
 	VMOVUPS 64(R9), Y0
 	VMOVUPS 96(R9), Y1
 	TESTQ   AX, AX
-	JZ      end271
+	JZ      end273
 
-loop270:
+loop272:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	XORQ   R8, R8
 	MOVQ   CX, R9
 
-groups272:
+groups274:
 	CMPQ    R9, $0x00000010
-	JL      rest273
+	JL      rest275
 	VMOVUPS (BX)(R8*1), Y4
 	VADDPS  Y4, Y2, Y2
 	VMOVUPS 32(BX)(R8*1), Y4
 	VADDPS  Y4, Y3, Y3
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, R9
-	JMP     groups272
+	JMP     groups274
 
-rest273:
+rest275:
 	TESTQ      R9, R9
-	JZ         end274
+	JZ         end276
 	VMASKMOVPS (BX)(R8*1), Y0, Y4
 	VADDPS     Y4, Y2, Y2
 	VMASKMOVPS 32(BX)(R8*1), Y1, Y4
 	VADDPS     Y4, Y3, Y3
 
-end274:
+end276:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VADDPS       X3, X2, X2
@@ -5632,9 +5709,9 @@ end274:
 	XORQ         R8, R8
 	MOVQ         CX, R9
 
-groups275:
+groups277:
 	CMPQ        R9, $0x00000010
-	JL          rest276
+	JL          rest278
 	VMOVUPS     (BX)(R8*1), Y5
 	VSUBPS      Y2, Y5, Y5
 	VFMADD231PS Y5, Y5, Y3
@@ -5643,11 +5720,11 @@ groups275:
 	VFMADD231PS Y5, Y5, Y4
 	ADDQ        $0x00000040, R8
 	SUBQ        $0x00000010, R9
-	JMP         groups275
+	JMP         groups277
 
-rest276:
+rest278:
 	TESTQ       R9, R9
-	JZ          end277
+	JZ          end279
 	VMASKMOVPS  (BX)(R8*1), Y0, Y5
 	VSUBPS      Y2, Y5, Y5
 	VANDPS      Y0, Y5, Y5
@@ -5657,7 +5734,7 @@ rest276:
 	VANDPS      Y1, Y5, Y5
 	VFMADD231PS Y5, Y5, Y4
 
-end277:
+end279:
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPS       X4, X3, X3
@@ -5674,96 +5751,96 @@ end277:
 	XORQ         R8, R8
 	MOVQ         CX, R9
 
-groups278:
+groups280:
 	CMPQ        R9, $0x00000010
-	JL          rest279
+	JL          rest281
 	VMOVUPS     (BX)(R8*1), Y4
 	VSUBPS      Y2, Y4, Y4
 	VMULPS      Y3, Y4, Y4
 	TESTQ       SI, SI
-	JZ          end280
+	JZ          end282
 	VMOVUPS     (SI)(R8*1), Y5
 	TESTQ       DI, DI
-	JZ          plain281
+	JZ          plain283
 	VMOVUPS     (DI)(R8*1), Y6
 	VFMADD213PS Y6, Y5, Y4
-	JMP         done282
+	JMP         done284
 
-plain281:
+plain283:
 	VMULPS Y5, Y4, Y4
 
-done282:
-end280:
+done284:
+end282:
 	VMOVUPS     Y4, (DX)(R8*1)
 	VMOVUPS     32(BX)(R8*1), Y4
 	VSUBPS      Y2, Y4, Y4
 	VMULPS      Y3, Y4, Y4
 	TESTQ       SI, SI
-	JZ          end283
+	JZ          end285
 	VMOVUPS     32(SI)(R8*1), Y5
 	TESTQ       DI, DI
-	JZ          plain284
+	JZ          plain286
 	VMOVUPS     32(DI)(R8*1), Y6
 	VFMADD213PS Y6, Y5, Y4
-	JMP         done285
+	JMP         done287
 
-plain284:
+plain286:
 	VMULPS Y5, Y4, Y4
 
-done285:
-end283:
+done287:
+end285:
 	VMOVUPS Y4, 32(DX)(R8*1)
 	ADDQ    $0x00000040, R8
 	SUBQ    $0x00000010, R9
-	JMP     groups278
+	JMP     groups280
 
-rest279:
+rest281:
 	TESTQ       R9, R9
-	JZ          end286
+	JZ          end288
 	VMASKMOVPS  (BX)(R8*1), Y0, Y4
 	VSUBPS      Y2, Y4, Y4
 	VMULPS      Y3, Y4, Y4
 	TESTQ       SI, SI
-	JZ          end287
+	JZ          end289
 	VMASKMOVPS  (SI)(R8*1), Y0, Y5
 	TESTQ       DI, DI
-	JZ          plain288
+	JZ          plain290
 	VMASKMOVPS  (DI)(R8*1), Y0, Y6
 	VFMADD213PS Y6, Y5, Y4
-	JMP         done289
+	JMP         done291
 
-plain288:
+plain290:
 	VMULPS Y5, Y4, Y4
 
-done289:
-end287:
+done291:
+end289:
 	VMASKMOVPS  Y4, Y0, (DX)(R8*1)
 	VMASKMOVPS  32(BX)(R8*1), Y1, Y4
 	VSUBPS      Y2, Y4, Y4
 	VMULPS      Y3, Y4, Y4
 	TESTQ       SI, SI
-	JZ          end290
+	JZ          end292
 	VMASKMOVPS  32(SI)(R8*1), Y1, Y2
 	TESTQ       DI, DI
-	JZ          plain291
+	JZ          plain293
 	VMASKMOVPS  32(DI)(R8*1), Y1, Y3
 	VFMADD213PS Y3, Y2, Y4
-	JMP         done292
+	JMP         done294
 
-plain291:
+plain293:
 	VMULPS Y2, Y4, Y4
 
-done292:
-end290:
+done294:
+end292:
 	VMASKMOVPS Y4, Y1, 32(DX)(R8*1)
 
-end286:
+end288:
 	ADDQ ys+24(FP), DX
 	ADDQ xs+40(FP), BX
 	DECQ AX
-	JNZ  loop270
+	JNZ  loop272
 
-end271:
+end273:
 	VZEROUPPER
 	RET
 
@@ -5785,34 +5862,34 @@ TEXT ·layerNormGrad256(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end294
+	JZ      end296
 
-loop293:
+loop295:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	XORQ   R9, R9
 	MOVQ   CX, R10
 
-groups295:
+groups297:
 	CMPQ    R10, $0x00000010
-	JL      rest296
+	JL      rest298
 	VMOVUPS (SI)(R9*1), Y4
 	VADDPS  Y4, Y2, Y2
 	VMOVUPS 32(SI)(R9*1), Y4
 	VADDPS  Y4, Y3, Y3
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups295
+	JMP     groups297
 
-rest296:
+rest298:
 	TESTQ      R10, R10
-	JZ         end297
+	JZ         end299
 	VMASKMOVPS (SI)(R9*1), Y0, Y4
 	VADDPS     Y4, Y2, Y2
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y4
 	VADDPS     Y4, Y3, Y3
 
-end297:
+end299:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VADDPS       X3, X2, X2
@@ -5827,9 +5904,9 @@ end297:
 	XORQ         R9, R9
 	MOVQ         CX, R10
 
-groups298:
+groups300:
 	CMPQ        R10, $0x00000010
-	JL          rest299
+	JL          rest301
 	VMOVUPS     (SI)(R9*1), Y5
 	VSUBPS      Y2, Y5, Y5
 	VFMADD231PS Y5, Y5, Y3
@@ -5838,11 +5915,11 @@ groups298:
 	VFMADD231PS Y5, Y5, Y4
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups298
+	JMP         groups300
 
-rest299:
+rest301:
 	TESTQ       R10, R10
-	JZ          end300
+	JZ          end302
 	VMASKMOVPS  (SI)(R9*1), Y0, Y5
 	VSUBPS      Y2, Y5, Y5
 	VANDPS      Y0, Y5, Y5
@@ -5852,7 +5929,7 @@ rest299:
 	VANDPS      Y1, Y5, Y5
 	VFMADD231PS Y5, Y5, Y4
 
-end300:
+end302:
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPS       X4, X3, X3
@@ -5873,20 +5950,20 @@ end300:
 	XORQ         R9, R9
 	MOVQ         CX, R10
 
-groups301:
+groups303:
 	CMPQ    R10, $0x00000010
-	JL      rest302
+	JL      rest304
 	VMOVUPS (SI)(R9*1), Y8
 	VSUBPS  Y2, Y8, Y8
 	VMULPS  Y3, Y8, Y8
 	VMOVUPS Y8, (BX)(R9*1)
 	VMOVUPS (DI)(R9*1), Y9
 	TESTQ   R8, R8
-	JZ      end303
+	JZ      end305
 	VMOVUPS (R8)(R9*1), Y10
 	VMULPS  Y10, Y9, Y9
 
-end303:
+end305:
 	VADDPS      Y9, Y4, Y4
 	VFMADD231PS Y9, Y8, Y6
 	VMOVUPS     32(SI)(R9*1), Y8
@@ -5895,31 +5972,31 @@ end303:
 	VMOVUPS     Y8, 32(BX)(R9*1)
 	VMOVUPS     32(DI)(R9*1), Y9
 	TESTQ       R8, R8
-	JZ          end304
+	JZ          end306
 	VMOVUPS     32(R8)(R9*1), Y10
 	VMULPS      Y10, Y9, Y9
 
-end304:
+end306:
 	VADDPS      Y9, Y5, Y5
 	VFMADD231PS Y9, Y8, Y7
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups301
+	JMP         groups303
 
-rest302:
+rest304:
 	TESTQ      R10, R10
-	JZ         end305
+	JZ         end307
 	VMASKMOVPS (SI)(R9*1), Y0, Y8
 	VSUBPS     Y2, Y8, Y8
 	VMULPS     Y3, Y8, Y8
 	VMASKMOVPS Y8, Y0, (BX)(R9*1)
 	VMASKMOVPS (DI)(R9*1), Y0, Y9
 	TESTQ      R8, R8
-	JZ         end306
+	JZ         end308
 	VMASKMOVPS (R8)(R9*1), Y0, Y10
 	VMULPS     Y10, Y9, Y9
 
-end306:
+end308:
 	VADDPS      Y9, Y4, Y4
 	VANDPS      Y0, Y8, Y8
 	VFMADD231PS Y9, Y8, Y6
@@ -5929,16 +6006,16 @@ end306:
 	VMASKMOVPS  Y8, Y1, 32(BX)(R9*1)
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y2
 	TESTQ       R8, R8
-	JZ          end307
+	JZ          end309
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y9
 	VMULPS      Y9, Y2, Y2
 
-end307:
+end309:
 	VADDPS      Y2, Y5, Y5
 	VANDPS      Y1, Y8, Y8
 	VFMADD231PS Y2, Y8, Y7
 
-end305:
+end307:
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X2
 	VADDPS       X2, X4, X4
@@ -5960,16 +6037,16 @@ end305:
 	XORQ         R9, R9
 	MOVQ         CX, R10
 
-groups308:
+groups310:
 	CMPQ    R10, $0x00000010
-	JL      rest309
+	JL      rest311
 	VMOVUPS (DI)(R9*1), Y5
 	TESTQ   R8, R8
-	JZ      end310
+	JZ      end312
 	VMOVUPS (R8)(R9*1), Y6
 	VMULPS  Y6, Y5, Y5
 
-end310:
+end312:
 	VSUBPS       Y2, Y5, Y5
 	VMOVUPS      (BX)(R9*1), Y6
 	VFNMADD231PS Y4, Y6, Y5
@@ -5977,11 +6054,11 @@ end310:
 	VMOVUPS      Y5, (DX)(R9*1)
 	VMOVUPS      32(DI)(R9*1), Y5
 	TESTQ        R8, R8
-	JZ           end311
+	JZ           end313
 	VMOVUPS      32(R8)(R9*1), Y6
 	VMULPS       Y6, Y5, Y5
 
-end311:
+end313:
 	VSUBPS       Y2, Y5, Y5
 	VMOVUPS      32(BX)(R9*1), Y6
 	VFNMADD231PS Y4, Y6, Y5
@@ -5989,18 +6066,18 @@ end311:
 	VMOVUPS      Y5, 32(DX)(R9*1)
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x00000010, R10
-	JMP          groups308
+	JMP          groups310
 
-rest309:
+rest311:
 	TESTQ      R10, R10
-	JZ         end312
+	JZ         end314
 	VMASKMOVPS (DI)(R9*1), Y0, Y5
 	TESTQ      R8, R8
-	JZ         end313
+	JZ         end315
 	VMASKMOVPS (R8)(R9*1), Y0, Y6
 	VMULPS     Y6, Y5, Y5
 
-end313:
+end315:
 	VSUBPS       Y2, Y5, Y5
 	VMASKMOVPS   (BX)(R9*1), Y0, Y6
 	VFNMADD231PS Y4, Y6, Y5
@@ -6008,25 +6085,25 @@ end313:
 	VMASKMOVPS   Y5, Y0, (DX)(R9*1)
 	VMASKMOVPS   32(DI)(R9*1), Y1, Y5
 	TESTQ        R8, R8
-	JZ           end314
+	JZ           end316
 	VMASKMOVPS   32(R8)(R9*1), Y1, Y6
 	VMULPS       Y6, Y5, Y5
 
-end314:
+end316:
 	VSUBPS       Y2, Y5, Y5
 	VMASKMOVPS   32(BX)(R9*1), Y1, Y2
 	VFNMADD231PS Y4, Y2, Y5
 	VMULPS       Y3, Y5, Y5
 	VMASKMOVPS   Y5, Y1, 32(DX)(R9*1)
 
-end312:
+end314:
 	ADDQ dxs+24(FP), DX
 	ADDQ hs+40(FP), BX
 	ADDQ xs+56(FP), SI
 	ADDQ dys+72(FP), DI
 	DECQ AX
-	JNZ  loop293
+	JNZ  loop295
 
-end294:
+end296:
 	VZEROUPPER
 	RET

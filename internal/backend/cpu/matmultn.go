@@ -22,30 +22,33 @@ func (b *Backend) MatMulTN(dw, x, dy *backend.Tensor) {
 	j.do(j.plan.rowParts*j.plan.colParts, matMulTNPart)
 }
 
+const (
+	timeBlock  = 320 // rows of x and dy a pass
+	panelBlock = 12  // panels of dy that stay in the second-level cache
+)
+
 func matMulTNPart(j *job, part int, s *scratch) {
-	const block = 256 // rows of x and dy a pass
 	k := j.b.kernels
 	nr, mr := k.nr, k.mr()
 	dw, x, dy := j.y, j.x, j.z
-	i0, i1 := span(dw.Rows, 1, part%j.plan.rowParts, j.plan.rowParts)
+	i0, i1 := span(dw.Rows, mr, part%j.plan.rowParts, j.plan.rowParts)
 	n0, n1 := span(dw.Cols, nr, part/j.plan.rowParts, j.plan.colParts)
-	if i0 >= i1 || n0 >= n1 {
-		return
-	}
-	tiles := (i1 - i0 + mr - 1) / mr
-	buf := s.get(((n1-n0+nr-1)/nr*nr + mr) * block)
-	bp, ap := buf[mr*block:], buf[:mr*block]
-	for m0 := 0; m0 < x.Rows; m0 += block {
-		kc := min(block, x.Rows-m0)
-		packColumns(bp, dy.Data[m0*dy.Stride:], dy.Stride, kc, nr, n0, n1)
-		for t := range tiles {
-			lo, hi := i0+t*(i1-i0)/tiles, i0+(t+1)*(i1-i0)/tiles
-			h := hi - lo
-			for m := range kc {
-				copy(ap[m*h:][:h], x.Data[(m0+m)*x.Stride+lo:])
-			}
-			for n := n0; n < n1; n += nr {
-				j.b.tile(kc, h, ap, 1, h, bp[(n-n0)*kc:], dw.Data[lo*dw.Stride+n:], dw.Stride, min(nr, n1-n), true, s)
+	buf := s.get((panelBlock*nr + mr) * timeBlock)
+	ap, bp := buf[:mr*timeBlock], buf[mr*timeBlock:]
+	blocks := (x.Rows + timeBlock - 1) / timeBlock
+	for block := range blocks {
+		m0, m1 := block*x.Rows/blocks, (block+1)*x.Rows/blocks
+		kc := m1 - m0
+		xb, dyb := x.Data[m0*x.Stride:], dy.Data[m0*dy.Stride:]
+		for c0 := n0; c0 < n1; c0 += panelBlock * nr {
+			c1 := min(c0+panelBlock*nr, n1)
+			packColumns(bp, dyb, dy.Stride, kc, nr, c0, c1)
+			for i := i0; i < i1; i += mr {
+				h := min(mr, i1-i)
+				packColumns(ap, xb, x.Stride, kc, h, i, i+h)
+				for n := c0; n < c1; n += nr {
+					j.b.tile(kc, h, ap, 1, h, bp[(n-c0)*kc:], dw.Data[i*dw.Stride+n:], dw.Stride, min(nr, c1-n), true, s)
+				}
 			}
 		}
 	}

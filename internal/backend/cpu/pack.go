@@ -1,6 +1,10 @@
 package cpu
 
-import "github.com/sotto-audio/sotto/internal/backend"
+import (
+	"unsafe"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
 
 // panels is a matrix [K, N] cut into panels of nr columns, the last one filled
 // up with zeros: the value [k, n] is at data[(n/nr·K + k)·nr + n%nr].
@@ -43,7 +47,7 @@ func repackPart(j *job, part int, _ *scratch) {
 	p := j.w.Packed.(*panels)
 	lo, hi := span(j.w.N, p.nr, part, j.parts)
 	if j.transposed {
-		packTransposed(p, j.v0, j.w.K, lo, hi)
+		j.b.packTransposed(p, j.v0, j.w.K, lo, hi)
 	} else {
 		packColumns(p.data[lo*j.w.K:], j.v0, j.w.N, j.w.K, p.nr, lo, hi)
 	}
@@ -57,17 +61,26 @@ func packColumns(dst, w []float32, stride, k, nr, lo, hi int) {
 		if n < nr {
 			clear(dst[:k*nr])
 		}
-		for r := range k {
-			copy(dst[r*nr:r*nr+n], w[r*stride+lo:])
+		switch n {
+		case 32:
+			copyRows[[32]float32](dst, w[lo:], stride, k, nr)
+		case 16:
+			copyRows[[16]float32](dst, w[lo:], stride, k, nr)
+		case 12:
+			copyRows[[12]float32](dst, w[lo:], stride, k, nr)
+		default:
+			for r := range k {
+				copy(dst[r*nr:r*nr+n], w[r*stride+lo:])
+			}
 		}
 		dst = dst[k*nr:]
 	}
 }
 
-// packTransposed copies rows lo to hi of w [N, K] to the columns of panels, in
-// blocks of rows that stay in cache.
-func packTransposed(p *panels, w []float32, k, lo, hi int) {
-	const block = 16
+// packTransposed copies rows lo to hi of w [N, K] to the columns of panels, by
+// blocks of 8 rows of the panel: with the kernel where there is one, which
+// takes 8 columns.
+func (b *Backend) packTransposed(p *panels, w []float32, k, lo, hi int) {
 	nr := p.nr
 	for n0 := lo; n0 < hi; n0 += nr {
 		panel := p.data[n0*k : (n0+nr)*k]
@@ -75,15 +88,32 @@ func packTransposed(p *panels, w []float32, k, lo, hi int) {
 		if cols < nr {
 			clear(panel)
 		}
-		for k0 := 0; k0 < k; k0 += block {
-			kb := min(block, k-k0)
-			for c := range cols {
-				src := w[(n0+c)*k+k0:][:kb]
-				dst := panel[k0*nr+c:]
-				for i, v := range src {
-					dst[i*nr] = v
-				}
-			}
+		src := w[n0*k:]
+		c := 0
+		for v := b.kernels.vector; v != nil && k >= 8 && c+8 <= cols; c += 8 {
+			v.transpose(k/8, &panel[c], uintptr(nr)*4, &src[c*k], uintptr(k)*4)
+			transposeScalar(panel[c:], src[c*k:], nr, k, k&^7, 8)
 		}
+		transposeScalar(panel[c:], src[c*k:], nr, k, 0, cols-c)
+	}
+}
+
+// transposeScalar copies the values of rows of src [rows, k] from k0 on to the
+// columns of dst, whose rows lie nr apart.
+func transposeScalar(dst, src []float32, nr, k, k0, rows int) {
+	for i := k0; i < k; i++ {
+		for r := range rows {
+			dst[i*nr+r] = src[r*k+i]
+		}
+	}
+}
+
+// copyRows copies k rows of a length that the compiler knows, which saves the
+// calls of copy.
+func copyRows[Row [12]float32 | [16]float32 | [32]float32](dst, src []float32, stride, k, pitch int) {
+	var row Row
+	for r := range k {
+		d, s := dst[r*pitch:][:len(row)], src[r*stride:][:len(row)]
+		*(*Row)(unsafe.Pointer(&d[0])) = *(*Row)(unsafe.Pointer(&s[0]))
 	}
 }

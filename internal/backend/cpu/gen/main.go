@@ -49,6 +49,7 @@ func main() {
 	}
 	gemm(avx2, 1, 4)
 	gemm(avx2, 2, 2)
+	transpose()
 	for _, v := range []isa{avx512, avx2} {
 		peak(v)
 		for _, act := range []string{"identity", "gelu", "silu"} {
