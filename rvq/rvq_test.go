@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/scratch"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
-func device() backend.Backend { return scratch.New() }
+func device() backend.Backend { return cpu.New(2) }
 
 func normal(n int, rng *rand.Rand) []float32 {
 	x := make([]float32, n)

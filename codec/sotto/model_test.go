@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/scratch"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 	"github.com/sotto-audio/sotto/internal/weights"
 	"github.com/sotto-audio/sotto/rvq"
 )
 
-func device() backend.Backend { return scratch.New() }
+func device() backend.Backend { return cpu.New(2) }
 
 // small is a model of the default shape with fewer channels and random weights.
 func small(t testing.TB, seed uint64) *Checkpoint {

@@ -5,11 +5,11 @@ import (
 	"testing"
 
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/scratch"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 	"github.com/sotto-audio/sotto/internal/dsp"
 )
 
-func device() backend.Backend { return scratch.New() }
+func device() backend.Backend { return cpu.New(2) }
 
 func random(rows, cols int, rng *rand.Rand) *backend.Tensor {
 	t := backend.Host(make([]float32, rows*cols), rows, cols)
