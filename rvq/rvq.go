@@ -12,6 +12,7 @@ import (
 	"fmt"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
 // Config is the shape of a quantizer.
@@ -99,9 +100,12 @@ type Quantizer struct {
 	column   []int32
 }
 
-// On packs the codebooks for a device. Quantizers made from the result by Fork
-// share the packing.
+// On packs the codebooks for a device; nil is the processor. Quantizers made
+// from the result by Fork share the packing.
 func (q *GRVQ) On(device backend.Backend) *Quantizer {
+	if device == nil {
+		device = cpu.New(0)
+	}
 	d := &Quantizer{GRVQ: q, device: device}
 	for i := range q.books {
 		d.packed = append(d.packed, device.PackT(q.books[i].entries, q.Size, q.Dim/q.Groups))

@@ -42,7 +42,8 @@ type Trainer struct {
 	batchS []float32
 }
 
-// NewTrainer makes a trainer whose codebooks are zero until Start or Load.
+// NewTrainer makes a trainer whose codebooks are zero until Start or Load. It
+// searches on device; nil is the processor.
 func NewTrainer(c Config, cfg TrainConfig, device backend.Backend, rng *rand.Rand) (*Trainer, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
