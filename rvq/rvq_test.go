@@ -166,7 +166,7 @@ func TestDeadEntriesAreRevived(t *testing.T) {
 	z := normal(400*c.Dim, rng)
 	levels := slices.Repeat([]int{2}, 400)
 	out := make([]float32, len(z))
-	for range 600 {
+	for range 2000 {
 		tr.Step(out, z, levels, nil)
 	}
 	u := NewUsage([]int{16, 16, 16, 16})

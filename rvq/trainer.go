@@ -22,7 +22,7 @@ type TrainConfig struct {
 
 // DefaultTrainConfig is the recipe of the shipped model.
 func DefaultTrainConfig() TrainConfig {
-	return TrainConfig{Decay: 0.99, Dead: 0.05, Revived: 0.3, Iterations: 8}
+	return TrainConfig{Decay: 0.995, Dead: 0.1, Revived: 0.3, Iterations: 8}
 }
 
 // Trainer learns the codebooks of a GRVQ from the latents that it quantizes. It
@@ -35,11 +35,10 @@ type Trainer struct {
 	sums    [][]float32 // [codebook][Size·dim]: average sum of assigned vectors
 	started bool
 
-	active []int
-	rows   []float32
-	codes  []int32
-	batchN []float32
-	batchS []float32
+	batchN []float32 // of the current batch: vectors of each entry,
+	batchS []float32 // their sums,
+	spares []float32 // places for dead entries,
+	rows   int       // and how many vectors there were
 }
 
 // NewTrainer makes a trainer whose codebooks are zero until Start or Load. It
@@ -156,53 +155,45 @@ func (t *Trainer) sample(rows, n int) []int {
 }
 
 // Step quantizes latents z [T, Dim] into out [T, Dim], row r with levels[r]
-// levels (0 leaves it as it is), and moves the codebooks towards what they were
-// given. usage, where not nil, counts the codes of each codebook.
+// levels (0 leaves it as it is), and moves the codebooks of every level towards
+// what all rows would give them: rows that stop early still teach the later
+// levels, which otherwise see too few. usage, where not nil, counts the codes of
+// each codebook.
 func (t *Trainer) Step(out, z []float32, levels []int, usage [][]int64) {
 	dim := t.Dim / t.Groups
 	t.residual = append(t.residual[:0], z...)
+	if cap(t.column) < len(levels) {
+		t.column = make([]int32, len(levels))
+	}
+	codes := t.column[:len(levels)]
+	copy(out, z)
 	for i := range t.books {
 		group := i % t.Groups
-		t.active = t.active[:0]
-		for r, n := range levels {
-			if n > i/t.Groups {
-				t.active = append(t.active, r)
-			}
-		}
-		if len(t.active) == 0 {
-			break
-		}
-		t.rows = t.rows[:0]
-		for _, r := range t.active {
-			t.rows = append(t.rows, t.residual[r*t.Dim:(r+1)*t.Dim]...)
-		}
-		if cap(t.codes) < len(t.active) {
-			t.codes = make([]int32, len(t.active))
-		}
-		codes := t.codes[:len(t.active)]
-		t.nearest(i, codes, t.rows)
-		for k, r := range t.active {
-			t.subtract(i, codes[k], t.residual[r*t.Dim:])
+		t.nearest(i, codes, t.residual)
+		t.gather(codes, func(r int) []float32 { return t.residual[r*t.Dim+group*dim:][:dim] })
+		for r, c := range codes {
+			t.subtract(i, c, t.residual[r*t.Dim:])
 			if usage != nil {
-				usage[i][codes[k]]++
+				usage[i][c]++
 			}
 		}
-		t.average(i, codes, func(k int) []float32 { return t.rows[k*t.Dim+group*dim:][:dim] })
-	}
-	for r, n := range levels {
-		for k := r * t.Dim; k < (r+1)*t.Dim; k++ {
-			if n == 0 {
-				out[k] = z[k]
-			} else {
-				out[k] = z[k] - t.residual[k]
+		t.average(i)
+		if group < t.Groups-1 {
+			continue
+		}
+		for r, n := range levels {
+			if n == i/t.Groups+1 {
+				for k := r * t.Dim; k < (r+1)*t.Dim; k++ {
+					out[k] = z[k] - t.residual[k]
+				}
 			}
 		}
 	}
 }
 
-// average updates codebook i with the vectors assigned to codes, and gives dead
-// entries a new place.
-func (t *Trainer) average(i int, codes []int32, vector func(int) []float32) {
+// gather sums the vectors assigned to each entry, and draws those that dead
+// entries may move to.
+func (t *Trainer) gather(codes []int32, vector func(int) []float32) {
 	dim := t.Dim / t.Groups
 	if t.batchN == nil {
 		t.batchN, t.batchS = make([]float32, t.Size), make([]float32, t.Size*dim)
@@ -213,21 +204,34 @@ func (t *Trainer) average(i int, codes []int32, vector func(int) []float32) {
 		t.batchN[c]++
 		add(t.batchS[int(c)*dim:][:dim], vector(k))
 	}
-	even := float32(t.Size) / float32(len(codes))
+	t.spares = t.spares[:0]
+	for range min(t.Size, len(codes)) {
+		t.spares = append(t.spares, vector(t.rng.IntN(len(codes)))...)
+	}
+	t.rows = len(codes)
+}
+
+// average moves the entries of codebook i to the averages, and dead ones to
+// vectors of the batch.
+func (t *Trainer) average(i int) {
+	dim := t.Dim / t.Groups
+	even := float32(t.Size) / float32(t.rows)
 	keep, take := t.cfg.Decay, (1-t.cfg.Decay)*even
 	counts, sums, entries := t.counts[i], t.sums[i], t.books[i].entries
+	spare := 0
 	for e := range counts {
 		counts[e] = keep*counts[e] + take*t.batchN[e]
 		s, b, out := sums[e*dim:(e+1)*dim], t.batchS[e*dim:(e+1)*dim], entries[e*dim:(e+1)*dim]
-		if counts[e] < t.cfg.Dead {
+		if counts[e] < t.cfg.Dead && spare < len(t.spares) {
 			counts[e] = t.cfg.Revived
-			copy(out, vector(t.rng.IntN(len(codes))))
+			copy(out, t.spares[spare:spare+dim])
+			spare += dim
 			for k, v := range out {
 				s[k] = v * t.cfg.Revived
 			}
 			continue
 		}
-		inv := 1 / counts[e]
+		inv := 1 / max(counts[e], 1e-6)
 		for k := range s {
 			s[k] = keep*s[k] + take*b[k]
 			out[k] = s[k] * inv
