@@ -2,7 +2,8 @@ package main
 
 import (
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/scratch"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
-func device() backend.Backend { return scratch.NewFast(2) }
+// device runs on one thread: the trainer's shards are the others.
+func device() backend.Backend { return cpu.New(1) }

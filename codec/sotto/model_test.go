@@ -2,6 +2,7 @@ package sotto
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -53,64 +54,63 @@ func voice(n int, seed uint64) []float32 {
 
 func TestChunkedEqualsWhole(t *testing.T) {
 	m := smallModel(t)
-	ctx := context.Background()
-	rng := rand.New(rand.NewPCG(4, 4))
 	for _, n := range []int{0, 1, 319, 320, 321, 5000, block*320 + 77} {
-		pcm := voice(n, uint64(n))
-		whole, err := m.Encode(ctx, pcm, 8)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := (n + 319) / 320; whole.Frames != want || len(whole.Codes) != want*8 {
-			t.Fatalf("%d samples gave %d frames and %d codes, want %d frames", n, whole.Frames, len(whole.Codes), want)
-		}
-		wave, err := m.Decode(ctx, whole)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(wave) != whole.Frames*320 {
-			t.Fatalf("%d frames gave %d samples", whole.Frames, len(wave))
-		}
-		e, _ := m.NewEncoder(8)
-		d, _ := m.NewDecoder(8)
-		var codes []int32
-		for rest := pcm; len(rest) > 0; {
-			k := min(len(rest), 1+rng.IntN(1500))
-			if codes, err = e.Encode(codes, rest[:k]); err != nil {
-				t.Fatal(err)
-			}
-			rest = rest[k:]
-		}
-		if codes, err = e.Flush(codes); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(codes, whole.Codes) {
-			t.Fatalf("%d samples: chunked codes differ", n)
-		}
-		var pieces []float32
-		for rest := codes; len(rest) > 0; {
-			k := min(len(rest), 8*(1+rng.IntN(9)))
-			if pieces, err = d.Decode(pieces, rest[:k]); err != nil {
-				t.Fatal(err)
-			}
-			rest = rest[k:]
-		}
-		if pieces, err = d.Flush(pieces); err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(pieces, wave) {
-			t.Fatalf("%d samples: chunked samples differ", n)
-		}
-		// A used encoder and decoder start anew.
-		e.Reset()
-		again, _ := e.Encode(nil, pcm)
-		again, _ = e.Flush(again)
-		d.Reset()
-		replay, _ := d.Decode(nil, again)
-		replay, _ = d.Flush(replay)
-		if !slices.Equal(again, whole.Codes) || !slices.Equal(replay, wave) {
-			t.Fatalf("%d samples: a reset codec gives something else", n)
-		}
+		t.Run(fmt.Sprint(n), func(t *testing.T) { checkChunks(t, m, voice(n, uint64(n)), uint64(n)) })
+	}
+}
+
+// checkChunks holds encoder and decoder on random chunks, and after a reset, to
+// the bits of the whole signal.
+func checkChunks(t *testing.T, m *Model, pcm []float32, seed uint64) {
+	t.Helper()
+	ctx := context.Background()
+	rng := rand.New(rand.NewPCG(seed, 4))
+	whole, err := m.Encode(ctx, pcm, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (len(pcm) + 319) / 320; whole.Frames != want || len(whole.Codes) != want*8 {
+		t.Fatalf("%d frames and %d codes, want %d frames", whole.Frames, len(whole.Codes), want)
+	}
+	wave, err := m.Decode(ctx, whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(wave) != whole.Frames*320 {
+		t.Fatalf("%d frames gave %d samples", whole.Frames, len(wave))
+	}
+	e := must(m.NewEncoder(0))
+	d := must(m.NewDecoder(0))
+	most := []int{1, 50, 1500, 20000}[rng.IntN(4)]
+	if len(pcm) > 10000 {
+		most = 3000
+	}
+	var codes []int32
+	for rest := pcm; len(rest) > 0; {
+		k := min(len(rest), 1+rng.IntN(most))
+		codes = must(e.Encode(codes, rest[:k]))
+		rest = rest[k:]
+	}
+	codes = must(e.Flush(codes))
+	if !slices.Equal(codes, whole.Codes) {
+		t.Fatal("chunked codes differ")
+	}
+	var pieces []float32
+	for rest := codes; len(rest) > 0; {
+		k := min(len(rest), 8*(1+rng.IntN(9)))
+		pieces = must(d.Decode(pieces, rest[:k]))
+		rest = rest[k:]
+	}
+	pieces = must(d.Flush(pieces))
+	if !slices.Equal(pieces, wave) {
+		t.Fatal("chunked samples differ")
+	}
+	e.Reset()
+	d.Reset()
+	again := must(e.Flush(must(e.Encode(nil, pcm))))
+	replay := must(d.Flush(must(d.Decode(nil, again))))
+	if !slices.Equal(again, whole.Codes) || !slices.Equal(replay, wave) {
+		t.Fatal("a reset codec gives something else")
 	}
 }
 

@@ -57,6 +57,15 @@ func (l *Linear) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32
 	return dx
 }
 
+// Prepare packs changed weights, for Backward too where it will be called, so
+// that streams that run side by side do not wait for each other.
+func (l *Linear) Prepare(b backend.Backend, backward bool) {
+	l.forward.of(b, l.Weight, l.In, l.Out, false)
+	if backward {
+		l.backward.of(b, l.Weight, l.Out, l.In, true)
+	}
+}
+
 // packed caches a backend's layout of a weight matrix until the values change.
 type packed struct {
 	mu      sync.Mutex

@@ -77,6 +77,7 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 			}
 		}
 		c := a.AdamW
+		c.LR *= w.Rate
 		if !w.Decay {
 			c.WeightDecay = 0
 		}
@@ -98,11 +99,10 @@ func (a *AdamW) Moments(w *Weight) [2][]float32 {
 	return m
 }
 
-// each calls f for all weights on two threads, the large ones first come first
-// served.
-func each(weights []*Weight, f func(int, *Weight)) {
-	next := make(chan int, len(weights))
-	for i := range weights {
+// each calls f for all items on two threads.
+func each[T any](items []T, f func(int, T)) {
+	next := make(chan int, len(items))
+	for i := range items {
 		next <- i
 	}
 	close(next)
@@ -110,7 +110,7 @@ func each(weights []*Weight, f func(int, *Weight)) {
 	for range 2 {
 		wait.Go(func() {
 			for i := range next {
-				f(i, weights[i])
+				f(i, items[i])
 			}
 		})
 	}

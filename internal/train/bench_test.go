@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sotto-audio/sotto/internal/backend/scratch"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
 // hum is a corpus of a few seconds of modulated harmonics.
@@ -36,7 +36,7 @@ func hum(rng *rand.Rand) *Corpus {
 func BenchmarkUpdate(b *testing.B) {
 	c := DefaultCodecConfig()
 	c.LinearCrops, c.KMeansStep, c.KMeansRows = 0, 2, 1024
-	device := scratch.NewFast(2)
+	device := cpu.New(1)
 	t, err := NewCodec(c, hum(rand.New(rand.NewPCG(1, 1))), device)
 	if err != nil {
 		b.Fatal(err)
@@ -50,14 +50,14 @@ func BenchmarkUpdate(b *testing.B) {
 	for range 4 {
 		update()
 	}
-	peak := GEMMRate(device)
+	peak := GEMMRate(device, c.Shards)
 	begin := time.Now()
 	n := 0
 	var loss, solver time.Duration
 	for b.Loop() {
 		update()
 		n++
-		loss += t.objective.Took
+		loss += t.shards[0].objective.Took
 		solver += t.solver.Took
 	}
 	took := time.Since(begin).Seconds()

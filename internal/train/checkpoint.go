@@ -29,7 +29,7 @@ func (t *Codec) Save(path string) error {
 			f.Tensors[name] = weights.Tensor{Shape: shape, Data: data}
 		}
 	}
-	for _, w := range t.graph.Weights() {
+	for _, w := range t.weights() {
 		m := t.solver.Moments(w)
 		put("weight."+w.Name, w.Data, w.Shape...)
 		put("mean."+w.Name, m[0], w.Shape...)
@@ -103,7 +103,7 @@ func (t *Codec) Load(path string) error {
 		copy(into, v)
 		return nil
 	}
-	for _, w := range t.graph.Weights() {
+	for _, w := range t.weights() {
 		m := t.solver.Moments(w)
 		for name, into := range map[string][]float32{"weight.": w.Data, "mean.": m[0], "square.": m[1]} {
 			if err := fill(name+w.Name, into); err != nil {

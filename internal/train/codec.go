@@ -3,11 +3,14 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -56,6 +59,12 @@ type CodecConfig struct {
 	LayerScale  float32         `json:"layer_scale"`
 	LinearCrops int             `json:"linear_crops"` // crops that the linear paths are fitted to, 0 for a random start
 	Augment     Augment         `json:"augment"`
+
+	// Rates holds factors of the learning rate by a part of a parameter's name.
+	Rates map[string]float32 `json:"rates,omitempty"`
+	// Shards is the number of graphs that run side by side, each on a part of
+	// the batch and one thread.
+	Shards int `json:"shards"`
 }
 
 // DefaultCodecConfig is the recipe of the shipped model.
@@ -71,6 +80,7 @@ func DefaultCodecConfig() CodecConfig {
 		KMeansStep: 150, KMeansRows: 8192, Unquantized: 0.25, LevelShares: []float64{0.3, 0.2, 0.3, 0.2},
 		Codebooks:  rvq.DefaultTrainConfig(),
 		LayerScale: 0.1, LinearCrops: 400,
+		Shards: 2,
 	}
 }
 
@@ -83,9 +93,7 @@ type Codec struct {
 
 	corpus    *Corpus
 	device    backend.Backend
-	graph     *Graph
-	samples   []float32
-	objective *Objective
+	shards    []*shard
 	quantizer *Quantizer
 	solver    *AdamW
 	source    *rand.PCG // of the codebooks' generator
@@ -94,6 +102,13 @@ type Codec struct {
 
 	batches chan batch
 	stop    context.CancelFunc
+}
+
+// shard is the part of an update that one graph does.
+type shard struct {
+	graph     *Graph
+	samples   []float32 // [items][rows][hop]
+	objective *Objective
 }
 
 type batch struct {
@@ -124,9 +139,20 @@ func NewCodec(c CodecConfig, corpus *Corpus, device backend.Backend) (*Codec, er
 	if err != nil {
 		return nil, err
 	}
-	t.quantizer = NewQuantizer(books, c.Batch)
-	if err := t.build(); err != nil {
-		return nil, err
+	t.quantizer = NewQuantizer(books, c.Batch, c.Shards)
+	for i := range c.Shards {
+		s, err := t.build(i)
+		if err != nil {
+			return nil, err
+		}
+		t.shards = append(t.shards, s)
+	}
+	for _, w := range t.weights() {
+		for part, rate := range c.Rates {
+			if strings.Contains(w.Name, part) {
+				w.Rate *= rate
+			}
+		}
 	}
 	return t, nil
 }
@@ -138,30 +164,39 @@ func (c CodecConfig) validate() error {
 	if c.Batch < 1 || c.Frames < 1 || c.Batch*c.Frames > 1<<20 {
 		return fmt.Errorf("train: a batch of %d crops of %d frames cannot be", c.Batch, c.Frames)
 	}
+	if c.Shards < 1 || c.Batch%c.Shards != 0 {
+		return fmt.Errorf("train: %d shards cannot share a batch of %d evenly", c.Shards, c.Batch)
+	}
 	if len(c.LevelShares) != c.Model.Quantizer.Levels {
 		return fmt.Errorf("train: %d level shares for %d levels", len(c.LevelShares), c.Model.Quantizer.Levels)
 	}
 	return nil
 }
 
-// build makes the graph of one update.
-func (t *Codec) build() error {
+// weights are those of all shards; the gradients of the others are added to
+// these.
+func (t *Codec) weights() []*Weight { return t.shards[0].graph.Weights() }
+
+// build makes the graph of a shard.
+func (t *Codec) build(index int) (*shard, error) {
 	c := t.Config
 	terms, err := c.terms()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	items := c.Batch / c.Shards
 	// The last rows of a crop come out of the network beyond its end.
 	rows := c.Frames + t.Network.Delay()
-	g := NewGraph(t.device, c.Batch)
-	x, samples := g.Input("samples", c.Batch*rows, c.Model.HopLength)
-	quantized := make([]bool, c.Batch)
-	t.objective = NewObjective(terms, samples, quantized, t.Network.Delay(), c.Model.HopLength)
+	g := NewGraph(t.device, items)
+	x, samples := g.Input("samples", items*rows, c.Model.HopLength)
+	objective := NewObjective(terms, samples, make([]bool, items), c.Batch, t.Network.Delay(), c.Model.HopLength)
 	z := sotto.Encode[*gorgonia.Node](g, t.Network.Encoder, x)
-	coded, commitment := t.quantizer.Node(g, z, c.Commitment)
+	coded, commitment := t.quantizer.Node(g, index, z, c.Commitment)
 	y := sotto.Decode[*gorgonia.Node](g, t.Network.Decoder, coded)
-	t.graph, t.samples = g, samples
-	return g.Compile(g.Sum(t.objective.Node(g, y), commitment))
+	if err := g.Compile(g.Sum(objective.Node(g, y), commitment)); err != nil {
+		return nil, err
+	}
+	return &shard{graph: g, samples: samples, objective: objective}, nil
 }
 
 func (c CodecConfig) terms() ([]Weighted, error) {
@@ -205,7 +240,7 @@ func (t *Codec) Start() error {
 func (t *Codec) draw(step int) batch {
 	c := t.Config
 	rng := rand.New(rand.NewPCG(uint64(c.Seed), uint64(step)<<8))
-	b := batch{samples: make([]float32, len(t.samples)), levels: make([]int, c.Batch)}
+	b := batch{samples: make([]float32, len(t.shards)*len(t.shards[0].samples)), levels: make([]int, c.Batch)}
 	size := len(b.samples) / c.Batch
 	for i := range c.Batch {
 		t.corpus.Draw(b.samples[i*size:(i+1)*size], c.Augment, rng)
@@ -261,24 +296,21 @@ func (t *Codec) Close() {
 func (t *Codec) Update(progress float64) error {
 	c := t.Config
 	b := t.next()
-	copy(t.samples, b.samples)
-	t.objective.Progress = progress
 	started := t.quantizer.Started()
 	for i, l := range b.levels {
 		if !started {
 			l = 0
 		}
 		t.quantizer.Levels[i] = l
-		t.objective.quantized[i] = l > 0
 	}
-	if err := t.graph.Run(); err != nil {
+	if err := t.run(b, progress); err != nil {
 		return fmt.Errorf("update %d: %w", t.Step, err)
 	}
 	if !started {
 		t.collect()
 	}
 	t.solver.LR = float32(c.Schedule.At(t.Step, progress))
-	if err := t.solver.Step(t.graph.ValueGrads()); err != nil {
+	if err := t.solver.Step(t.shards[0].graph.ValueGrads()); err != nil {
 		return err
 	}
 	t.Step++
@@ -286,6 +318,33 @@ func (t *Codec) Update(progress float64) error {
 		t.follow()
 	}
 	return nil
+}
+
+// run evaluates all shards side by side and adds their gradients.
+func (t *Codec) run(b batch, progress float64) error {
+	each(t.shards[0].graph.linears, func(_ int, l prepared) { l.Prepare(t.device, l.backward) })
+	errs := make([]error, len(t.shards))
+	var wait sync.WaitGroup
+	for i, s := range t.shards {
+		copy(s.samples, b.samples[i*len(s.samples):])
+		items := len(s.objective.quantized)
+		for k := range items {
+			s.objective.quantized[k] = t.quantizer.Levels[i*items+k] > 0
+		}
+		s.objective.Progress = progress
+		wait.Go(func() { errs[i] = s.graph.Run() })
+	}
+	wait.Wait()
+	if len(t.shards) > 1 {
+		each(t.weights(), func(i int, w *Weight) {
+			for _, s := range t.shards[1:] {
+				for k, g := range s.graph.Weights()[i].Gradient {
+					w.Gradient[k] += g
+				}
+			}
+		})
+	}
+	return errors.Join(errs...)
 }
 
 // collect keeps the newest latents and starts the codebooks when it is time.
@@ -310,12 +369,12 @@ func (t *Codec) follow() {
 	keep = min(keep, float64(t.Step)/float64(t.Step+10*averageEvery))
 	if t.average == nil {
 		t.average = map[string][]float32{}
-		for _, w := range t.graph.Weights() {
+		for _, w := range t.weights() {
 			t.average[w.Name] = append([]float32(nil), w.Data...)
 		}
 	}
 	take := float32(1 - keep)
-	each(t.graph.Weights(), func(_ int, w *Weight) {
+	each(t.weights(), func(_ int, w *Weight) {
 		a := t.average[w.Name]
 		for i, v := range w.Data {
 			a[i] += take * (v - a[i])
@@ -326,7 +385,7 @@ func (t *Codec) follow() {
 // WithAverage runs f while the weights are their average.
 func (t *Codec) WithAverage(f func() error) error {
 	swap := func() {
-		for _, w := range t.graph.Weights() {
+		for _, w := range t.weights() {
 			a := t.average[w.Name]
 			for i := range a {
 				a[i], w.Data[i] = w.Data[i], a[i]
@@ -348,7 +407,7 @@ func (t *Codec) Checkpoint(name string) *sotto.Checkpoint {
 
 // FLOPs is the number of multiplications and additions in the matrix products
 // of one update, forward and backward.
-func (t *Codec) FLOPs() float64 { return t.graph.flops }
+func (t *Codec) FLOPs() float64 { return t.shards[0].graph.flops * float64(len(t.shards)) }
 
 // writeFile puts data at path at once or not at all.
 func writeFile(path string, data []byte) error {
@@ -362,6 +421,9 @@ func writeFile(path string, data []byte) error {
 	}
 	if closing := f.Close(); err == nil {
 		err = closing
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), 0o644)
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), path)

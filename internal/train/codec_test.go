@@ -51,9 +51,11 @@ func TestTrainTinyCodec(t *testing.T) {
 			t.Fatal(err)
 		}
 		var total float64
-		for k := range codec.objective.Terms {
-			for item, v := range codec.objective.Values[k] {
-				total += codec.objective.weight(k, item) * v
+		for _, s := range codec.shards {
+			for k := range s.objective.Terms {
+				for item, v := range s.objective.Values[k] {
+					total += s.objective.weight(k, item) * v
+				}
 			}
 		}
 		if i < 8 {
@@ -86,7 +88,9 @@ func TestResume(t *testing.T) {
 			if err := codec.Update(float64(i) / updates); err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, slices.Concat(codec.objective.Values...)...)
+			for _, s := range codec.shards {
+				all = append(all, slices.Concat(s.objective.Values...)...)
+			}
 			all = append(all, codec.quantizer.Commitment, codec.solver.Norm)
 		}
 		return all
@@ -112,8 +116,8 @@ func TestResume(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("stopped after %d updates: losses differ from those of an unbroken run", stop)
 		}
-		for i, w := range second.graph.Weights() {
-			if !slices.Equal(w.Data, whole.graph.Weights()[i].Data) || !slices.Equal(second.average[w.Name], whole.average[w.Name]) {
+		for i, w := range second.weights() {
+			if !slices.Equal(w.Data, whole.weights()[i].Data) || !slices.Equal(second.average[w.Name], whole.average[w.Name]) {
 				t.Errorf("stopped after %d updates: %s differs", stop, w.Name)
 			}
 		}

@@ -2,7 +2,7 @@ package train
 
 import (
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/scratch"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
-func testDevice() backend.Backend { return scratch.NewFast(2) }
+func testDevice() backend.Backend { return cpu.New(2) }

@@ -36,13 +36,22 @@ type Graph struct {
 	ops     int
 	run     int
 	flops   float64
+	linears []prepared
 	err     error
+}
+
+// prepared is a matrix product whose weights are packed before a run.
+type prepared struct {
+	*nn.Linear
+	backward bool // dL/dx is needed
 }
 
 // Weight is a parameter in a graph: what a gorgonia.Solver updates.
 type Weight struct {
 	*nn.Param
 	Gradient []float32
+	// Rate is a factor of the learning rate.
+	Rate float32
 
 	node        *gorgonia.Node
 	value, grad *tensor.Dense
@@ -90,7 +99,7 @@ func (g *Graph) Apply(l nn.Layer, x *gorgonia.Node) *gorgonia.Node {
 			return nil
 		}
 		g.owner[p] = true
-		w := &Weight{Param: p, Gradient: make([]float32, p.Len())}
+		w := &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1}
 		w.value, w.grad = dense(p.Data, p.Shape...), dense(w.Gradient, p.Shape...)
 		w.node = gorgonia.NewTensor(g.graph, tensor.Float32, len(p.Shape),
 			gorgonia.WithShape(p.Shape...), gorgonia.WithName(p.Name), gorgonia.WithValue(w.value))
@@ -104,6 +113,7 @@ func (g *Graph) Apply(l nn.Layer, x *gorgonia.Node) *gorgonia.Node {
 		if op.varies {
 			products++
 		}
+		g.linears = append(g.linears, prepared{linear, op.varies})
 		g.flops += products * 2 * float64(rows) * float64(linear.In) * float64(linear.Out)
 	}
 	out := g.apply(op, inputs...)

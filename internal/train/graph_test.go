@@ -88,7 +88,7 @@ func TestLayerGradients(t *testing.T) {
 			}
 			cols := out.Shape()[1]
 			o := NewObjective([]Weighted{{Term: project{random(rng, steps*cols, 1)}, Weight: batch, Quantized: 1}},
-				make([]float32, batch*steps*cols), make([]bool, batch), 0, cols)
+				make([]float32, batch*steps*cols), make([]bool, batch), batch, 0, cols)
 			if err := g.Compile(o.Node(g, out)); err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +155,7 @@ func TestOneBackwardPerRun(t *testing.T) {
 	counter := &counting{Linear: nn.NewLinear("l", 3, 3)}
 	h := g.Apply(nn.NewLinear("front", 3, 3), x)
 	out := g.Apply(counter, h)
-	o := NewObjective([]Weighted{{Term: Waveform{}, Weight: 1, Quantized: 1}}, make([]float32, 12), []bool{false}, 0, 3)
+	o := NewObjective([]Weighted{{Term: Waveform{}, Weight: 1, Quantized: 1}}, make([]float32, 12), []bool{false}, 1, 0, 3)
 	if err := g.Compile(o.Node(g, out)); err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type Weighted struct {
 	From float64
 }
 
-// Objective is the mean over a batch of weighted losses of decoded samples.
+// Objective is the sum over items of weighted losses, divided by the batch size, of decoded samples.
 type Objective struct {
 	Terms []Weighted
 	// Values holds the losses of the last run, [term][item], without weights.
@@ -38,16 +38,16 @@ type Objective struct {
 	// Progress is the share of the run that is done.
 	Progress float64
 
-	batch, delay, hop int
-	target            []float32 // [batch][rows][hop]
-	quantized         []bool
+	batch, total, delay, hop int
+	target                   []float32 // [batch][rows][hop]
+	quantized                []bool
 }
 
 // NewObjective makes the objective of signals that trail their targets by delay
-// rows of hop samples. It reads targets and, for each item, whether it was
+// rows of hop samples, as a part of a batch of total items. It reads targets and, for each item, whether it was
 // quantized, from memory that is filled before each run.
-func NewObjective(terms []Weighted, targets []float32, quantized []bool, delay, hop int) *Objective {
-	o := &Objective{Terms: terms, batch: len(quantized), delay: delay, hop: hop, target: targets, quantized: quantized}
+func NewObjective(terms []Weighted, targets []float32, quantized []bool, total, delay, hop int) *Objective {
+	o := &Objective{Terms: terms, batch: len(quantized), total: total, delay: delay, hop: hop, target: targets, quantized: quantized}
 	for range terms {
 		o.Values = append(o.Values, make([]float64, o.batch))
 	}
@@ -81,6 +81,7 @@ func (o *Objective) eval(output, grad []float32) float64 {
 			x := o.target[i*size : (i+1)*size-skip]
 			dy := grad[i*size+skip : (i+1)*size]
 			for k, t := range o.Terms {
+				o.Values[k][i] = 0
 				if w := o.weight(k, i); w != 0 {
 					o.Values[k][i] = t.Eval(x, y, float32(w), dy)
 				}
@@ -101,7 +102,7 @@ func (o *Objective) weight(term, item int) float64 {
 	if o.Progress < o.Terms[term].From {
 		return 0
 	}
-	w := o.Terms[term].Weight / float64(o.batch)
+	w := o.Terms[term].Weight / float64(o.total)
 	if o.quantized[item] {
 		w *= o.Terms[term].Quantized
 	}

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"sync"
+
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -22,29 +24,43 @@ type Quantizer struct {
 	// Commitment is the mean squared distance to the codes in the last run.
 	Commitment float64
 
+	shards int
+
+	mu        sync.Mutex
+	all       *sync.Cond
+	arrived   int // shards whose latents are there
+	runs      int // times that all were
+	distance  []float64
+	coded     []float32 // [batch·rows, Dim]
 	rowLevels []int
 }
 
-// NewQuantizer makes a quantizer for batches of the given size.
-func NewQuantizer(t *rvq.Trainer, batch int) *Quantizer {
-	q := &Quantizer{Trainer: t, Levels: make([]int, batch)}
+// NewQuantizer makes a quantizer for batches of the given size whose items are
+// spread over a number of graphs that run side by side. The codebooks see the
+// batch as one, in the order of its items.
+func NewQuantizer(t *rvq.Trainer, batch, shards int) *Quantizer {
+	q := &Quantizer{Trainer: t, Levels: make([]int, batch), shards: shards, distance: make([]float64, shards)}
+	q.all = sync.NewCond(&q.mu)
 	for range t.Codebooks() {
 		q.Usage = append(q.Usage, make([]int64, t.Size))
 	}
 	return q
 }
 
-// Node adds the quantizer to a graph: latents [batch·rows, Dim] to quantized
-// ones and to the commitment loss, weight times the mean of (z − q)² (van den
-// Oord et al. 2017), which moves the latents alone.
-func (q *Quantizer) Node(g *Graph, z *gorgonia.Node, weight float32) (quantized, commitment *gorgonia.Node) {
+// Node adds the quantizer to the graph of a shard: latents [batch·rows, Dim] to quantized
+// ones and to the commitment loss, weight times the mean of (z − q)² over the
+// batch (van den Oord et al. 2017), which moves the latents alone.
+func (q *Quantizer) Node(g *Graph, shard int, z *gorgonia.Node, weight float32) (quantized, commitment *gorgonia.Node) {
 	if g.err != nil {
 		return nil, nil
 	}
-	quantized = g.apply(&quantizeOp{node: g.newNode("quantize"), q: q, shape: z.Shape()}, z)
+	quantized = g.apply(&quantizeOp{node: g.newNode("quantize"), q: q, shard: shard, shape: z.Shape()}, z)
 	g.varies[quantized] = g.varies[z]
 	rows, cols := z.Shape()[0], z.Shape()[1]
-	c := &commitOp{node: g.newNode("commit"), q: q, weight: weight, grad: dense(make([]float32, rows*cols), rows, cols)}
+	if n := rows * cols * q.shards; len(q.Latents) != n {
+		q.Latents, q.coded = make([]float32, n), make([]float32, n)
+	}
+	c := &commitOp{node: g.newNode("commit"), q: q, shard: shard, weight: weight, grad: dense(make([]float32, rows*cols), rows, cols)}
 	commitment = g.apply(c, z, quantized)
 	if commitment != nil {
 		g.varies[commitment] = true
@@ -55,6 +71,7 @@ func (q *Quantizer) Node(g *Graph, z *gorgonia.Node, weight float32) (quantized,
 type quantizeOp struct {
 	node
 	q     *Quantizer
+	shard int
 	shape tensor.Shape
 }
 
@@ -65,21 +82,45 @@ func (o *quantizeOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (o *quantizeOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	z, q := host(inputs[0]), o.q
-	q.Latents = z.Data
+	z := host(inputs[0])
 	out := o.graph.stream.Tensor(z.Rows, z.Cols)
+	o.q.run(o.shard, out.Data, z.Data)
+	return o.wrap(out), nil
+}
+
+// run waits until the latents of all shards are there; the last to come
+// quantizes them.
+func (q *Quantizer) run(shard int, out, z []float32) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := shard * len(z)
+	copy(q.Latents[at:], z)
+	if q.arrived++; q.arrived == q.shards {
+		q.quantize()
+		q.arrived = 0
+		q.runs++
+		q.all.Broadcast()
+	} else {
+		for runs := q.runs; runs == q.runs; {
+			q.all.Wait()
+		}
+	}
+	copy(out, q.coded[at:])
+}
+
+func (q *Quantizer) quantize() {
 	if !q.Started() {
-		copy(out.Data, z.Data)
-		return o.wrap(out), nil
+		copy(q.coded, q.Latents)
+		return
 	}
 	q.rowLevels = q.rowLevels[:0]
+	rows := len(q.Latents) / q.Dim
 	for _, n := range q.Levels {
-		for range z.Rows / len(q.Levels) {
+		for range rows / len(q.Levels) {
 			q.rowLevels = append(q.rowLevels, n)
 		}
 	}
-	q.Step(out.Data, z.Data, q.rowLevels, q.Usage)
-	return o.wrap(out), nil
+	q.Step(q.coded, q.Latents, q.rowLevels, q.Usage)
 }
 
 func (o *quantizeOp) DiffWRT(int) []bool { return []bool{true} }
@@ -91,6 +132,7 @@ func (o *quantizeOp) SymDiff(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia
 type commitOp struct {
 	node
 	q      *Quantizer
+	shard  int
 	weight float32
 	grad   *tensor.Dense
 }
@@ -103,15 +145,23 @@ func (o *commitOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 
 func (o *commitOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 	z, e, grad := host(inputs[0]).Data, host(inputs[1]).Data, o.grad.Float32s()
-	step := 2 * o.weight / float32(len(z))
+	share := 1 / float64(len(z)*o.q.shards)
+	step := 2 * o.weight * float32(share)
 	var sum float64
 	for i, v := range z {
 		d := v - e[i]
 		sum += float64(d * d)
 		grad[i] = step * d
 	}
-	o.q.Commitment = sum / float64(len(z))
-	return gorgonia.NewF32(o.weight * float32(o.q.Commitment)), nil
+	sum *= share
+	o.q.mu.Lock()
+	defer o.q.mu.Unlock()
+	o.q.distance[o.shard] = sum
+	o.q.Commitment = 0
+	for _, d := range o.q.distance {
+		o.q.Commitment += d
+	}
+	return gorgonia.NewF32(o.weight * float32(sum)), nil
 }
 
 func (o *commitOp) DiffWRT(int) []bool { return []bool{true, false} }

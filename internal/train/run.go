@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
@@ -73,7 +74,7 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 	log := json.NewEncoder(file)
 	checkpoint := filepath.Join(c.Dir, CheckpointName)
 
-	peak := GEMMRate(t.device)
+	peak := GEMMRate(t.device, t.Config.Shards)
 	fmt.Fprintf(c.Progress, "%s: %.0f GFLOP/s in matrix products, %.1f GFLOP an update\n", t.device.Name(), peak/1e9, t.FLOPs()/1e9)
 	begin := time.Now().Add(-t.Elapsed)
 	saved, validated := time.Now(), time.Now()
@@ -84,6 +85,7 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 		if c.Steps == 0 {
 			progress = float64(t.Elapsed) / float64(c.Time)
 		}
+		pause := time.Now()
 		over := progress >= 1 || ctx.Err() != nil
 		if len(c.Valid) > 0 && (over && ctx.Err() == nil || time.Since(validated) >= c.ValidEvery) {
 			record := t.record()
@@ -95,7 +97,6 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 			}
 			fmt.Fprintf(c.Progress, "step %d  valid %s\n", t.Step, validLine(record.Valid))
 			validated = time.Now()
-			m.begin = time.Now()
 		}
 		if over || time.Since(saved) >= c.SaveEvery {
 			if err := t.Save(checkpoint); err != nil {
@@ -106,6 +107,7 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 		if over {
 			return nil
 		}
+		m.begin = m.begin.Add(time.Since(pause)) // the speed is that of updates
 		if err := t.Update(progress); err != nil {
 			return err
 		}
@@ -201,15 +203,20 @@ func newMeans(t *Codec) *means {
 func (m *means) add(t *Codec) {
 	m.steps++
 	put := func(name string, v float64) { m.sums[name] += v; m.counts[name]++ }
-	for k, term := range t.objective.Terms {
-		for i, v := range t.objective.Values[k] {
-			put(term.Name(), v)
-			put(fmt.Sprintf("%s@%d", term.Name(), t.quantizer.Levels[i]), v)
+	for i, s := range t.shards {
+		for k, term := range s.objective.Terms {
+			if s.objective.Progress < term.From {
+				continue
+			}
+			for item, v := range s.objective.Values[k] {
+				put(term.Name(), v)
+				put(fmt.Sprintf("%s@%d", term.Name(), t.quantizer.Levels[i*len(s.objective.quantized)+item]), v)
+			}
 		}
 	}
 	put("commitment", t.quantizer.Commitment)
 	m.norm += t.solver.Norm
-	m.loss += t.objective.Took
+	m.loss += t.shards[0].objective.Took
 	m.update += t.solver.Took
 }
 
@@ -282,23 +289,28 @@ func effectiveRank(latents []float32, dim int) float64 {
 	return math.Exp(h)
 }
 
-// GEMMRate measures the device: operations per second of a product of the size
-// of a layer's, the best of several.
-func GEMMRate(device backend.Backend) float64 {
-	const m, k, n = 256, 384, 1152
-	x, y := device.New(m, k), device.New(m, n)
+// GEMMRate measures the device: operations per second of products of the size of
+// a layer's, the best of several, on a number of threads beside each other.
+func GEMMRate(device backend.Backend, threads int) float64 {
+	const m, k, n, each = 256, 384, 1152, 8
 	w := device.Pack(make([]float32, k*n), k, n)
 	best := math.Inf(1)
-	result := make([]float32, m*n)
-	for range 40 {
+	for range 30 {
 		begin := time.Now()
-		for range 4 {
-			device.MatMul(y, x, w, backend.Epilogue{})
+		var wait sync.WaitGroup
+		for range threads {
+			x, y, result := device.New(m, k), device.New(m, n), make([]float32, m*n)
+			wait.Go(func() {
+				for range each {
+					device.MatMul(y, x, w, backend.Epilogue{})
+				}
+				device.Download(result, y)
+			})
 		}
-		best = min(best, time.Since(begin).Seconds()/4)
+		wait.Wait()
+		best = min(best, time.Since(begin).Seconds())
 	}
-	device.Download(result, y)
-	return 2 * m * k * n / best
+	return float64(threads) * each * 2 * m * k * n / best
 }
 
 func lossLine(losses map[string]float64) string {

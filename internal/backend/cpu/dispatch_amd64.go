@@ -20,6 +20,17 @@ var avx2 = &kernels{
 	tile:   []gemmFunc{nil, gemm256_1x1, gemm256_2x1, gemm256_3x1, gemm256_4x1, gemm256_5x1, gemm256_6x1},
 	wide:   []gemmFunc{1: gemm256_1x4, 2: gemm256_2x2},
 	wideBy: []int{1: 4, 2: 2},
+	peak:   peak256, peakFlops: 12 * 8 * 2,
+	vector: &vectorKernels{
+		pointwise:     [3]pointwiseFunc{pointwise256_identity, pointwise256_gelu, pointwise256_silu},
+		slopes:        [3]slopesFunc{nil, slopes256_gelu, slopes256_silu},
+		columnSum:     columnSum256,
+		depthwise:     depthwise256,
+		adamw:         adamw256,
+		smallest:      smallest256,
+		layerNorm:     layerNorm256,
+		layerNormGrad: layerNormGrad256,
+	},
 }
 
 var avx512 = &kernels{
@@ -30,4 +41,15 @@ var avx512 = &kernels{
 	},
 	wide:   []gemmFunc{1: gemm512_1x4, 2: gemm512_2x2},
 	wideBy: []int{1: 4, 2: 2},
+	peak:   peak512, peakFlops: 12 * 16 * 2,
+	vector: &vectorKernels{
+		pointwise:     [3]pointwiseFunc{pointwise512_identity, pointwise512_gelu, pointwise512_silu},
+		slopes:        [3]slopesFunc{nil, slopes512_gelu, slopes512_silu},
+		columnSum:     columnSum512,
+		depthwise:     depthwise512,
+		adamw:         adamw512,
+		smallest:      smallest512,
+		layerNorm:     layerNorm512,
+		layerNormGrad: layerNormGrad512,
+	},
 }

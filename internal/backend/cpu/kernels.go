@@ -1,16 +1,10 @@
 package cpu
 
-import "github.com/sotto-audio/sotto/internal/backend/f32"
-
 // maxTile is the largest number of floats in a tile of any kernel.
 const maxTile = 12 * 32
 
-// gemmFunc sets or, with load, continues the tile c += a·b over kc products.
-// Strides are in bytes: ars between rows of a, aks between products, bps
-// between column panels of b, cs between rows of c.
-type gemmFunc func(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-
-// kernels is one set of kernels of equal results.
+// kernels is one set of kernels of equal results. Strides are in bytes, and
+// vectors may be nil where the operation allows it.
 type kernels struct {
 	name string
 	// nr is the width of a column panel of packed weights.
@@ -21,24 +15,46 @@ type kernels struct {
 	// which hides the latency of FMA where rows are few.
 	wide   []gemmFunc
 	wideBy []int
+	// peak runs n rounds of peakFlops floating-point operations.
+	peak      func(n int)
+	peakFlops int
+	// vector holds the kernels of the other operations, nil in portable Go.
+	vector *vectorKernels
 }
 
+// mr is the largest number of rows of a tile.
 func (k *kernels) mr() int { return len(k.tile) - 1 }
+
+// gemmFunc sets or, with load, continues the tile c += a·b over kc products:
+// ars lies between rows of a, aks between products, bps between column panels
+// of b, cs between rows of c.
+type gemmFunc func(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+
+type (
+	pointwiseFunc func(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
+	slopesFunc    func(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+)
+
+// vectorKernels are the kernels of the operations on rows and columns. The
+// tables are by activation.
+type vectorKernels struct {
+	pointwise     [3]pointwiseFunc
+	slopes        [3]slopesFunc
+	columnSum     func(rows, cols int, sum, x *float32, xs uintptr, z *float32, zs uintptr)
+	depthwise     func(rows, cols, taps int, y *float32, ys uintptr, x *float32, xs, xtap uintptr, w *float32, wtap uintptr, bias *float32)
+	adamw         func(n int, w, grad, m, v, c *float32)
+	smallest      func(n int, p, half, best *float32, code *int32)
+	layerNorm     func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)
+	layerNormGrad func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
+}
 
 var portable = &kernels{name: "portable", nr: 16, tile: make([]gemmFunc, 5)}
 
-// gemmPortable is the tile of the portable path.
-func gemmPortable(kc, mr, nr int, a []float32, ars, aks int, b, c []float32, cs int, load bool) {
-	for i := range mr {
-		row := c[i*cs : i*cs+nr]
-		if !load {
-			clear(row)
-		}
-		for k := range kc {
-			x := a[i*ars+k*aks]
-			for j, w := range b[k*nr : k*nr+nr] {
-				row[j] = f32.FMA(x, w, row[j])
-			}
-		}
+// at gives the address of element i of a slice, nil where the slice ends
+// before it.
+func at(s []float32, i int) *float32 {
+	if i >= len(s) {
+		return nil
 	}
+	return &s[i]
 }

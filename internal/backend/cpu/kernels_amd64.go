@@ -113,3 +113,119 @@ func gemm256_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps u
 //
 //go:noescape
 func gemm256_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+
+// peak512 runs n times 12 vector FMA.
+func peak512(n int)
+
+// pointwise512_identity sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_gelu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_silu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+
+// slopes512_gelu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_gelu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes512_silu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_silu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// columnSum512 adds each column of x, or of x·z by FMA where z is not nil, to sum.
+//
+//go:noescape
+func columnSum512(rows int, cols int, sum *float32, x *float32, xs uintptr, z *float32, zs uintptr)
+
+// depthwise512 convolves each column: x of the next tap is xtap bytes on, its weights wtap bytes.
+//
+//go:noescape
+func depthwise512(rows int, cols int, taps int, y *float32, ys uintptr, x *float32, xs uintptr, xtap uintptr, w *float32, wtap uintptr, bias *float32)
+
+// adamw512 updates weights w and moments m, v by gradient grad; c are the fields of f32.AdamW.
+//
+//go:noescape
+func adamw512(n int, w *float32, grad *float32, m *float32, v *float32, c *float32)
+
+// smallest512 finds, for each of 16 lanes, the least half − p and its index, over whole groups.
+//
+//go:noescape
+func smallest512(n int, p *float32, half *float32, best *float32, code *int32)
+
+// layerNorm512 normalises rows of cols = n columns.
+//
+//go:noescape
+func layerNorm512(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, beta *float32, n float32, eps float32)
+
+// layerNormGrad512 sets dx, and xhat to the normalised rows.
+//
+//go:noescape
+func layerNormGrad512(rows int, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n float32, eps float32)
+
+// peak256 runs n times 12 vector FMA.
+func peak256(n int)
+
+// pointwise256_identity sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_gelu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_silu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+
+// slopes256_gelu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_gelu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_silu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_silu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// columnSum256 adds each column of x, or of x·z by FMA where z is not nil, to sum.
+//
+//go:noescape
+func columnSum256(rows int, cols int, sum *float32, x *float32, xs uintptr, z *float32, zs uintptr)
+
+// depthwise256 convolves each column: x of the next tap is xtap bytes on, its weights wtap bytes.
+//
+//go:noescape
+func depthwise256(rows int, cols int, taps int, y *float32, ys uintptr, x *float32, xs uintptr, xtap uintptr, w *float32, wtap uintptr, bias *float32)
+
+// adamw256 updates weights w and moments m, v by gradient grad; c are the fields of f32.AdamW.
+//
+//go:noescape
+func adamw256(n int, w *float32, grad *float32, m *float32, v *float32, c *float32)
+
+// smallest256 finds, for each of 16 lanes, the least half − p and its index, over whole groups.
+//
+//go:noescape
+func smallest256(n int, p *float32, half *float32, best *float32, code *int32)
+
+// layerNorm256 normalises rows of cols = n columns.
+//
+//go:noescape
+func layerNorm256(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, beta *float32, n float32, eps float32)
+
+// layerNormGrad256 sets dx, and xhat to the normalised rows.
+//
+//go:noescape
+func layerNormGrad256(rows int, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n float32, eps float32)

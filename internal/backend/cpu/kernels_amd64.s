@@ -2065,3 +2065,3968 @@ store:
 	ADDQ    AX, CX
 	VZEROUPPER
 	RET
+
+// func peak512(n int)
+// Requires: AVX, AVX512F
+TEXT ·peak512(SB), NOSPLIT, $0-8
+	MOVQ   n+0(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+
+loop:
+	VFMADD231PS Z0, Z0, Z1
+	VFMADD231PS Z0, Z0, Z2
+	VFMADD231PS Z0, Z0, Z3
+	VFMADD231PS Z0, Z0, Z4
+	VFMADD231PS Z0, Z0, Z5
+	VFMADD231PS Z0, Z0, Z6
+	VFMADD231PS Z0, Z0, Z7
+	VFMADD231PS Z0, Z0, Z8
+	VFMADD231PS Z0, Z0, Z9
+	VFMADD231PS Z0, Z0, Z10
+	VFMADD231PS Z0, Z0, Z11
+	VFMADD231PS Z0, Z0, Z12
+	DECQ        AX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func pointwise512_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pointwise512_identity(SB), NOSPLIT, $0-80
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+56(FP), DI
+	MOVQ  res+64(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end2
+
+loop1:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups3:
+	CMPQ    R10, $0x00000010
+	JL      rest4
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end5
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end5:
+	TESTQ       DI, DI
+	JZ          noscale6
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores8
+	VMOVUPS     (R8)(R9*1), Z2
+	VFMADD213PS Z2, Z1, Z0
+	JMP         done7
+
+nores8:
+	VMULPS Z1, Z0, Z0
+	JMP    done7
+
+noscale6:
+	TESTQ   R8, R8
+	JZ      end9
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end9:
+done7:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups3
+
+rest4:
+	TESTQ     R10, R10
+	JZ        end10
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end11
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end11:
+	TESTQ       DI, DI
+	JZ          noscale12
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores14
+	VMOVUPS.Z   (R8)(R9*1), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	JMP         done13
+
+nores14:
+	VMULPS Z1, Z0, Z0
+	JMP    done13
+
+noscale12:
+	TESTQ     R8, R8
+	JZ        end15
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end15:
+done13:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end10:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end16
+	ADDQ  rs+72(FP), R8
+
+end16:
+	DECQ AX
+	JNZ  loop1
+
+end2:
+	VZEROUPPER
+	RET
+
+// func pointwise512_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pointwise512_gelu(SB), NOSPLIT, $0-80
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+56(FP), DI
+	MOVQ  res+64(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end18
+
+loop17:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups19:
+	CMPQ    R10, $0x00000010
+	JL      rest20
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end21
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end21:
+	VMULPS      Z0, Z0, Z2
+	VMOVUPS     geluneg1<>+0(SB), Z1
+	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     expmagic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z1, Z2
+	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z1
+	VFMADD231PS expneglo<>+0(SB), Z3, Z1
+	VMOVUPS     expc6<>+0(SB), Z3
+	VFMADD213PS expc5<>+0(SB), Z1, Z3
+	VFMADD213PS expc4<>+0(SB), Z1, Z3
+	VFMADD213PS expc3<>+0(SB), Z1, Z3
+	VFMADD213PS expc2<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VMULPS      Z2, Z3, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	TESTQ       DI, DI
+	JZ          noscale22
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores24
+	VMOVUPS     (R8)(R9*1), Z2
+	VFMADD213PS Z2, Z1, Z0
+	JMP         done23
+
+nores24:
+	VMULPS Z1, Z0, Z0
+	JMP    done23
+
+noscale22:
+	TESTQ   R8, R8
+	JZ      end25
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end25:
+done23:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups19
+
+rest20:
+	TESTQ     R10, R10
+	JZ        end26
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end27
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end27:
+	VMULPS      Z0, Z0, Z2
+	VMOVUPS     geluneg1<>+0(SB), Z1
+	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     expmagic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z1, Z2
+	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z1
+	VFMADD231PS expneglo<>+0(SB), Z3, Z1
+	VMOVUPS     expc6<>+0(SB), Z3
+	VFMADD213PS expc5<>+0(SB), Z1, Z3
+	VFMADD213PS expc4<>+0(SB), Z1, Z3
+	VFMADD213PS expc3<>+0(SB), Z1, Z3
+	VFMADD213PS expc2<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VMULPS      Z2, Z3, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	TESTQ       DI, DI
+	JZ          noscale28
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores30
+	VMOVUPS.Z   (R8)(R9*1), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	JMP         done29
+
+nores30:
+	VMULPS Z1, Z0, Z0
+	JMP    done29
+
+noscale28:
+	TESTQ     R8, R8
+	JZ        end31
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end31:
+done29:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end26:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end32
+	ADDQ  rs+72(FP), R8
+
+end32:
+	DECQ AX
+	JNZ  loop17
+
+end18:
+	VZEROUPPER
+	RET
+
+DATA geluneg1<>+0(SB)/4, $0xbfcc422a
+DATA geluneg1<>+4(SB)/4, $0xbfcc422a
+DATA geluneg1<>+8(SB)/4, $0xbfcc422a
+DATA geluneg1<>+12(SB)/4, $0xbfcc422a
+DATA geluneg1<>+16(SB)/4, $0xbfcc422a
+DATA geluneg1<>+20(SB)/4, $0xbfcc422a
+DATA geluneg1<>+24(SB)/4, $0xbfcc422a
+DATA geluneg1<>+28(SB)/4, $0xbfcc422a
+DATA geluneg1<>+32(SB)/4, $0xbfcc422a
+DATA geluneg1<>+36(SB)/4, $0xbfcc422a
+DATA geluneg1<>+40(SB)/4, $0xbfcc422a
+DATA geluneg1<>+44(SB)/4, $0xbfcc422a
+DATA geluneg1<>+48(SB)/4, $0xbfcc422a
+DATA geluneg1<>+52(SB)/4, $0xbfcc422a
+DATA geluneg1<>+56(SB)/4, $0xbfcc422a
+DATA geluneg1<>+60(SB)/4, $0xbfcc422a
+GLOBL geluneg1<>(SB), RODATA|NOPTR, $64
+
+DATA geluneg3<>+0(SB)/4, $0xbd922279
+DATA geluneg3<>+4(SB)/4, $0xbd922279
+DATA geluneg3<>+8(SB)/4, $0xbd922279
+DATA geluneg3<>+12(SB)/4, $0xbd922279
+DATA geluneg3<>+16(SB)/4, $0xbd922279
+DATA geluneg3<>+20(SB)/4, $0xbd922279
+DATA geluneg3<>+24(SB)/4, $0xbd922279
+DATA geluneg3<>+28(SB)/4, $0xbd922279
+DATA geluneg3<>+32(SB)/4, $0xbd922279
+DATA geluneg3<>+36(SB)/4, $0xbd922279
+DATA geluneg3<>+40(SB)/4, $0xbd922279
+DATA geluneg3<>+44(SB)/4, $0xbd922279
+DATA geluneg3<>+48(SB)/4, $0xbd922279
+DATA geluneg3<>+52(SB)/4, $0xbd922279
+DATA geluneg3<>+56(SB)/4, $0xbd922279
+DATA geluneg3<>+60(SB)/4, $0xbd922279
+GLOBL geluneg3<>(SB), RODATA|NOPTR, $64
+
+DATA expmax<>+0(SB)/4, $0x42b0bd71
+DATA expmax<>+4(SB)/4, $0x42b0bd71
+DATA expmax<>+8(SB)/4, $0x42b0bd71
+DATA expmax<>+12(SB)/4, $0x42b0bd71
+DATA expmax<>+16(SB)/4, $0x42b0bd71
+DATA expmax<>+20(SB)/4, $0x42b0bd71
+DATA expmax<>+24(SB)/4, $0x42b0bd71
+DATA expmax<>+28(SB)/4, $0x42b0bd71
+DATA expmax<>+32(SB)/4, $0x42b0bd71
+DATA expmax<>+36(SB)/4, $0x42b0bd71
+DATA expmax<>+40(SB)/4, $0x42b0bd71
+DATA expmax<>+44(SB)/4, $0x42b0bd71
+DATA expmax<>+48(SB)/4, $0x42b0bd71
+DATA expmax<>+52(SB)/4, $0x42b0bd71
+DATA expmax<>+56(SB)/4, $0x42b0bd71
+DATA expmax<>+60(SB)/4, $0x42b0bd71
+GLOBL expmax<>(SB), RODATA|NOPTR, $64
+
+DATA expmin<>+0(SB)/4, $0xc2ae999a
+DATA expmin<>+4(SB)/4, $0xc2ae999a
+DATA expmin<>+8(SB)/4, $0xc2ae999a
+DATA expmin<>+12(SB)/4, $0xc2ae999a
+DATA expmin<>+16(SB)/4, $0xc2ae999a
+DATA expmin<>+20(SB)/4, $0xc2ae999a
+DATA expmin<>+24(SB)/4, $0xc2ae999a
+DATA expmin<>+28(SB)/4, $0xc2ae999a
+DATA expmin<>+32(SB)/4, $0xc2ae999a
+DATA expmin<>+36(SB)/4, $0xc2ae999a
+DATA expmin<>+40(SB)/4, $0xc2ae999a
+DATA expmin<>+44(SB)/4, $0xc2ae999a
+DATA expmin<>+48(SB)/4, $0xc2ae999a
+DATA expmin<>+52(SB)/4, $0xc2ae999a
+DATA expmin<>+56(SB)/4, $0xc2ae999a
+DATA expmin<>+60(SB)/4, $0xc2ae999a
+GLOBL expmin<>(SB), RODATA|NOPTR, $64
+
+DATA expmagic<>+0(SB)/4, $0x4b400000
+DATA expmagic<>+4(SB)/4, $0x4b400000
+DATA expmagic<>+8(SB)/4, $0x4b400000
+DATA expmagic<>+12(SB)/4, $0x4b400000
+DATA expmagic<>+16(SB)/4, $0x4b400000
+DATA expmagic<>+20(SB)/4, $0x4b400000
+DATA expmagic<>+24(SB)/4, $0x4b400000
+DATA expmagic<>+28(SB)/4, $0x4b400000
+DATA expmagic<>+32(SB)/4, $0x4b400000
+DATA expmagic<>+36(SB)/4, $0x4b400000
+DATA expmagic<>+40(SB)/4, $0x4b400000
+DATA expmagic<>+44(SB)/4, $0x4b400000
+DATA expmagic<>+48(SB)/4, $0x4b400000
+DATA expmagic<>+52(SB)/4, $0x4b400000
+DATA expmagic<>+56(SB)/4, $0x4b400000
+DATA expmagic<>+60(SB)/4, $0x4b400000
+GLOBL expmagic<>(SB), RODATA|NOPTR, $64
+
+DATA log2e<>+0(SB)/4, $0x3fb8aa3b
+DATA log2e<>+4(SB)/4, $0x3fb8aa3b
+DATA log2e<>+8(SB)/4, $0x3fb8aa3b
+DATA log2e<>+12(SB)/4, $0x3fb8aa3b
+DATA log2e<>+16(SB)/4, $0x3fb8aa3b
+DATA log2e<>+20(SB)/4, $0x3fb8aa3b
+DATA log2e<>+24(SB)/4, $0x3fb8aa3b
+DATA log2e<>+28(SB)/4, $0x3fb8aa3b
+DATA log2e<>+32(SB)/4, $0x3fb8aa3b
+DATA log2e<>+36(SB)/4, $0x3fb8aa3b
+DATA log2e<>+40(SB)/4, $0x3fb8aa3b
+DATA log2e<>+44(SB)/4, $0x3fb8aa3b
+DATA log2e<>+48(SB)/4, $0x3fb8aa3b
+DATA log2e<>+52(SB)/4, $0x3fb8aa3b
+DATA log2e<>+56(SB)/4, $0x3fb8aa3b
+DATA log2e<>+60(SB)/4, $0x3fb8aa3b
+GLOBL log2e<>(SB), RODATA|NOPTR, $64
+
+DATA expneghi<>+0(SB)/4, $0xbf317218
+DATA expneghi<>+4(SB)/4, $0xbf317218
+DATA expneghi<>+8(SB)/4, $0xbf317218
+DATA expneghi<>+12(SB)/4, $0xbf317218
+DATA expneghi<>+16(SB)/4, $0xbf317218
+DATA expneghi<>+20(SB)/4, $0xbf317218
+DATA expneghi<>+24(SB)/4, $0xbf317218
+DATA expneghi<>+28(SB)/4, $0xbf317218
+DATA expneghi<>+32(SB)/4, $0xbf317218
+DATA expneghi<>+36(SB)/4, $0xbf317218
+DATA expneghi<>+40(SB)/4, $0xbf317218
+DATA expneghi<>+44(SB)/4, $0xbf317218
+DATA expneghi<>+48(SB)/4, $0xbf317218
+DATA expneghi<>+52(SB)/4, $0xbf317218
+DATA expneghi<>+56(SB)/4, $0xbf317218
+DATA expneghi<>+60(SB)/4, $0xbf317218
+GLOBL expneghi<>(SB), RODATA|NOPTR, $64
+
+DATA expneglo<>+0(SB)/4, $0x3102e308
+DATA expneglo<>+4(SB)/4, $0x3102e308
+DATA expneglo<>+8(SB)/4, $0x3102e308
+DATA expneglo<>+12(SB)/4, $0x3102e308
+DATA expneglo<>+16(SB)/4, $0x3102e308
+DATA expneglo<>+20(SB)/4, $0x3102e308
+DATA expneglo<>+24(SB)/4, $0x3102e308
+DATA expneglo<>+28(SB)/4, $0x3102e308
+DATA expneglo<>+32(SB)/4, $0x3102e308
+DATA expneglo<>+36(SB)/4, $0x3102e308
+DATA expneglo<>+40(SB)/4, $0x3102e308
+DATA expneglo<>+44(SB)/4, $0x3102e308
+DATA expneglo<>+48(SB)/4, $0x3102e308
+DATA expneglo<>+52(SB)/4, $0x3102e308
+DATA expneglo<>+56(SB)/4, $0x3102e308
+DATA expneglo<>+60(SB)/4, $0x3102e308
+GLOBL expneglo<>(SB), RODATA|NOPTR, $64
+
+DATA expc6<>+0(SB)/4, $0x3ab511a9
+DATA expc6<>+4(SB)/4, $0x3ab511a9
+DATA expc6<>+8(SB)/4, $0x3ab511a9
+DATA expc6<>+12(SB)/4, $0x3ab511a9
+DATA expc6<>+16(SB)/4, $0x3ab511a9
+DATA expc6<>+20(SB)/4, $0x3ab511a9
+DATA expc6<>+24(SB)/4, $0x3ab511a9
+DATA expc6<>+28(SB)/4, $0x3ab511a9
+DATA expc6<>+32(SB)/4, $0x3ab511a9
+DATA expc6<>+36(SB)/4, $0x3ab511a9
+DATA expc6<>+40(SB)/4, $0x3ab511a9
+DATA expc6<>+44(SB)/4, $0x3ab511a9
+DATA expc6<>+48(SB)/4, $0x3ab511a9
+DATA expc6<>+52(SB)/4, $0x3ab511a9
+DATA expc6<>+56(SB)/4, $0x3ab511a9
+DATA expc6<>+60(SB)/4, $0x3ab511a9
+GLOBL expc6<>(SB), RODATA|NOPTR, $64
+
+DATA expc5<>+0(SB)/4, $0x3c091d36
+DATA expc5<>+4(SB)/4, $0x3c091d36
+DATA expc5<>+8(SB)/4, $0x3c091d36
+DATA expc5<>+12(SB)/4, $0x3c091d36
+DATA expc5<>+16(SB)/4, $0x3c091d36
+DATA expc5<>+20(SB)/4, $0x3c091d36
+DATA expc5<>+24(SB)/4, $0x3c091d36
+DATA expc5<>+28(SB)/4, $0x3c091d36
+DATA expc5<>+32(SB)/4, $0x3c091d36
+DATA expc5<>+36(SB)/4, $0x3c091d36
+DATA expc5<>+40(SB)/4, $0x3c091d36
+DATA expc5<>+44(SB)/4, $0x3c091d36
+DATA expc5<>+48(SB)/4, $0x3c091d36
+DATA expc5<>+52(SB)/4, $0x3c091d36
+DATA expc5<>+56(SB)/4, $0x3c091d36
+DATA expc5<>+60(SB)/4, $0x3c091d36
+GLOBL expc5<>(SB), RODATA|NOPTR, $64
+
+DATA expc4<>+0(SB)/4, $0x3d2aac7a
+DATA expc4<>+4(SB)/4, $0x3d2aac7a
+DATA expc4<>+8(SB)/4, $0x3d2aac7a
+DATA expc4<>+12(SB)/4, $0x3d2aac7a
+DATA expc4<>+16(SB)/4, $0x3d2aac7a
+DATA expc4<>+20(SB)/4, $0x3d2aac7a
+DATA expc4<>+24(SB)/4, $0x3d2aac7a
+DATA expc4<>+28(SB)/4, $0x3d2aac7a
+DATA expc4<>+32(SB)/4, $0x3d2aac7a
+DATA expc4<>+36(SB)/4, $0x3d2aac7a
+DATA expc4<>+40(SB)/4, $0x3d2aac7a
+DATA expc4<>+44(SB)/4, $0x3d2aac7a
+DATA expc4<>+48(SB)/4, $0x3d2aac7a
+DATA expc4<>+52(SB)/4, $0x3d2aac7a
+DATA expc4<>+56(SB)/4, $0x3d2aac7a
+DATA expc4<>+60(SB)/4, $0x3d2aac7a
+GLOBL expc4<>(SB), RODATA|NOPTR, $64
+
+DATA expc3<>+0(SB)/4, $0x3e2aaa48
+DATA expc3<>+4(SB)/4, $0x3e2aaa48
+DATA expc3<>+8(SB)/4, $0x3e2aaa48
+DATA expc3<>+12(SB)/4, $0x3e2aaa48
+DATA expc3<>+16(SB)/4, $0x3e2aaa48
+DATA expc3<>+20(SB)/4, $0x3e2aaa48
+DATA expc3<>+24(SB)/4, $0x3e2aaa48
+DATA expc3<>+28(SB)/4, $0x3e2aaa48
+DATA expc3<>+32(SB)/4, $0x3e2aaa48
+DATA expc3<>+36(SB)/4, $0x3e2aaa48
+DATA expc3<>+40(SB)/4, $0x3e2aaa48
+DATA expc3<>+44(SB)/4, $0x3e2aaa48
+DATA expc3<>+48(SB)/4, $0x3e2aaa48
+DATA expc3<>+52(SB)/4, $0x3e2aaa48
+DATA expc3<>+56(SB)/4, $0x3e2aaa48
+DATA expc3<>+60(SB)/4, $0x3e2aaa48
+GLOBL expc3<>(SB), RODATA|NOPTR, $64
+
+DATA expc2<>+0(SB)/4, $0x3efffffe
+DATA expc2<>+4(SB)/4, $0x3efffffe
+DATA expc2<>+8(SB)/4, $0x3efffffe
+DATA expc2<>+12(SB)/4, $0x3efffffe
+DATA expc2<>+16(SB)/4, $0x3efffffe
+DATA expc2<>+20(SB)/4, $0x3efffffe
+DATA expc2<>+24(SB)/4, $0x3efffffe
+DATA expc2<>+28(SB)/4, $0x3efffffe
+DATA expc2<>+32(SB)/4, $0x3efffffe
+DATA expc2<>+36(SB)/4, $0x3efffffe
+DATA expc2<>+40(SB)/4, $0x3efffffe
+DATA expc2<>+44(SB)/4, $0x3efffffe
+DATA expc2<>+48(SB)/4, $0x3efffffe
+DATA expc2<>+52(SB)/4, $0x3efffffe
+DATA expc2<>+56(SB)/4, $0x3efffffe
+DATA expc2<>+60(SB)/4, $0x3efffffe
+GLOBL expc2<>(SB), RODATA|NOPTR, $64
+
+DATA one<>+0(SB)/4, $0x3f800000
+DATA one<>+4(SB)/4, $0x3f800000
+DATA one<>+8(SB)/4, $0x3f800000
+DATA one<>+12(SB)/4, $0x3f800000
+DATA one<>+16(SB)/4, $0x3f800000
+DATA one<>+20(SB)/4, $0x3f800000
+DATA one<>+24(SB)/4, $0x3f800000
+DATA one<>+28(SB)/4, $0x3f800000
+DATA one<>+32(SB)/4, $0x3f800000
+DATA one<>+36(SB)/4, $0x3f800000
+DATA one<>+40(SB)/4, $0x3f800000
+DATA one<>+44(SB)/4, $0x3f800000
+DATA one<>+48(SB)/4, $0x3f800000
+DATA one<>+52(SB)/4, $0x3f800000
+DATA one<>+56(SB)/4, $0x3f800000
+DATA one<>+60(SB)/4, $0x3f800000
+GLOBL one<>(SB), RODATA|NOPTR, $64
+
+// func pointwise512_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·pointwise512_silu(SB), NOSPLIT, $0-80
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+56(FP), DI
+	MOVQ  res+64(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end34
+
+loop33:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups35:
+	CMPQ    R10, $0x00000010
+	JL      rest36
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end37
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end37:
+	VXORPS      sign<>+0(SB), Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     expmagic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z1, Z2
+	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z1
+	VFMADD231PS expneglo<>+0(SB), Z3, Z1
+	VMOVUPS     expc6<>+0(SB), Z3
+	VFMADD213PS expc5<>+0(SB), Z1, Z3
+	VFMADD213PS expc4<>+0(SB), Z1, Z3
+	VFMADD213PS expc3<>+0(SB), Z1, Z3
+	VFMADD213PS expc2<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VMULPS      Z2, Z3, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	TESTQ       DI, DI
+	JZ          noscale38
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores40
+	VMOVUPS     (R8)(R9*1), Z2
+	VFMADD213PS Z2, Z1, Z0
+	JMP         done39
+
+nores40:
+	VMULPS Z1, Z0, Z0
+	JMP    done39
+
+noscale38:
+	TESTQ   R8, R8
+	JZ      end41
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end41:
+done39:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups35
+
+rest36:
+	TESTQ     R10, R10
+	JZ        end42
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end43
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end43:
+	VXORPS      sign<>+0(SB), Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     expmagic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z1, Z2
+	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z1
+	VFMADD231PS expneglo<>+0(SB), Z3, Z1
+	VMOVUPS     expc6<>+0(SB), Z3
+	VFMADD213PS expc5<>+0(SB), Z1, Z3
+	VFMADD213PS expc4<>+0(SB), Z1, Z3
+	VFMADD213PS expc3<>+0(SB), Z1, Z3
+	VFMADD213PS expc2<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VMULPS      Z2, Z3, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	TESTQ       DI, DI
+	JZ          noscale44
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores46
+	VMOVUPS.Z   (R8)(R9*1), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	JMP         done45
+
+nores46:
+	VMULPS Z1, Z0, Z0
+	JMP    done45
+
+noscale44:
+	TESTQ     R8, R8
+	JZ        end47
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end47:
+done45:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end42:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end48
+	ADDQ  rs+72(FP), R8
+
+end48:
+	DECQ AX
+	JNZ  loop33
+
+end34:
+	VZEROUPPER
+	RET
+
+DATA sign<>+0(SB)/4, $0x80000000
+DATA sign<>+4(SB)/4, $0x80000000
+DATA sign<>+8(SB)/4, $0x80000000
+DATA sign<>+12(SB)/4, $0x80000000
+DATA sign<>+16(SB)/4, $0x80000000
+DATA sign<>+20(SB)/4, $0x80000000
+DATA sign<>+24(SB)/4, $0x80000000
+DATA sign<>+28(SB)/4, $0x80000000
+DATA sign<>+32(SB)/4, $0x80000000
+DATA sign<>+36(SB)/4, $0x80000000
+DATA sign<>+40(SB)/4, $0x80000000
+DATA sign<>+44(SB)/4, $0x80000000
+DATA sign<>+48(SB)/4, $0x80000000
+DATA sign<>+52(SB)/4, $0x80000000
+DATA sign<>+56(SB)/4, $0x80000000
+DATA sign<>+60(SB)/4, $0x80000000
+GLOBL sign<>(SB), RODATA|NOPTR, $64
+
+// func slopes512_gelu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·slopes512_gelu(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end50
+
+loop49:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups51:
+	CMPQ        R8, $0x00000010
+	JL          rest52
+	VMOVUPS     (BX)(DI*1), Z0
+	VMULPS      Z0, Z0, Z2
+	VMOVUPS     geluneg1<>+0(SB), Z1
+	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     expmax<>+0(SB), Z3
+	VMINPS      Z1, Z3, Z1
+	VMOVUPS     expmin<>+0(SB), Z3
+	VMAXPS      Z1, Z3, Z1
+	VMOVUPS     expmagic<>+0(SB), Z3
+	VFMADD231PS log2e<>+0(SB), Z1, Z3
+	VSUBPS      expmagic<>+0(SB), Z3, Z4
+	VFMADD231PS expneghi<>+0(SB), Z4, Z1
+	VFMADD231PS expneglo<>+0(SB), Z4, Z1
+	VMOVUPS     expc6<>+0(SB), Z4
+	VFMADD213PS expc5<>+0(SB), Z1, Z4
+	VFMADD213PS expc4<>+0(SB), Z1, Z4
+	VFMADD213PS expc3<>+0(SB), Z1, Z4
+	VFMADD213PS expc2<>+0(SB), Z1, Z4
+	VFMADD213PS one<>+0(SB), Z1, Z4
+	VFMADD213PS one<>+0(SB), Z1, Z4
+	VPSLLD      $0x17, Z3, Z3
+	VPADDD      one<>+0(SB), Z3, Z3
+	VMULPS      Z3, Z4, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VMOVUPS     one<>+0(SB), Z3
+	VDIVPS      Z1, Z3, Z1
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z1, Z0, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS     gelu1<>+0(SB), Z3
+	VFMADD231PS gelu3<>+0(SB), Z2, Z3
+	VFMADD213PS Z1, Z3, Z0
+	VMOVUPS     (SI)(DI*1), Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups51
+
+rest52:
+	TESTQ       R8, R8
+	JZ          end53
+	VMOVUPS.Z   (BX)(DI*1), K1, Z0
+	VMULPS      Z0, Z0, Z2
+	VMOVUPS     geluneg1<>+0(SB), Z1
+	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     expmax<>+0(SB), Z3
+	VMINPS      Z1, Z3, Z1
+	VMOVUPS     expmin<>+0(SB), Z3
+	VMAXPS      Z1, Z3, Z1
+	VMOVUPS     expmagic<>+0(SB), Z3
+	VFMADD231PS log2e<>+0(SB), Z1, Z3
+	VSUBPS      expmagic<>+0(SB), Z3, Z4
+	VFMADD231PS expneghi<>+0(SB), Z4, Z1
+	VFMADD231PS expneglo<>+0(SB), Z4, Z1
+	VMOVUPS     expc6<>+0(SB), Z4
+	VFMADD213PS expc5<>+0(SB), Z1, Z4
+	VFMADD213PS expc4<>+0(SB), Z1, Z4
+	VFMADD213PS expc3<>+0(SB), Z1, Z4
+	VFMADD213PS expc2<>+0(SB), Z1, Z4
+	VFMADD213PS one<>+0(SB), Z1, Z4
+	VFMADD213PS one<>+0(SB), Z1, Z4
+	VPSLLD      $0x17, Z3, Z3
+	VPADDD      one<>+0(SB), Z3, Z3
+	VMULPS      Z3, Z4, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VMOVUPS     one<>+0(SB), Z3
+	VDIVPS      Z1, Z3, Z1
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z1, Z0, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS     gelu1<>+0(SB), Z3
+	VFMADD231PS gelu3<>+0(SB), Z2, Z3
+	VFMADD213PS Z1, Z3, Z0
+	VMOVUPS.Z   (SI)(DI*1), K1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K1, (DX)(DI*1)
+
+end53:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop49
+
+end50:
+	VZEROUPPER
+	RET
+
+DATA gelu1<>+0(SB)/4, $0x3fcc422a
+DATA gelu1<>+4(SB)/4, $0x3fcc422a
+DATA gelu1<>+8(SB)/4, $0x3fcc422a
+DATA gelu1<>+12(SB)/4, $0x3fcc422a
+DATA gelu1<>+16(SB)/4, $0x3fcc422a
+DATA gelu1<>+20(SB)/4, $0x3fcc422a
+DATA gelu1<>+24(SB)/4, $0x3fcc422a
+DATA gelu1<>+28(SB)/4, $0x3fcc422a
+DATA gelu1<>+32(SB)/4, $0x3fcc422a
+DATA gelu1<>+36(SB)/4, $0x3fcc422a
+DATA gelu1<>+40(SB)/4, $0x3fcc422a
+DATA gelu1<>+44(SB)/4, $0x3fcc422a
+DATA gelu1<>+48(SB)/4, $0x3fcc422a
+DATA gelu1<>+52(SB)/4, $0x3fcc422a
+DATA gelu1<>+56(SB)/4, $0x3fcc422a
+DATA gelu1<>+60(SB)/4, $0x3fcc422a
+GLOBL gelu1<>(SB), RODATA|NOPTR, $64
+
+DATA gelu3<>+0(SB)/4, $0x3e5b33b5
+DATA gelu3<>+4(SB)/4, $0x3e5b33b5
+DATA gelu3<>+8(SB)/4, $0x3e5b33b5
+DATA gelu3<>+12(SB)/4, $0x3e5b33b5
+DATA gelu3<>+16(SB)/4, $0x3e5b33b5
+DATA gelu3<>+20(SB)/4, $0x3e5b33b5
+DATA gelu3<>+24(SB)/4, $0x3e5b33b5
+DATA gelu3<>+28(SB)/4, $0x3e5b33b5
+DATA gelu3<>+32(SB)/4, $0x3e5b33b5
+DATA gelu3<>+36(SB)/4, $0x3e5b33b5
+DATA gelu3<>+40(SB)/4, $0x3e5b33b5
+DATA gelu3<>+44(SB)/4, $0x3e5b33b5
+DATA gelu3<>+48(SB)/4, $0x3e5b33b5
+DATA gelu3<>+52(SB)/4, $0x3e5b33b5
+DATA gelu3<>+56(SB)/4, $0x3e5b33b5
+DATA gelu3<>+60(SB)/4, $0x3e5b33b5
+GLOBL gelu3<>(SB), RODATA|NOPTR, $64
+
+// func slopes512_silu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·slopes512_silu(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end55
+
+loop54:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups56:
+	CMPQ        R8, $0x00000010
+	JL          rest57
+	VMOVUPS     (BX)(DI*1), Z0
+	VXORPS      sign<>+0(SB), Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     expmagic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z1, Z2
+	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z1
+	VFMADD231PS expneglo<>+0(SB), Z3, Z1
+	VMOVUPS     expc6<>+0(SB), Z3
+	VFMADD213PS expc5<>+0(SB), Z1, Z3
+	VFMADD213PS expc4<>+0(SB), Z1, Z3
+	VFMADD213PS expc3<>+0(SB), Z1, Z3
+	VFMADD213PS expc2<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VMULPS      Z2, Z3, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VMOVUPS     one<>+0(SB), Z2
+	VDIVPS      Z1, Z2, Z1
+	VSUBPS      Z1, Z2, Z2
+	VMULPS      Z1, Z0, Z0
+	VFMADD213PS Z1, Z2, Z0
+	VMOVUPS     (SI)(DI*1), Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups56
+
+rest57:
+	TESTQ       R8, R8
+	JZ          end58
+	VMOVUPS.Z   (BX)(DI*1), K1, Z0
+	VXORPS      sign<>+0(SB), Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z1, Z2, Z1
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     expmagic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z1, Z2
+	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z1
+	VFMADD231PS expneglo<>+0(SB), Z3, Z1
+	VMOVUPS     expc6<>+0(SB), Z3
+	VFMADD213PS expc5<>+0(SB), Z1, Z3
+	VFMADD213PS expc4<>+0(SB), Z1, Z3
+	VFMADD213PS expc3<>+0(SB), Z1, Z3
+	VFMADD213PS expc2<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VMULPS      Z2, Z3, Z1
+	VADDPS      one<>+0(SB), Z1, Z1
+	VMOVUPS     one<>+0(SB), Z2
+	VDIVPS      Z1, Z2, Z1
+	VSUBPS      Z1, Z2, Z2
+	VMULPS      Z1, Z0, Z0
+	VFMADD213PS Z1, Z2, Z0
+	VMOVUPS.Z   (SI)(DI*1), K1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K1, (DX)(DI*1)
+
+end58:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop54
+
+end55:
+	VZEROUPPER
+	RET
+
+// func columnSum512(rows int, cols int, sum *float32, x *float32, xs uintptr, z *float32, zs uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·columnSum512(SB), NOSPLIT, $0-56
+	MOVQ  cols+8(FP), AX
+	MOVQ  sum+16(FP), CX
+	MOVQ  x+24(FP), DX
+	MOVQ  z+40(FP), BX
+	MOVQ  xs+32(FP), SI
+	MOVQ  zs+48(FP), DI
+	MOVQ  AX, R8
+	ANDQ  $0x0f, R8
+	MOVQ  $0x0000000000000001, R9
+	SHLXQ R8, R9, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  R8, R8
+
+groups59:
+	CMPQ    AX, $0x00000080
+	JL      rest60
+	VMOVUPS (CX)(R8*1), Z0
+	VMOVUPS 64(CX)(R8*1), Z1
+	VMOVUPS 128(CX)(R8*1), Z2
+	VMOVUPS 192(CX)(R8*1), Z3
+	VMOVUPS 256(CX)(R8*1), Z4
+	VMOVUPS 320(CX)(R8*1), Z5
+	VMOVUPS 384(CX)(R8*1), Z6
+	VMOVUPS 448(CX)(R8*1), Z7
+	MOVQ    rows+0(FP), R10
+	LEAQ    (DX)(R8*1), R9
+	TESTQ   BX, BX
+	JZ      plain61
+	LEAQ    (BX)(R8*1), R11
+	TESTQ   R10, R10
+	JZ      end64
+
+loop63:
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R11), Z9
+	VFMADD231PS Z8, Z9, Z0
+	VMOVUPS     64(R9), Z8
+	VMOVUPS     64(R11), Z9
+	VFMADD231PS Z8, Z9, Z1
+	VMOVUPS     128(R9), Z8
+	VMOVUPS     128(R11), Z9
+	VFMADD231PS Z8, Z9, Z2
+	VMOVUPS     192(R9), Z8
+	VMOVUPS     192(R11), Z9
+	VFMADD231PS Z8, Z9, Z3
+	VMOVUPS     256(R9), Z8
+	VMOVUPS     256(R11), Z9
+	VFMADD231PS Z8, Z9, Z4
+	VMOVUPS     320(R9), Z8
+	VMOVUPS     320(R11), Z9
+	VFMADD231PS Z8, Z9, Z5
+	VMOVUPS     384(R9), Z8
+	VMOVUPS     384(R11), Z9
+	VFMADD231PS Z8, Z9, Z6
+	VMOVUPS     448(R9), Z8
+	VMOVUPS     448(R11), Z9
+	VFMADD231PS Z8, Z9, Z7
+	ADDQ        SI, R9
+	ADDQ        DI, R11
+	DECQ        R10
+	JNZ         loop63
+
+end64:
+	JMP done62
+
+plain61:
+	TESTQ R10, R10
+	JZ    end66
+
+loop65:
+	VMOVUPS (R9), Z8
+	VADDPS  Z8, Z0, Z0
+	VMOVUPS 64(R9), Z8
+	VADDPS  Z8, Z1, Z1
+	VMOVUPS 128(R9), Z8
+	VADDPS  Z8, Z2, Z2
+	VMOVUPS 192(R9), Z8
+	VADDPS  Z8, Z3, Z3
+	VMOVUPS 256(R9), Z8
+	VADDPS  Z8, Z4, Z4
+	VMOVUPS 320(R9), Z8
+	VADDPS  Z8, Z5, Z5
+	VMOVUPS 384(R9), Z8
+	VADDPS  Z8, Z6, Z6
+	VMOVUPS 448(R9), Z8
+	VADDPS  Z8, Z7, Z7
+	ADDQ    SI, R9
+	DECQ    R10
+	JNZ     loop65
+
+end66:
+done62:
+	VMOVUPS Z0, (CX)(R8*1)
+	VMOVUPS Z1, 64(CX)(R8*1)
+	VMOVUPS Z2, 128(CX)(R8*1)
+	VMOVUPS Z3, 192(CX)(R8*1)
+	VMOVUPS Z4, 256(CX)(R8*1)
+	VMOVUPS Z5, 320(CX)(R8*1)
+	VMOVUPS Z6, 384(CX)(R8*1)
+	VMOVUPS Z7, 448(CX)(R8*1)
+	ADDQ    $0x00000200, R8
+	SUBQ    $0x00000080, AX
+	JMP     groups59
+
+rest60:
+groups67:
+	CMPQ    AX, $0x00000010
+	JL      rest68
+	VMOVUPS (CX)(R8*1), Z0
+	MOVQ    rows+0(FP), R10
+	LEAQ    (DX)(R8*1), R9
+	TESTQ   BX, BX
+	JZ      plain69
+	LEAQ    (BX)(R8*1), R11
+	TESTQ   R10, R10
+	JZ      end72
+
+loop71:
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R11), Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        SI, R9
+	ADDQ        DI, R11
+	DECQ        R10
+	JNZ         loop71
+
+end72:
+	JMP done70
+
+plain69:
+	TESTQ R10, R10
+	JZ    end74
+
+loop73:
+	VMOVUPS (R9), Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    SI, R9
+	DECQ    R10
+	JNZ     loop73
+
+end74:
+done70:
+	VMOVUPS Z0, (CX)(R8*1)
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, AX
+	JMP     groups67
+
+rest68:
+	TESTQ     AX, AX
+	JZ        end75
+	VMOVUPS.Z (CX)(R8*1), K1, Z0
+	MOVQ      rows+0(FP), AX
+	LEAQ      (DX)(R8*1), DX
+	TESTQ     BX, BX
+	JZ        plain76
+	LEAQ      (BX)(R8*1), BX
+	TESTQ     AX, AX
+	JZ        end79
+
+loop78:
+	VMOVUPS.Z   (DX), K1, Z1
+	VMOVUPS.Z   (BX), K1, Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        SI, DX
+	ADDQ        DI, BX
+	DECQ        AX
+	JNZ         loop78
+
+end79:
+	JMP done77
+
+plain76:
+	TESTQ AX, AX
+	JZ    end81
+
+loop80:
+	VMOVUPS.Z (DX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	ADDQ      SI, DX
+	DECQ      AX
+	JNZ       loop80
+
+end81:
+done77:
+	VMOVUPS Z0, K1, (CX)(R8*1)
+
+end75:
+	VZEROUPPER
+	RET
+
+// func depthwise512(rows int, cols int, taps int, y *float32, ys uintptr, x *float32, xs uintptr, xtap uintptr, w *float32, wtap uintptr, bias *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·depthwise512(SB), NOSPLIT, $0-88
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  y+24(FP), DX
+	MOVQ  x+40(FP), BX
+	MOVQ  w+64(FP), SI
+	MOVQ  bias+80(FP), DI
+	MOVQ  xtap+56(FP), R8
+	MOVQ  wtap+72(FP), R9
+	MOVQ  CX, R10
+	ANDQ  $0x0f, R10
+	MOVQ  $0x0000000000000001, R11
+	SHLXQ R10, R11, R10
+	DECQ  R10
+	KMOVW R10, K1
+	TESTQ AX, AX
+	JZ    end83
+
+loop82:
+	XORQ R10, R10
+	MOVQ CX, R11
+
+groups84:
+	CMPQ    R11, $0x00000040
+	JL      rest85
+	VPXORD  Z0, Z0, Z0
+	VPXORD  Z1, Z1, Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	TESTQ   DI, DI
+	JZ      end86
+	VMOVUPS (DI)(R10*1), Z0
+	VMOVAPS Z0, Z0
+	VMOVUPS 64(DI)(R10*1), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 128(DI)(R10*1), Z2
+	VMOVAPS Z2, Z2
+	VMOVUPS 192(DI)(R10*1), Z3
+	VMOVAPS Z3, Z3
+
+end86:
+	MOVQ  taps+16(FP), R14
+	LEAQ  (BX)(R10*1), R12
+	LEAQ  (SI)(R10*1), R13
+	TESTQ R14, R14
+	JZ    end88
+
+loop87:
+	VMOVUPS     (R12), Z4
+	VMOVUPS     (R13), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS     64(R12), Z4
+	VMOVUPS     64(R13), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS     128(R12), Z4
+	VMOVUPS     128(R13), Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVUPS     192(R12), Z4
+	VMOVUPS     192(R13), Z5
+	VFMADD231PS Z4, Z5, Z3
+	ADDQ        R8, R12
+	ADDQ        R9, R13
+	DECQ        R14
+	JNZ         loop87
+
+end88:
+	VMOVUPS Z0, (DX)(R10*1)
+	VMOVUPS Z1, 64(DX)(R10*1)
+	VMOVUPS Z2, 128(DX)(R10*1)
+	VMOVUPS Z3, 192(DX)(R10*1)
+	ADDQ    $0x00000100, R10
+	SUBQ    $0x00000040, R11
+	JMP     groups84
+
+rest85:
+groups89:
+	CMPQ    R11, $0x00000010
+	JL      rest90
+	VPXORD  Z6, Z6, Z6
+	TESTQ   DI, DI
+	JZ      end91
+	VMOVUPS (DI)(R10*1), Z4
+	VMOVAPS Z4, Z6
+
+end91:
+	MOVQ  taps+16(FP), R14
+	LEAQ  (BX)(R10*1), R12
+	LEAQ  (SI)(R10*1), R13
+	TESTQ R14, R14
+	JZ    end93
+
+loop92:
+	VMOVUPS     (R12), Z4
+	VMOVUPS     (R13), Z5
+	VFMADD231PS Z4, Z5, Z6
+	ADDQ        R8, R12
+	ADDQ        R9, R13
+	DECQ        R14
+	JNZ         loop92
+
+end93:
+	VMOVUPS Z6, (DX)(R10*1)
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x00000010, R11
+	JMP     groups89
+
+rest90:
+	TESTQ     R11, R11
+	JZ        end94
+	VPXORD    Z7, Z7, Z7
+	TESTQ     DI, DI
+	JZ        end95
+	VMOVUPS.Z (DI)(R10*1), K1, Z4
+	VMOVAPS   Z4, Z7
+
+end95:
+	MOVQ  taps+16(FP), R13
+	LEAQ  (BX)(R10*1), R11
+	LEAQ  (SI)(R10*1), R12
+	TESTQ R13, R13
+	JZ    end97
+
+loop96:
+	VMOVUPS.Z   (R11), K1, Z4
+	VMOVUPS.Z   (R12), K1, Z5
+	VFMADD231PS Z4, Z5, Z7
+	ADDQ        R8, R11
+	ADDQ        R9, R12
+	DECQ        R13
+	JNZ         loop96
+
+end97:
+	VMOVUPS Z7, K1, (DX)(R10*1)
+
+end94:
+	ADDQ ys+32(FP), DX
+	ADDQ xs+48(FP), BX
+	DECQ AX
+	JNZ  loop82
+
+end83:
+	VZEROUPPER
+	RET
+
+// func adamw512(n int, w *float32, grad *float32, m *float32, v *float32, c *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·adamw512(SB), NOSPLIT, $0-48
+	MOVQ  n+0(FP), AX
+	MOVQ  w+8(FP), CX
+	MOVQ  grad+16(FP), DX
+	MOVQ  m+24(FP), BX
+	MOVQ  v+32(FP), SI
+	MOVQ  c+40(FP), DI
+	MOVQ  AX, R8
+	ANDQ  $0x0f, R8
+	MOVQ  $0x0000000000000001, R9
+	SHLXQ R8, R9, R8
+	DECQ  R8
+	KMOVW R8, K1
+	XORQ  R8, R8
+
+groups98:
+	CMPQ         AX, $0x00000010
+	JL           rest99
+	VMOVUPS      (CX)(R8*1), Z0
+	VMOVUPS      (DX)(R8*1), Z1
+	VMOVUPS      (BX)(R8*1), Z2
+	VMOVUPS      (SI)(R8*1), Z3
+	VBROADCASTSS 4(DI), Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD132PS  Z5, Z4, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VBROADCASTSS 12(DI), Z4
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS 8(DI), Z1
+	VFMADD132PS  Z1, Z4, Z3
+	VMOVUPS      Z3, (SI)(R8*1)
+	VBROADCASTSS 16(DI), Z1
+	VMULPS       Z1, Z2, Z2
+	VBROADCASTSS 20(DI), Z1
+	VMULPS       Z1, Z3, Z3
+	VSQRTPS      Z3, Z3
+	VBROADCASTSS 24(DI), Z1
+	VADDPS       Z1, Z3, Z3
+	VDIVPS       Z3, Z2, Z2
+	VBROADCASTSS 28(DI), Z1
+	VFMADD231PS  Z1, Z0, Z2
+	VBROADCASTSS 32(DI), Z1
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      Z0, (CX)(R8*1)
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x00000010, AX
+	JMP          groups98
+
+rest99:
+	TESTQ        AX, AX
+	JZ           end100
+	VMOVUPS.Z    (CX)(R8*1), K1, Z0
+	VMOVUPS.Z    (DX)(R8*1), K1, Z1
+	VMOVUPS.Z    (BX)(R8*1), K1, Z2
+	VMOVUPS.Z    (SI)(R8*1), K1, Z3
+	VBROADCASTSS 4(DI), Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD132PS  Z5, Z4, Z2
+	VMOVUPS      Z2, K1, (BX)(R8*1)
+	VBROADCASTSS 12(DI), Z4
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS 8(DI), Z1
+	VFMADD132PS  Z1, Z4, Z3
+	VMOVUPS      Z3, K1, (SI)(R8*1)
+	VBROADCASTSS 16(DI), Z1
+	VMULPS       Z1, Z2, Z2
+	VBROADCASTSS 20(DI), Z1
+	VMULPS       Z1, Z3, Z3
+	VSQRTPS      Z3, Z3
+	VBROADCASTSS 24(DI), Z1
+	VADDPS       Z1, Z3, Z3
+	VDIVPS       Z3, Z2, Z2
+	VBROADCASTSS 28(DI), Z1
+	VFMADD231PS  Z1, Z0, Z2
+	VBROADCASTSS 32(DI), Z1
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      Z0, K1, (CX)(R8*1)
+
+end100:
+	VZEROUPPER
+	RET
+
+// func smallest512(n int, p *float32, half *float32, best *float32, code *int32)
+// Requires: AVX, AVX512F
+TEXT ·smallest512(SB), NOSPLIT, $0-40
+	MOVQ    n+0(FP), AX
+	MOVQ    p+8(FP), CX
+	MOVQ    half+16(FP), DX
+	VMOVUPS infinity<>+0(SB), Z0
+	VPXORD  Z1, Z1, Z1
+	VMOVUPS lanes<>+0(SB), Z2
+	SHRQ    $0x04, AX
+	TESTQ   AX, AX
+	JZ      end102
+
+loop101:
+	VMOVUPS   (DX), Z3
+	VMOVUPS   (CX), Z4
+	VSUBPS    Z4, Z3, Z3
+	VCMPPS    $0x11, Z0, Z3, K1
+	VMOVAPS   Z3, K1, Z0
+	VMOVDQU32 Z2, K1, Z1
+	VPADDD    sixteen<>+0(SB), Z2, Z2
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	DECQ      AX
+	JNZ       loop101
+
+end102:
+	MOVQ    best+24(FP), AX
+	MOVQ    code+32(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, (CX)
+	VZEROUPPER
+	RET
+
+DATA infinity<>+0(SB)/4, $0x7f800000
+DATA infinity<>+4(SB)/4, $0x7f800000
+DATA infinity<>+8(SB)/4, $0x7f800000
+DATA infinity<>+12(SB)/4, $0x7f800000
+DATA infinity<>+16(SB)/4, $0x7f800000
+DATA infinity<>+20(SB)/4, $0x7f800000
+DATA infinity<>+24(SB)/4, $0x7f800000
+DATA infinity<>+28(SB)/4, $0x7f800000
+DATA infinity<>+32(SB)/4, $0x7f800000
+DATA infinity<>+36(SB)/4, $0x7f800000
+DATA infinity<>+40(SB)/4, $0x7f800000
+DATA infinity<>+44(SB)/4, $0x7f800000
+DATA infinity<>+48(SB)/4, $0x7f800000
+DATA infinity<>+52(SB)/4, $0x7f800000
+DATA infinity<>+56(SB)/4, $0x7f800000
+DATA infinity<>+60(SB)/4, $0x7f800000
+GLOBL infinity<>(SB), RODATA|NOPTR, $64
+
+DATA lanes<>+0(SB)/4, $0x00000000
+DATA lanes<>+4(SB)/4, $0x00000001
+DATA lanes<>+8(SB)/4, $0x00000002
+DATA lanes<>+12(SB)/4, $0x00000003
+DATA lanes<>+16(SB)/4, $0x00000004
+DATA lanes<>+20(SB)/4, $0x00000005
+DATA lanes<>+24(SB)/4, $0x00000006
+DATA lanes<>+28(SB)/4, $0x00000007
+DATA lanes<>+32(SB)/4, $0x00000008
+DATA lanes<>+36(SB)/4, $0x00000009
+DATA lanes<>+40(SB)/4, $0x0000000a
+DATA lanes<>+44(SB)/4, $0x0000000b
+DATA lanes<>+48(SB)/4, $0x0000000c
+DATA lanes<>+52(SB)/4, $0x0000000d
+DATA lanes<>+56(SB)/4, $0x0000000e
+DATA lanes<>+60(SB)/4, $0x0000000f
+GLOBL lanes<>(SB), RODATA|NOPTR, $64
+
+DATA sixteen<>+0(SB)/4, $0x00000010
+DATA sixteen<>+4(SB)/4, $0x00000010
+DATA sixteen<>+8(SB)/4, $0x00000010
+DATA sixteen<>+12(SB)/4, $0x00000010
+DATA sixteen<>+16(SB)/4, $0x00000010
+DATA sixteen<>+20(SB)/4, $0x00000010
+DATA sixteen<>+24(SB)/4, $0x00000010
+DATA sixteen<>+28(SB)/4, $0x00000010
+DATA sixteen<>+32(SB)/4, $0x00000010
+DATA sixteen<>+36(SB)/4, $0x00000010
+DATA sixteen<>+40(SB)/4, $0x00000010
+DATA sixteen<>+44(SB)/4, $0x00000010
+DATA sixteen<>+48(SB)/4, $0x00000010
+DATA sixteen<>+52(SB)/4, $0x00000010
+DATA sixteen<>+56(SB)/4, $0x00000010
+DATA sixteen<>+60(SB)/4, $0x00000010
+GLOBL sixteen<>(SB), RODATA|NOPTR, $64
+
+// func layerNorm512(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, beta *float32, n float32, eps float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·layerNorm512(SB), NOSPLIT, $0-72
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  y+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  gamma+48(FP), SI
+	MOVQ  beta+56(FP), DI
+	MOVQ  CX, R8
+	ANDQ  $0x0f, R8
+	MOVQ  $0x0000000000000001, R9
+	SHLXQ R8, R9, R8
+	DECQ  R8
+	KMOVW R8, K1
+	TESTQ AX, AX
+	JZ    end104
+
+loop103:
+	VPXORD Z0, Z0, Z0
+	XORQ   R8, R8
+	MOVQ   CX, R9
+
+groups105:
+	CMPQ    R9, $0x00000010
+	JL      rest106
+	VMOVUPS (BX)(R8*1), Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, R9
+	JMP     groups105
+
+rest106:
+	TESTQ     R9, R9
+	JZ        end107
+	VMOVUPS.Z (BX)(R8*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end107:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPS        X3, X1, X1
+	VSHUFPS       $0x4e, X1, X1, X3
+	VADDPS        X3, X1, X1
+	VMOVSHDUP     X1, X3
+	VADDSS        X3, X1, X1
+	VDIVSS        n+64(FP), X1, X1
+	VBROADCASTSS  X1, Z1
+	VPXORD        Z2, Z2, Z2
+	XORQ          R8, R8
+	MOVQ          CX, R9
+
+groups108:
+	CMPQ        R9, $0x00000010
+	JL          rest109
+	VMOVUPS     (BX)(R8*1), Z3
+	VSUBPS      Z1, Z3, Z3
+	VFMADD231PS Z3, Z3, Z2
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, R9
+	JMP         groups108
+
+rest109:
+	TESTQ       R9, R9
+	JZ          end110
+	VMOVUPS.Z   (BX)(R8*1), K1, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMOVAPS.Z   Z3, K1, Z3
+	VFMADD231PS Z3, Z3, Z2
+
+end110:
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y3
+	VEXTRACTF128  $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VSHUFPS       $0x4e, X3, X3, X4
+	VADDPS        X4, X3, X3
+	VMOVSHDUP     X3, X4
+	VADDSS        X4, X3, X3
+	VDIVSS        n+64(FP), X3, X3
+	VADDSS        eps+68(FP), X3, X3
+	VSQRTSS       X3, X3, X3
+	VMOVSS        one<>+0(SB), X4
+	VDIVSS        X3, X4, X4
+	VBROADCASTSS  X4, Z3
+	XORQ          R8, R8
+	MOVQ          CX, R9
+
+groups111:
+	CMPQ        R9, $0x00000010
+	JL          rest112
+	VMOVUPS     (BX)(R8*1), Z4
+	VSUBPS      Z1, Z4, Z4
+	VMULPS      Z3, Z4, Z4
+	TESTQ       SI, SI
+	JZ          end113
+	VMOVUPS     (SI)(R8*1), Z5
+	TESTQ       DI, DI
+	JZ          plain114
+	VMOVUPS     (DI)(R8*1), Z6
+	VFMADD213PS Z6, Z5, Z4
+	JMP         done115
+
+plain114:
+	VMULPS Z5, Z4, Z4
+
+done115:
+end113:
+	VMOVUPS Z4, (DX)(R8*1)
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, R9
+	JMP     groups111
+
+rest112:
+	TESTQ       R9, R9
+	JZ          end116
+	VMOVUPS.Z   (BX)(R8*1), K1, Z4
+	VSUBPS      Z1, Z4, Z4
+	VMULPS      Z3, Z4, Z4
+	TESTQ       SI, SI
+	JZ          end117
+	VMOVUPS.Z   (SI)(R8*1), K1, Z1
+	TESTQ       DI, DI
+	JZ          plain118
+	VMOVUPS.Z   (DI)(R8*1), K1, Z3
+	VFMADD213PS Z3, Z1, Z4
+	JMP         done119
+
+plain118:
+	VMULPS Z1, Z4, Z4
+
+done119:
+end117:
+	VMOVUPS Z4, K1, (DX)(R8*1)
+
+end116:
+	ADDQ ys+24(FP), DX
+	ADDQ xs+40(FP), BX
+	DECQ AX
+	JNZ  loop103
+
+end104:
+	VZEROUPPER
+	RET
+
+// func layerNormGrad512(rows int, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n float32, eps float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·layerNormGrad512(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  xhat+32(FP), BX
+	MOVQ  x+48(FP), SI
+	MOVQ  dy+64(FP), DI
+	MOVQ  gamma+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end121
+
+loop120:
+	VPXORD Z0, Z0, Z0
+	XORQ   R9, R9
+	MOVQ   CX, R10
+
+groups122:
+	CMPQ    R10, $0x00000010
+	JL      rest123
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups122
+
+rest123:
+	TESTQ     R10, R10
+	JZ        end124
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end124:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X5
+	VADDPS        X5, X1, X1
+	VSHUFPS       $0x4e, X1, X1, X5
+	VADDPS        X5, X1, X1
+	VMOVSHDUP     X1, X5
+	VADDSS        X5, X1, X1
+	VDIVSS        n+88(FP), X1, X1
+	VBROADCASTSS  X1, Z1
+	VPXORD        Z2, Z2, Z2
+	XORQ          R9, R9
+	MOVQ          CX, R10
+
+groups125:
+	CMPQ        R10, $0x00000010
+	JL          rest126
+	VMOVUPS     (SI)(R9*1), Z5
+	VSUBPS      Z1, Z5, Z5
+	VFMADD231PS Z5, Z5, Z2
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         groups125
+
+rest126:
+	TESTQ       R10, R10
+	JZ          end127
+	VMOVUPS.Z   (SI)(R9*1), K1, Z5
+	VSUBPS      Z1, Z5, Z5
+	VMOVAPS.Z   Z5, K1, Z5
+	VFMADD231PS Z5, Z5, Z2
+
+end127:
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPS        Y5, Y2, Y5
+	VEXTRACTF128  $0x01, Y5, X6
+	VADDPS        X6, X5, X5
+	VSHUFPS       $0x4e, X5, X5, X6
+	VADDPS        X6, X5, X5
+	VMOVSHDUP     X5, X6
+	VADDSS        X6, X5, X5
+	VDIVSS        n+88(FP), X5, X5
+	VADDSS        eps+92(FP), X5, X5
+	VSQRTSS       X5, X5, X5
+	VMOVSS        one<>+0(SB), X6
+	VDIVSS        X5, X6, X6
+	VBROADCASTSS  X6, Z5
+	VPXORD        Z3, Z3, Z3
+	VPXORD        Z4, Z4, Z4
+	XORQ          R9, R9
+	MOVQ          CX, R10
+
+groups128:
+	CMPQ    R10, $0x00000010
+	JL      rest129
+	VMOVUPS (SI)(R9*1), Z6
+	VSUBPS  Z1, Z6, Z6
+	VMULPS  Z5, Z6, Z6
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS (DI)(R9*1), Z7
+	TESTQ   R8, R8
+	JZ      end130
+	VMOVUPS (R8)(R9*1), Z8
+	VMULPS  Z8, Z7, Z7
+
+end130:
+	VADDPS      Z7, Z3, Z3
+	VFMADD231PS Z7, Z6, Z4
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         groups128
+
+rest129:
+	TESTQ     R10, R10
+	JZ        end131
+	VMOVUPS.Z (SI)(R9*1), K1, Z6
+	VSUBPS    Z1, Z6, Z6
+	VMULPS    Z5, Z6, Z6
+	VMOVUPS   Z6, K1, (BX)(R9*1)
+	VMOVUPS.Z (DI)(R9*1), K1, Z1
+	TESTQ     R8, R8
+	JZ        end132
+	VMOVUPS.Z (R8)(R9*1), K1, Z7
+	VMULPS    Z7, Z1, Z1
+
+end132:
+	VADDPS      Z1, Z3, Z3
+	VMOVAPS.Z   Z6, K1, Z6
+	VFMADD231PS Z1, Z6, Z4
+
+end131:
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPS        Y1, Y3, Y1
+	VEXTRACTF128  $0x01, Y1, X6
+	VADDPS        X6, X1, X1
+	VSHUFPS       $0x4e, X1, X1, X6
+	VADDPS        X6, X1, X1
+	VMOVSHDUP     X1, X6
+	VADDSS        X6, X1, X1
+	VDIVSS        n+88(FP), X1, X1
+	VBROADCASTSS  X1, Z1
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y6
+	VEXTRACTF128  $0x01, Y6, X7
+	VADDPS        X7, X6, X6
+	VSHUFPS       $0x4e, X6, X6, X7
+	VADDPS        X7, X6, X6
+	VMOVSHDUP     X6, X7
+	VADDSS        X7, X6, X6
+	VDIVSS        n+88(FP), X6, X6
+	VBROADCASTSS  X6, Z6
+	XORQ          R9, R9
+	MOVQ          CX, R10
+
+groups133:
+	CMPQ    R10, $0x00000010
+	JL      rest134
+	VMOVUPS (DI)(R9*1), Z7
+	TESTQ   R8, R8
+	JZ      end135
+	VMOVUPS (R8)(R9*1), Z8
+	VMULPS  Z8, Z7, Z7
+
+end135:
+	VSUBPS       Z1, Z7, Z7
+	VMOVUPS      (BX)(R9*1), Z8
+	VFNMADD231PS Z6, Z8, Z7
+	VMULPS       Z5, Z7, Z7
+	VMOVUPS      Z7, (DX)(R9*1)
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x00000010, R10
+	JMP          groups133
+
+rest134:
+	TESTQ     R10, R10
+	JZ        end136
+	VMOVUPS.Z (DI)(R9*1), K1, Z7
+	TESTQ     R8, R8
+	JZ        end137
+	VMOVUPS.Z (R8)(R9*1), K1, Z8
+	VMULPS    Z8, Z7, Z7
+
+end137:
+	VSUBPS       Z1, Z7, Z7
+	VMOVUPS.Z    (BX)(R9*1), K1, Z1
+	VFNMADD231PS Z6, Z1, Z7
+	VMULPS       Z5, Z7, Z7
+	VMOVUPS      Z7, K1, (DX)(R9*1)
+
+end136:
+	ADDQ dxs+24(FP), DX
+	ADDQ hs+40(FP), BX
+	ADDQ xs+56(FP), SI
+	ADDQ dys+72(FP), DI
+	DECQ AX
+	JNZ  loop120
+
+end121:
+	VZEROUPPER
+	RET
+
+// func peak256(n int)
+// Requires: AVX, FMA3
+TEXT ·peak256(SB), NOSPLIT, $0-8
+	MOVQ   n+0(FP), AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+
+loop:
+	VFMADD231PS Y0, Y0, Y1
+	VFMADD231PS Y0, Y0, Y2
+	VFMADD231PS Y0, Y0, Y3
+	VFMADD231PS Y0, Y0, Y4
+	VFMADD231PS Y0, Y0, Y5
+	VFMADD231PS Y0, Y0, Y6
+	VFMADD231PS Y0, Y0, Y7
+	VFMADD231PS Y0, Y0, Y8
+	VFMADD231PS Y0, Y0, Y9
+	VFMADD231PS Y0, Y0, Y10
+	VFMADD231PS Y0, Y0, Y11
+	VFMADD231PS Y0, Y0, Y12
+	DECQ        AX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func pointwise256_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, FMA3
+TEXT ·pointwise256_identity(SB), NOSPLIT, $0-80
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+56(FP), DI
+	MOVQ    res+64(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end139
+
+loop138:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups140:
+	CMPQ    R10, $0x00000010
+	JL      rest141
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end142
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end142:
+	TESTQ       DI, DI
+	JZ          noscale143
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores145
+	VMOVUPS     (R8)(R9*1), Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done144
+
+nores145:
+	VMULPS Y3, Y2, Y2
+	JMP    done144
+
+noscale143:
+	TESTQ   R8, R8
+	JZ      end146
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end146:
+done144:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end147
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end147:
+	TESTQ       DI, DI
+	JZ          noscale148
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores150
+	VMOVUPS     32(R8)(R9*1), Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done149
+
+nores150:
+	VMULPS Y3, Y2, Y2
+	JMP    done149
+
+noscale148:
+	TESTQ   R8, R8
+	JZ      end151
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end151:
+done149:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups140
+
+rest141:
+	TESTQ      R10, R10
+	JZ         end152
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end153
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end153:
+	TESTQ       DI, DI
+	JZ          noscale154
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores156
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done155
+
+nores156:
+	VMULPS Y3, Y2, Y2
+	JMP    done155
+
+noscale154:
+	TESTQ      R8, R8
+	JZ         end157
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end157:
+done155:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end158
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end158:
+	TESTQ       DI, DI
+	JZ          noscale159
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores161
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done160
+
+nores161:
+	VMULPS Y3, Y2, Y2
+	JMP    done160
+
+noscale159:
+	TESTQ      R8, R8
+	JZ         end162
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end162:
+done160:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end152:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end163
+	ADDQ  rs+72(FP), R8
+
+end163:
+	DECQ AX
+	JNZ  loop138
+
+end139:
+	VZEROUPPER
+	RET
+
+DATA tailmask<>+0(SB)/4, $0xffffffff
+DATA tailmask<>+4(SB)/4, $0xffffffff
+DATA tailmask<>+8(SB)/4, $0xffffffff
+DATA tailmask<>+12(SB)/4, $0xffffffff
+DATA tailmask<>+16(SB)/4, $0xffffffff
+DATA tailmask<>+20(SB)/4, $0xffffffff
+DATA tailmask<>+24(SB)/4, $0xffffffff
+DATA tailmask<>+28(SB)/4, $0xffffffff
+DATA tailmask<>+32(SB)/4, $0xffffffff
+DATA tailmask<>+36(SB)/4, $0xffffffff
+DATA tailmask<>+40(SB)/4, $0xffffffff
+DATA tailmask<>+44(SB)/4, $0xffffffff
+DATA tailmask<>+48(SB)/4, $0xffffffff
+DATA tailmask<>+52(SB)/4, $0xffffffff
+DATA tailmask<>+56(SB)/4, $0xffffffff
+DATA tailmask<>+60(SB)/4, $0xffffffff
+DATA tailmask<>+64(SB)/4, $0x00000000
+DATA tailmask<>+68(SB)/4, $0x00000000
+DATA tailmask<>+72(SB)/4, $0x00000000
+DATA tailmask<>+76(SB)/4, $0x00000000
+DATA tailmask<>+80(SB)/4, $0x00000000
+DATA tailmask<>+84(SB)/4, $0x00000000
+DATA tailmask<>+88(SB)/4, $0x00000000
+DATA tailmask<>+92(SB)/4, $0x00000000
+DATA tailmask<>+96(SB)/4, $0x00000000
+DATA tailmask<>+100(SB)/4, $0x00000000
+DATA tailmask<>+104(SB)/4, $0x00000000
+DATA tailmask<>+108(SB)/4, $0x00000000
+DATA tailmask<>+112(SB)/4, $0x00000000
+DATA tailmask<>+116(SB)/4, $0x00000000
+DATA tailmask<>+120(SB)/4, $0x00000000
+DATA tailmask<>+124(SB)/4, $0x00000000
+GLOBL tailmask<>(SB), RODATA|NOPTR, $128
+
+// func pointwise256_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_gelu(SB), NOSPLIT, $0-80
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+56(FP), DI
+	MOVQ    res+64(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end165
+
+loop164:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups166:
+	CMPQ    R10, $0x00000010
+	JL      rest167
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end168
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end168:
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale169
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores171
+	VMOVUPS     (R8)(R9*1), Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done170
+
+nores171:
+	VMULPS Y3, Y2, Y2
+	JMP    done170
+
+noscale169:
+	TESTQ   R8, R8
+	JZ      end172
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end172:
+done170:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end173
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end173:
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale174
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores176
+	VMOVUPS     32(R8)(R9*1), Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done175
+
+nores176:
+	VMULPS Y3, Y2, Y2
+	JMP    done175
+
+noscale174:
+	TESTQ   R8, R8
+	JZ      end177
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end177:
+done175:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups166
+
+rest167:
+	TESTQ      R10, R10
+	JZ         end178
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end179
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end179:
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale180
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores182
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done181
+
+nores182:
+	VMULPS Y3, Y2, Y2
+	JMP    done181
+
+noscale180:
+	TESTQ      R8, R8
+	JZ         end183
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end183:
+done181:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end184
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end184:
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale185
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores187
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done186
+
+nores187:
+	VMULPS Y3, Y2, Y2
+	JMP    done186
+
+noscale185:
+	TESTQ      R8, R8
+	JZ         end188
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end188:
+done186:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end178:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end189
+	ADDQ  rs+72(FP), R8
+
+end189:
+	DECQ AX
+	JNZ  loop164
+
+end165:
+	VZEROUPPER
+	RET
+
+// func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_silu(SB), NOSPLIT, $0-80
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+56(FP), DI
+	MOVQ    res+64(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end191
+
+loop190:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups192:
+	CMPQ    R10, $0x00000010
+	JL      rest193
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end194
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end194:
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale195
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores197
+	VMOVUPS     (R8)(R9*1), Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done196
+
+nores197:
+	VMULPS Y3, Y2, Y2
+	JMP    done196
+
+noscale195:
+	TESTQ   R8, R8
+	JZ      end198
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end198:
+done196:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end199
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end199:
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale200
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores202
+	VMOVUPS     32(R8)(R9*1), Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done201
+
+nores202:
+	VMULPS Y3, Y2, Y2
+	JMP    done201
+
+noscale200:
+	TESTQ   R8, R8
+	JZ      end203
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end203:
+done201:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups192
+
+rest193:
+	TESTQ      R10, R10
+	JZ         end204
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end205
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end205:
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale206
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores208
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done207
+
+nores208:
+	VMULPS Y3, Y2, Y2
+	JMP    done207
+
+noscale206:
+	TESTQ      R8, R8
+	JZ         end209
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end209:
+done207:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end210
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end210:
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale211
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores213
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
+	VFMADD213PS Y4, Y3, Y2
+	JMP         done212
+
+nores213:
+	VMULPS Y3, Y2, Y2
+	JMP    done212
+
+noscale211:
+	TESTQ      R8, R8
+	JZ         end214
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end214:
+done212:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end204:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end215
+	ADDQ  rs+72(FP), R8
+
+end215:
+	DECQ AX
+	JNZ  loop190
+
+end191:
+	VZEROUPPER
+	RET
+
+// func slopes256_gelu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·slopes256_gelu(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end217
+
+loop216:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups218:
+	CMPQ        R8, $0x00000010
+	JL          rest219
+	VMOVUPS     (BX)(DI*1), Y2
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y3, Y5, Y3
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y3, Y5, Y3
+	VMOVUPS     expmagic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y3, Y5
+	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y3
+	VFMADD231PS expneglo<>+0(SB), Y6, Y3
+	VMOVUPS     expc6<>+0(SB), Y6
+	VFMADD213PS expc5<>+0(SB), Y3, Y6
+	VFMADD213PS expc4<>+0(SB), Y3, Y6
+	VFMADD213PS expc3<>+0(SB), Y3, Y6
+	VFMADD213PS expc2<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VMULPS      Y5, Y6, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y5
+	VDIVPS      Y3, Y5, Y3
+	VSUBPS      Y3, Y5, Y5
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VMOVUPS     gelu1<>+0(SB), Y5
+	VFMADD231PS gelu3<>+0(SB), Y4, Y5
+	VFMADD213PS Y3, Y5, Y2
+	VMOVUPS     (SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, (DX)(DI*1)
+	VMOVUPS     32(BX)(DI*1), Y2
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y3, Y5, Y3
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y3, Y5, Y3
+	VMOVUPS     expmagic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y3, Y5
+	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y3
+	VFMADD231PS expneglo<>+0(SB), Y6, Y3
+	VMOVUPS     expc6<>+0(SB), Y6
+	VFMADD213PS expc5<>+0(SB), Y3, Y6
+	VFMADD213PS expc4<>+0(SB), Y3, Y6
+	VFMADD213PS expc3<>+0(SB), Y3, Y6
+	VFMADD213PS expc2<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VMULPS      Y5, Y6, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y5
+	VDIVPS      Y3, Y5, Y3
+	VSUBPS      Y3, Y5, Y5
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VMOVUPS     gelu1<>+0(SB), Y5
+	VFMADD231PS gelu3<>+0(SB), Y4, Y5
+	VFMADD213PS Y3, Y5, Y2
+	VMOVUPS     32(SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, 32(DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups218
+
+rest219:
+	TESTQ       R8, R8
+	JZ          end220
+	VMASKMOVPS  (BX)(DI*1), Y0, Y2
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y3, Y5, Y3
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y3, Y5, Y3
+	VMOVUPS     expmagic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y3, Y5
+	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y3
+	VFMADD231PS expneglo<>+0(SB), Y6, Y3
+	VMOVUPS     expc6<>+0(SB), Y6
+	VFMADD213PS expc5<>+0(SB), Y3, Y6
+	VFMADD213PS expc4<>+0(SB), Y3, Y6
+	VFMADD213PS expc3<>+0(SB), Y3, Y6
+	VFMADD213PS expc2<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VMULPS      Y5, Y6, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y5
+	VDIVPS      Y3, Y5, Y3
+	VSUBPS      Y3, Y5, Y5
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VMOVUPS     gelu1<>+0(SB), Y5
+	VFMADD231PS gelu3<>+0(SB), Y4, Y5
+	VFMADD213PS Y3, Y5, Y2
+	VMASKMOVPS  (SI)(DI*1), Y0, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS  32(BX)(DI*1), Y1, Y2
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y3, Y5, Y3
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y3, Y5, Y3
+	VMOVUPS     expmagic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y3, Y5
+	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y3
+	VFMADD231PS expneglo<>+0(SB), Y6, Y3
+	VMOVUPS     expc6<>+0(SB), Y6
+	VFMADD213PS expc5<>+0(SB), Y3, Y6
+	VFMADD213PS expc4<>+0(SB), Y3, Y6
+	VFMADD213PS expc3<>+0(SB), Y3, Y6
+	VFMADD213PS expc2<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VFMADD213PS one<>+0(SB), Y3, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VMULPS      Y5, Y6, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y5
+	VDIVPS      Y3, Y5, Y3
+	VSUBPS      Y3, Y5, Y5
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y5, Y2, Y2
+	VMOVUPS     gelu1<>+0(SB), Y5
+	VFMADD231PS gelu3<>+0(SB), Y4, Y5
+	VFMADD213PS Y3, Y5, Y2
+	VMASKMOVPS  32(SI)(DI*1), Y1, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
+
+end220:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop216
+
+end217:
+	VZEROUPPER
+	RET
+
+// func slopes256_silu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·slopes256_silu(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end222
+
+loop221:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups223:
+	CMPQ        R8, $0x00000010
+	JL          rest224
+	VMOVUPS     (BX)(DI*1), Y2
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y3, Y4, Y3
+	VSUBPS      Y3, Y4, Y4
+	VMULPS      Y3, Y2, Y2
+	VFMADD213PS Y3, Y4, Y2
+	VMOVUPS     (SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, (DX)(DI*1)
+	VMOVUPS     32(BX)(DI*1), Y2
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y3, Y4, Y3
+	VSUBPS      Y3, Y4, Y4
+	VMULPS      Y3, Y2, Y2
+	VFMADD213PS Y3, Y4, Y2
+	VMOVUPS     32(SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, 32(DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups223
+
+rest224:
+	TESTQ       R8, R8
+	JZ          end225
+	VMASKMOVPS  (BX)(DI*1), Y0, Y2
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y3, Y4, Y3
+	VSUBPS      Y3, Y4, Y4
+	VMULPS      Y3, Y2, Y2
+	VFMADD213PS Y3, Y4, Y2
+	VMASKMOVPS  (SI)(DI*1), Y0, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS  32(BX)(DI*1), Y1, Y2
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     expmagic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     expc6<>+0(SB), Y5
+	VFMADD213PS expc5<>+0(SB), Y3, Y5
+	VFMADD213PS expc4<>+0(SB), Y3, Y5
+	VFMADD213PS expc3<>+0(SB), Y3, Y5
+	VFMADD213PS expc2<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y3, Y4, Y3
+	VSUBPS      Y3, Y4, Y4
+	VMULPS      Y3, Y2, Y2
+	VFMADD213PS Y3, Y4, Y2
+	VMASKMOVPS  32(SI)(DI*1), Y1, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
+
+end225:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop221
+
+end222:
+	VZEROUPPER
+	RET
+
+// func columnSum256(rows int, cols int, sum *float32, x *float32, xs uintptr, z *float32, zs uintptr)
+// Requires: AVX, FMA3
+TEXT ·columnSum256(SB), NOSPLIT, $0-56
+	MOVQ    cols+8(FP), AX
+	MOVQ    sum+16(FP), CX
+	MOVQ    x+24(FP), DX
+	MOVQ    z+40(FP), BX
+	MOVQ    xs+32(FP), SI
+	MOVQ    zs+48(FP), DI
+	MOVQ    AX, R8
+	ANDQ    $0x0f, R8
+	LEAQ    tailmask<>+0(SB), R9
+	SHLQ    $0x02, R8
+	SUBQ    R8, R9
+	VMOVUPS 64(R9), Y0
+	VMOVUPS 96(R9), Y1
+	XORQ    R8, R8
+
+groups226:
+	CMPQ    AX, $0x00000040
+	JL      rest227
+	VMOVUPS (CX)(R8*1), Y2
+	VMOVUPS 32(CX)(R8*1), Y3
+	VMOVUPS 64(CX)(R8*1), Y4
+	VMOVUPS 96(CX)(R8*1), Y5
+	VMOVUPS 128(CX)(R8*1), Y6
+	VMOVUPS 160(CX)(R8*1), Y7
+	VMOVUPS 192(CX)(R8*1), Y8
+	VMOVUPS 224(CX)(R8*1), Y9
+	MOVQ    rows+0(FP), R10
+	LEAQ    (DX)(R8*1), R9
+	TESTQ   BX, BX
+	JZ      plain228
+	LEAQ    (BX)(R8*1), R11
+	TESTQ   R10, R10
+	JZ      end231
+
+loop230:
+	VMOVUPS     (R9), Y10
+	VMOVUPS     (R11), Y11
+	VFMADD231PS Y10, Y11, Y2
+	VMOVUPS     32(R9), Y10
+	VMOVUPS     32(R11), Y11
+	VFMADD231PS Y10, Y11, Y3
+	VMOVUPS     64(R9), Y10
+	VMOVUPS     64(R11), Y11
+	VFMADD231PS Y10, Y11, Y4
+	VMOVUPS     96(R9), Y10
+	VMOVUPS     96(R11), Y11
+	VFMADD231PS Y10, Y11, Y5
+	VMOVUPS     128(R9), Y10
+	VMOVUPS     128(R11), Y11
+	VFMADD231PS Y10, Y11, Y6
+	VMOVUPS     160(R9), Y10
+	VMOVUPS     160(R11), Y11
+	VFMADD231PS Y10, Y11, Y7
+	VMOVUPS     192(R9), Y10
+	VMOVUPS     192(R11), Y11
+	VFMADD231PS Y10, Y11, Y8
+	VMOVUPS     224(R9), Y10
+	VMOVUPS     224(R11), Y11
+	VFMADD231PS Y10, Y11, Y9
+	ADDQ        SI, R9
+	ADDQ        DI, R11
+	DECQ        R10
+	JNZ         loop230
+
+end231:
+	JMP done229
+
+plain228:
+	TESTQ R10, R10
+	JZ    end233
+
+loop232:
+	VMOVUPS (R9), Y10
+	VADDPS  Y10, Y2, Y2
+	VMOVUPS 32(R9), Y10
+	VADDPS  Y10, Y3, Y3
+	VMOVUPS 64(R9), Y10
+	VADDPS  Y10, Y4, Y4
+	VMOVUPS 96(R9), Y10
+	VADDPS  Y10, Y5, Y5
+	VMOVUPS 128(R9), Y10
+	VADDPS  Y10, Y6, Y6
+	VMOVUPS 160(R9), Y10
+	VADDPS  Y10, Y7, Y7
+	VMOVUPS 192(R9), Y10
+	VADDPS  Y10, Y8, Y8
+	VMOVUPS 224(R9), Y10
+	VADDPS  Y10, Y9, Y9
+	ADDQ    SI, R9
+	DECQ    R10
+	JNZ     loop232
+
+end233:
+done229:
+	VMOVUPS Y2, (CX)(R8*1)
+	VMOVUPS Y3, 32(CX)(R8*1)
+	VMOVUPS Y4, 64(CX)(R8*1)
+	VMOVUPS Y5, 96(CX)(R8*1)
+	VMOVUPS Y6, 128(CX)(R8*1)
+	VMOVUPS Y7, 160(CX)(R8*1)
+	VMOVUPS Y8, 192(CX)(R8*1)
+	VMOVUPS Y9, 224(CX)(R8*1)
+	ADDQ    $0x00000100, R8
+	SUBQ    $0x00000040, AX
+	JMP     groups226
+
+rest227:
+groups234:
+	CMPQ    AX, $0x00000010
+	JL      rest235
+	VMOVUPS (CX)(R8*1), Y2
+	VMOVUPS 32(CX)(R8*1), Y3
+	MOVQ    rows+0(FP), R10
+	LEAQ    (DX)(R8*1), R9
+	TESTQ   BX, BX
+	JZ      plain236
+	LEAQ    (BX)(R8*1), R11
+	TESTQ   R10, R10
+	JZ      end239
+
+loop238:
+	VMOVUPS     (R9), Y4
+	VMOVUPS     (R11), Y5
+	VFMADD231PS Y4, Y5, Y2
+	VMOVUPS     32(R9), Y4
+	VMOVUPS     32(R11), Y5
+	VFMADD231PS Y4, Y5, Y3
+	ADDQ        SI, R9
+	ADDQ        DI, R11
+	DECQ        R10
+	JNZ         loop238
+
+end239:
+	JMP done237
+
+plain236:
+	TESTQ R10, R10
+	JZ    end241
+
+loop240:
+	VMOVUPS (R9), Y4
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS 32(R9), Y4
+	VADDPS  Y4, Y3, Y3
+	ADDQ    SI, R9
+	DECQ    R10
+	JNZ     loop240
+
+end241:
+done237:
+	VMOVUPS Y2, (CX)(R8*1)
+	VMOVUPS Y3, 32(CX)(R8*1)
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, AX
+	JMP     groups234
+
+rest235:
+	TESTQ      AX, AX
+	JZ         end242
+	VMASKMOVPS (CX)(R8*1), Y0, Y2
+	VMASKMOVPS 32(CX)(R8*1), Y1, Y3
+	MOVQ       rows+0(FP), AX
+	LEAQ       (DX)(R8*1), DX
+	TESTQ      BX, BX
+	JZ         plain243
+	LEAQ       (BX)(R8*1), BX
+	TESTQ      AX, AX
+	JZ         end246
+
+loop245:
+	VMASKMOVPS  (DX), Y0, Y4
+	VMASKMOVPS  (BX), Y0, Y5
+	VFMADD231PS Y4, Y5, Y2
+	VMASKMOVPS  32(DX), Y1, Y4
+	VMASKMOVPS  32(BX), Y1, Y5
+	VFMADD231PS Y4, Y5, Y3
+	ADDQ        SI, DX
+	ADDQ        DI, BX
+	DECQ        AX
+	JNZ         loop245
+
+end246:
+	JMP done244
+
+plain243:
+	TESTQ AX, AX
+	JZ    end248
+
+loop247:
+	VMASKMOVPS (DX), Y0, Y4
+	VADDPS     Y4, Y2, Y2
+	VMASKMOVPS 32(DX), Y1, Y4
+	VADDPS     Y4, Y3, Y3
+	ADDQ       SI, DX
+	DECQ       AX
+	JNZ        loop247
+
+end248:
+done244:
+	VMASKMOVPS Y2, Y0, (CX)(R8*1)
+	VMASKMOVPS Y3, Y1, 32(CX)(R8*1)
+
+end242:
+	VZEROUPPER
+	RET
+
+// func depthwise256(rows int, cols int, taps int, y *float32, ys uintptr, x *float32, xs uintptr, xtap uintptr, w *float32, wtap uintptr, bias *float32)
+// Requires: AVX, FMA3
+TEXT ·depthwise256(SB), NOSPLIT, $0-88
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    x+40(FP), BX
+	MOVQ    w+64(FP), SI
+	MOVQ    bias+80(FP), DI
+	MOVQ    xtap+56(FP), R8
+	MOVQ    wtap+72(FP), R9
+	MOVQ    CX, R10
+	ANDQ    $0x0f, R10
+	LEAQ    tailmask<>+0(SB), R11
+	SHLQ    $0x02, R10
+	SUBQ    R10, R11
+	VMOVUPS 64(R11), Y0
+	VMOVUPS 96(R11), Y1
+	TESTQ   AX, AX
+	JZ      end250
+
+loop249:
+	XORQ R10, R10
+	MOVQ CX, R11
+
+groups251:
+	CMPQ    R11, $0x00000020
+	JL      rest252
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	TESTQ   DI, DI
+	JZ      end253
+	VMOVUPS (DI)(R10*1), Y2
+	VMOVAPS Y2, Y2
+	VMOVUPS 32(DI)(R10*1), Y3
+	VMOVAPS Y3, Y3
+	VMOVUPS 64(DI)(R10*1), Y4
+	VMOVAPS Y4, Y4
+	VMOVUPS 96(DI)(R10*1), Y5
+	VMOVAPS Y5, Y5
+
+end253:
+	MOVQ  taps+16(FP), R14
+	LEAQ  (BX)(R10*1), R12
+	LEAQ  (SI)(R10*1), R13
+	TESTQ R14, R14
+	JZ    end255
+
+loop254:
+	VMOVUPS     (R12), Y6
+	VMOVUPS     (R13), Y7
+	VFMADD231PS Y6, Y7, Y2
+	VMOVUPS     32(R12), Y6
+	VMOVUPS     32(R13), Y7
+	VFMADD231PS Y6, Y7, Y3
+	VMOVUPS     64(R12), Y6
+	VMOVUPS     64(R13), Y7
+	VFMADD231PS Y6, Y7, Y4
+	VMOVUPS     96(R12), Y6
+	VMOVUPS     96(R13), Y7
+	VFMADD231PS Y6, Y7, Y5
+	ADDQ        R8, R12
+	ADDQ        R9, R13
+	DECQ        R14
+	JNZ         loop254
+
+end255:
+	VMOVUPS Y2, (DX)(R10*1)
+	VMOVUPS Y3, 32(DX)(R10*1)
+	VMOVUPS Y4, 64(DX)(R10*1)
+	VMOVUPS Y5, 96(DX)(R10*1)
+	ADDQ    $0x00000080, R10
+	SUBQ    $0x00000020, R11
+	JMP     groups251
+
+rest252:
+groups256:
+	CMPQ    R11, $0x00000010
+	JL      rest257
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	TESTQ   DI, DI
+	JZ      end258
+	VMOVUPS (DI)(R10*1), Y2
+	VMOVAPS Y2, Y2
+	VMOVUPS 32(DI)(R10*1), Y3
+	VMOVAPS Y3, Y3
+
+end258:
+	MOVQ  taps+16(FP), R14
+	LEAQ  (BX)(R10*1), R12
+	LEAQ  (SI)(R10*1), R13
+	TESTQ R14, R14
+	JZ    end260
+
+loop259:
+	VMOVUPS     (R12), Y4
+	VMOVUPS     (R13), Y5
+	VFMADD231PS Y4, Y5, Y2
+	VMOVUPS     32(R12), Y4
+	VMOVUPS     32(R13), Y5
+	VFMADD231PS Y4, Y5, Y3
+	ADDQ        R8, R12
+	ADDQ        R9, R13
+	DECQ        R14
+	JNZ         loop259
+
+end260:
+	VMOVUPS Y2, (DX)(R10*1)
+	VMOVUPS Y3, 32(DX)(R10*1)
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x00000010, R11
+	JMP     groups256
+
+rest257:
+	TESTQ      R11, R11
+	JZ         end261
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	TESTQ      DI, DI
+	JZ         end262
+	VMASKMOVPS (DI)(R10*1), Y0, Y2
+	VMOVAPS    Y2, Y2
+	VMASKMOVPS 32(DI)(R10*1), Y1, Y3
+	VMOVAPS    Y3, Y3
+
+end262:
+	MOVQ  taps+16(FP), R13
+	LEAQ  (BX)(R10*1), R11
+	LEAQ  (SI)(R10*1), R12
+	TESTQ R13, R13
+	JZ    end264
+
+loop263:
+	VMASKMOVPS  (R11), Y0, Y4
+	VMASKMOVPS  (R12), Y0, Y5
+	VFMADD231PS Y4, Y5, Y2
+	VMASKMOVPS  32(R11), Y1, Y4
+	VMASKMOVPS  32(R12), Y1, Y5
+	VFMADD231PS Y4, Y5, Y3
+	ADDQ        R8, R11
+	ADDQ        R9, R12
+	DECQ        R13
+	JNZ         loop263
+
+end264:
+	VMASKMOVPS Y2, Y0, (DX)(R10*1)
+	VMASKMOVPS Y3, Y1, 32(DX)(R10*1)
+
+end261:
+	ADDQ ys+32(FP), DX
+	ADDQ xs+48(FP), BX
+	DECQ AX
+	JNZ  loop249
+
+end250:
+	VZEROUPPER
+	RET
+
+// func adamw256(n int, w *float32, grad *float32, m *float32, v *float32, c *float32)
+// Requires: AVX, FMA3
+TEXT ·adamw256(SB), NOSPLIT, $0-48
+	MOVQ    n+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    grad+16(FP), DX
+	MOVQ    m+24(FP), BX
+	MOVQ    v+32(FP), SI
+	MOVQ    c+40(FP), DI
+	MOVQ    AX, R8
+	ANDQ    $0x0f, R8
+	LEAQ    tailmask<>+0(SB), R9
+	SHLQ    $0x02, R8
+	SUBQ    R8, R9
+	VMOVUPS 64(R9), Y0
+	VMOVUPS 96(R9), Y1
+	XORQ    R8, R8
+
+groups265:
+	CMPQ         AX, $0x00000010
+	JL           rest266
+	VMOVUPS      (CX)(R8*1), Y2
+	VMOVUPS      (DX)(R8*1), Y3
+	VMOVUPS      (BX)(R8*1), Y4
+	VMOVUPS      (SI)(R8*1), Y5
+	VBROADCASTSS 4(DI), Y6
+	VMULPS       Y3, Y6, Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD132PS  Y7, Y6, Y4
+	VMOVUPS      Y4, (BX)(R8*1)
+	VBROADCASTSS 12(DI), Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VBROADCASTSS 8(DI), Y3
+	VFMADD132PS  Y3, Y6, Y5
+	VMOVUPS      Y5, (SI)(R8*1)
+	VBROADCASTSS 16(DI), Y3
+	VMULPS       Y3, Y4, Y4
+	VBROADCASTSS 20(DI), Y3
+	VMULPS       Y3, Y5, Y5
+	VSQRTPS      Y5, Y5
+	VBROADCASTSS 24(DI), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y4, Y4
+	VBROADCASTSS 28(DI), Y3
+	VFMADD231PS  Y3, Y2, Y4
+	VBROADCASTSS 32(DI), Y3
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      Y2, (CX)(R8*1)
+	VMOVUPS      32(CX)(R8*1), Y2
+	VMOVUPS      32(DX)(R8*1), Y3
+	VMOVUPS      32(BX)(R8*1), Y4
+	VMOVUPS      32(SI)(R8*1), Y5
+	VBROADCASTSS 4(DI), Y6
+	VMULPS       Y3, Y6, Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD132PS  Y7, Y6, Y4
+	VMOVUPS      Y4, 32(BX)(R8*1)
+	VBROADCASTSS 12(DI), Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VBROADCASTSS 8(DI), Y3
+	VFMADD132PS  Y3, Y6, Y5
+	VMOVUPS      Y5, 32(SI)(R8*1)
+	VBROADCASTSS 16(DI), Y3
+	VMULPS       Y3, Y4, Y4
+	VBROADCASTSS 20(DI), Y3
+	VMULPS       Y3, Y5, Y5
+	VSQRTPS      Y5, Y5
+	VBROADCASTSS 24(DI), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y4, Y4
+	VBROADCASTSS 28(DI), Y3
+	VFMADD231PS  Y3, Y2, Y4
+	VBROADCASTSS 32(DI), Y3
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      Y2, 32(CX)(R8*1)
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x00000010, AX
+	JMP          groups265
+
+rest266:
+	TESTQ        AX, AX
+	JZ           end267
+	VMASKMOVPS   (CX)(R8*1), Y0, Y2
+	VMASKMOVPS   (DX)(R8*1), Y0, Y3
+	VMASKMOVPS   (BX)(R8*1), Y0, Y4
+	VMASKMOVPS   (SI)(R8*1), Y0, Y5
+	VBROADCASTSS 4(DI), Y6
+	VMULPS       Y3, Y6, Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD132PS  Y7, Y6, Y4
+	VMASKMOVPS   Y4, Y0, (BX)(R8*1)
+	VBROADCASTSS 12(DI), Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VBROADCASTSS 8(DI), Y3
+	VFMADD132PS  Y3, Y6, Y5
+	VMASKMOVPS   Y5, Y0, (SI)(R8*1)
+	VBROADCASTSS 16(DI), Y3
+	VMULPS       Y3, Y4, Y4
+	VBROADCASTSS 20(DI), Y3
+	VMULPS       Y3, Y5, Y5
+	VSQRTPS      Y5, Y5
+	VBROADCASTSS 24(DI), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y4, Y4
+	VBROADCASTSS 28(DI), Y3
+	VFMADD231PS  Y3, Y2, Y4
+	VBROADCASTSS 32(DI), Y3
+	VFMADD231PS  Y3, Y4, Y2
+	VMASKMOVPS   Y2, Y0, (CX)(R8*1)
+	VMASKMOVPS   32(CX)(R8*1), Y1, Y0
+	VMASKMOVPS   32(DX)(R8*1), Y1, Y2
+	VMASKMOVPS   32(BX)(R8*1), Y1, Y3
+	VMASKMOVPS   32(SI)(R8*1), Y1, Y4
+	VBROADCASTSS 4(DI), Y5
+	VMULPS       Y2, Y5, Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD132PS  Y6, Y5, Y3
+	VMASKMOVPS   Y3, Y1, 32(BX)(R8*1)
+	VBROADCASTSS 12(DI), Y5
+	VMULPS       Y2, Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VBROADCASTSS 8(DI), Y2
+	VFMADD132PS  Y2, Y5, Y4
+	VMASKMOVPS   Y4, Y1, 32(SI)(R8*1)
+	VBROADCASTSS 16(DI), Y2
+	VMULPS       Y2, Y3, Y3
+	VBROADCASTSS 20(DI), Y2
+	VMULPS       Y2, Y4, Y4
+	VSQRTPS      Y4, Y4
+	VBROADCASTSS 24(DI), Y2
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y3
+	VBROADCASTSS 28(DI), Y2
+	VFMADD231PS  Y2, Y0, Y3
+	VBROADCASTSS 32(DI), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
+
+end267:
+	VZEROUPPER
+	RET
+
+// func smallest256(n int, p *float32, half *float32, best *float32, code *int32)
+// Requires: AVX, AVX2
+TEXT ·smallest256(SB), NOSPLIT, $0-40
+	MOVQ    n+0(FP), AX
+	MOVQ    p+8(FP), CX
+	MOVQ    half+16(FP), DX
+	VMOVUPS infinity<>+0(SB), Y0
+	VXORPS  Y1, Y1, Y1
+	VMOVUPS lanes<>+0(SB), Y2
+	VMOVUPS infinity<>+0(SB), Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPS lanes<>+32(SB), Y5
+	SHRQ    $0x04, AX
+	TESTQ   AX, AX
+	JZ      end269
+
+loop268:
+	VMOVUPS   (DX), Y6
+	VMOVUPS   (CX), Y7
+	VSUBPS    Y7, Y6, Y6
+	VCMPPS    $0x11, Y0, Y6, Y7
+	VBLENDVPS Y7, Y6, Y0, Y0
+	VBLENDVPS Y7, Y2, Y1, Y1
+	VPADDD    sixteen<>+0(SB), Y2, Y2
+	VMOVUPS   32(DX), Y6
+	VMOVUPS   32(CX), Y7
+	VSUBPS    Y7, Y6, Y6
+	VCMPPS    $0x11, Y3, Y6, Y7
+	VBLENDVPS Y7, Y6, Y3, Y3
+	VBLENDVPS Y7, Y5, Y4, Y4
+	VPADDD    sixteen<>+0(SB), Y5, Y5
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	DECQ      AX
+	JNZ       loop268
+
+end269:
+	MOVQ    best+24(FP), AX
+	MOVQ    code+32(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (CX)
+	VMOVUPS Y3, 32(AX)
+	VMOVUPS Y4, 32(CX)
+	VZEROUPPER
+	RET
+
+// func layerNorm256(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, beta *float32, n float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNorm256(SB), NOSPLIT, $0-72
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    gamma+48(FP), SI
+	MOVQ    beta+56(FP), DI
+	MOVQ    CX, R8
+	ANDQ    $0x0f, R8
+	LEAQ    tailmask<>+0(SB), R9
+	SHLQ    $0x02, R8
+	SUBQ    R8, R9
+	VMOVUPS 64(R9), Y0
+	VMOVUPS 96(R9), Y1
+	TESTQ   AX, AX
+	JZ      end271
+
+loop270:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   R8, R8
+	MOVQ   CX, R9
+
+groups272:
+	CMPQ    R9, $0x00000010
+	JL      rest273
+	VMOVUPS (BX)(R8*1), Y4
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS 32(BX)(R8*1), Y4
+	VADDPS  Y4, Y3, Y3
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, R9
+	JMP     groups272
+
+rest273:
+	TESTQ      R9, R9
+	JZ         end274
+	VMASKMOVPS (BX)(R8*1), Y0, Y4
+	VADDPS     Y4, Y2, Y2
+	VMASKMOVPS 32(BX)(R8*1), Y1, Y4
+	VADDPS     Y4, Y3, Y3
+
+end274:
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VSHUFPS      $0x4e, X2, X2, X3
+	VADDPS       X3, X2, X2
+	VMOVSHDUP    X2, X3
+	VADDSS       X3, X2, X2
+	VDIVSS       n+64(FP), X2, X2
+	VBROADCASTSS X2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	XORQ         R8, R8
+	MOVQ         CX, R9
+
+groups275:
+	CMPQ        R9, $0x00000010
+	JL          rest276
+	VMOVUPS     (BX)(R8*1), Y5
+	VSUBPS      Y2, Y5, Y5
+	VFMADD231PS Y5, Y5, Y3
+	VMOVUPS     32(BX)(R8*1), Y5
+	VSUBPS      Y2, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, R9
+	JMP         groups275
+
+rest276:
+	TESTQ       R9, R9
+	JZ          end277
+	VMASKMOVPS  (BX)(R8*1), Y0, Y5
+	VSUBPS      Y2, Y5, Y5
+	VANDPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y3
+	VMASKMOVPS  32(BX)(R8*1), Y1, Y5
+	VSUBPS      Y2, Y5, Y5
+	VANDPS      Y1, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
+
+end277:
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VSHUFPS      $0x4e, X3, X3, X4
+	VADDPS       X4, X3, X3
+	VMOVSHDUP    X3, X4
+	VADDSS       X4, X3, X3
+	VDIVSS       n+64(FP), X3, X3
+	VADDSS       eps+68(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VMOVSS       one<>+0(SB), X4
+	VDIVSS       X3, X4, X4
+	VBROADCASTSS X4, Y3
+	XORQ         R8, R8
+	MOVQ         CX, R9
+
+groups278:
+	CMPQ        R9, $0x00000010
+	JL          rest279
+	VMOVUPS     (BX)(R8*1), Y4
+	VSUBPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	TESTQ       SI, SI
+	JZ          end280
+	VMOVUPS     (SI)(R8*1), Y5
+	TESTQ       DI, DI
+	JZ          plain281
+	VMOVUPS     (DI)(R8*1), Y6
+	VFMADD213PS Y6, Y5, Y4
+	JMP         done282
+
+plain281:
+	VMULPS Y5, Y4, Y4
+
+done282:
+end280:
+	VMOVUPS     Y4, (DX)(R8*1)
+	VMOVUPS     32(BX)(R8*1), Y4
+	VSUBPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	TESTQ       SI, SI
+	JZ          end283
+	VMOVUPS     32(SI)(R8*1), Y5
+	TESTQ       DI, DI
+	JZ          plain284
+	VMOVUPS     32(DI)(R8*1), Y6
+	VFMADD213PS Y6, Y5, Y4
+	JMP         done285
+
+plain284:
+	VMULPS Y5, Y4, Y4
+
+done285:
+end283:
+	VMOVUPS Y4, 32(DX)(R8*1)
+	ADDQ    $0x00000040, R8
+	SUBQ    $0x00000010, R9
+	JMP     groups278
+
+rest279:
+	TESTQ       R9, R9
+	JZ          end286
+	VMASKMOVPS  (BX)(R8*1), Y0, Y4
+	VSUBPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	TESTQ       SI, SI
+	JZ          end287
+	VMASKMOVPS  (SI)(R8*1), Y0, Y5
+	TESTQ       DI, DI
+	JZ          plain288
+	VMASKMOVPS  (DI)(R8*1), Y0, Y6
+	VFMADD213PS Y6, Y5, Y4
+	JMP         done289
+
+plain288:
+	VMULPS Y5, Y4, Y4
+
+done289:
+end287:
+	VMASKMOVPS  Y4, Y0, (DX)(R8*1)
+	VMASKMOVPS  32(BX)(R8*1), Y1, Y4
+	VSUBPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	TESTQ       SI, SI
+	JZ          end290
+	VMASKMOVPS  32(SI)(R8*1), Y1, Y2
+	TESTQ       DI, DI
+	JZ          plain291
+	VMASKMOVPS  32(DI)(R8*1), Y1, Y3
+	VFMADD213PS Y3, Y2, Y4
+	JMP         done292
+
+plain291:
+	VMULPS Y2, Y4, Y4
+
+done292:
+end290:
+	VMASKMOVPS Y4, Y1, 32(DX)(R8*1)
+
+end286:
+	ADDQ ys+24(FP), DX
+	ADDQ xs+40(FP), BX
+	DECQ AX
+	JNZ  loop270
+
+end271:
+	VZEROUPPER
+	RET
+
+// func layerNormGrad256(rows int, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNormGrad256(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    xhat+32(FP), BX
+	MOVQ    x+48(FP), SI
+	MOVQ    dy+64(FP), DI
+	MOVQ    gamma+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end294
+
+loop293:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   R9, R9
+	MOVQ   CX, R10
+
+groups295:
+	CMPQ    R10, $0x00000010
+	JL      rest296
+	VMOVUPS (SI)(R9*1), Y4
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS 32(SI)(R9*1), Y4
+	VADDPS  Y4, Y3, Y3
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups295
+
+rest296:
+	TESTQ      R10, R10
+	JZ         end297
+	VMASKMOVPS (SI)(R9*1), Y0, Y4
+	VADDPS     Y4, Y2, Y2
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y4
+	VADDPS     Y4, Y3, Y3
+
+end297:
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VSHUFPS      $0x4e, X2, X2, X3
+	VADDPS       X3, X2, X2
+	VMOVSHDUP    X2, X3
+	VADDSS       X3, X2, X2
+	VDIVSS       n+88(FP), X2, X2
+	VBROADCASTSS X2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	XORQ         R9, R9
+	MOVQ         CX, R10
+
+groups298:
+	CMPQ        R10, $0x00000010
+	JL          rest299
+	VMOVUPS     (SI)(R9*1), Y5
+	VSUBPS      Y2, Y5, Y5
+	VFMADD231PS Y5, Y5, Y3
+	VMOVUPS     32(SI)(R9*1), Y5
+	VSUBPS      Y2, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         groups298
+
+rest299:
+	TESTQ       R10, R10
+	JZ          end300
+	VMASKMOVPS  (SI)(R9*1), Y0, Y5
+	VSUBPS      Y2, Y5, Y5
+	VANDPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y3
+	VMASKMOVPS  32(SI)(R9*1), Y1, Y5
+	VSUBPS      Y2, Y5, Y5
+	VANDPS      Y1, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
+
+end300:
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VSHUFPS      $0x4e, X3, X3, X4
+	VADDPS       X4, X3, X3
+	VMOVSHDUP    X3, X4
+	VADDSS       X4, X3, X3
+	VDIVSS       n+88(FP), X3, X3
+	VADDSS       eps+92(FP), X3, X3
+	VSQRTSS      X3, X3, X3
+	VMOVSS       one<>+0(SB), X4
+	VDIVSS       X3, X4, X4
+	VBROADCASTSS X4, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	XORQ         R9, R9
+	MOVQ         CX, R10
+
+groups301:
+	CMPQ    R10, $0x00000010
+	JL      rest302
+	VMOVUPS (SI)(R9*1), Y8
+	VSUBPS  Y2, Y8, Y8
+	VMULPS  Y3, Y8, Y8
+	VMOVUPS Y8, (BX)(R9*1)
+	VMOVUPS (DI)(R9*1), Y9
+	TESTQ   R8, R8
+	JZ      end303
+	VMOVUPS (R8)(R9*1), Y10
+	VMULPS  Y10, Y9, Y9
+
+end303:
+	VADDPS      Y9, Y4, Y4
+	VFMADD231PS Y9, Y8, Y6
+	VMOVUPS     32(SI)(R9*1), Y8
+	VSUBPS      Y2, Y8, Y8
+	VMULPS      Y3, Y8, Y8
+	VMOVUPS     Y8, 32(BX)(R9*1)
+	VMOVUPS     32(DI)(R9*1), Y9
+	TESTQ       R8, R8
+	JZ          end304
+	VMOVUPS     32(R8)(R9*1), Y10
+	VMULPS      Y10, Y9, Y9
+
+end304:
+	VADDPS      Y9, Y5, Y5
+	VFMADD231PS Y9, Y8, Y7
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         groups301
+
+rest302:
+	TESTQ      R10, R10
+	JZ         end305
+	VMASKMOVPS (SI)(R9*1), Y0, Y8
+	VSUBPS     Y2, Y8, Y8
+	VMULPS     Y3, Y8, Y8
+	VMASKMOVPS Y8, Y0, (BX)(R9*1)
+	VMASKMOVPS (DI)(R9*1), Y0, Y9
+	TESTQ      R8, R8
+	JZ         end306
+	VMASKMOVPS (R8)(R9*1), Y0, Y10
+	VMULPS     Y10, Y9, Y9
+
+end306:
+	VADDPS      Y9, Y4, Y4
+	VANDPS      Y0, Y8, Y8
+	VFMADD231PS Y9, Y8, Y6
+	VMASKMOVPS  32(SI)(R9*1), Y1, Y8
+	VSUBPS      Y2, Y8, Y8
+	VMULPS      Y3, Y8, Y8
+	VMASKMOVPS  Y8, Y1, 32(BX)(R9*1)
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y2
+	TESTQ       R8, R8
+	JZ          end307
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y9
+	VMULPS      Y9, Y2, Y2
+
+end307:
+	VADDPS      Y2, Y5, Y5
+	VANDPS      Y1, Y8, Y8
+	VFMADD231PS Y2, Y8, Y7
+
+end305:
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X2
+	VADDPS       X2, X4, X4
+	VSHUFPS      $0x4e, X4, X4, X2
+	VADDPS       X2, X4, X4
+	VMOVSHDUP    X4, X2
+	VADDSS       X2, X4, X4
+	VDIVSS       n+88(FP), X4, X4
+	VBROADCASTSS X4, Y2
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X4
+	VADDPS       X4, X6, X5
+	VSHUFPS      $0x4e, X5, X5, X4
+	VADDPS       X4, X5, X5
+	VMOVSHDUP    X5, X4
+	VADDSS       X4, X5, X5
+	VDIVSS       n+88(FP), X5, X5
+	VBROADCASTSS X5, Y4
+	XORQ         R9, R9
+	MOVQ         CX, R10
+
+groups308:
+	CMPQ    R10, $0x00000010
+	JL      rest309
+	VMOVUPS (DI)(R9*1), Y5
+	TESTQ   R8, R8
+	JZ      end310
+	VMOVUPS (R8)(R9*1), Y6
+	VMULPS  Y6, Y5, Y5
+
+end310:
+	VSUBPS       Y2, Y5, Y5
+	VMOVUPS      (BX)(R9*1), Y6
+	VFNMADD231PS Y4, Y6, Y5
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, (DX)(R9*1)
+	VMOVUPS      32(DI)(R9*1), Y5
+	TESTQ        R8, R8
+	JZ           end311
+	VMOVUPS      32(R8)(R9*1), Y6
+	VMULPS       Y6, Y5, Y5
+
+end311:
+	VSUBPS       Y2, Y5, Y5
+	VMOVUPS      32(BX)(R9*1), Y6
+	VFNMADD231PS Y4, Y6, Y5
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 32(DX)(R9*1)
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x00000010, R10
+	JMP          groups308
+
+rest309:
+	TESTQ      R10, R10
+	JZ         end312
+	VMASKMOVPS (DI)(R9*1), Y0, Y5
+	TESTQ      R8, R8
+	JZ         end313
+	VMASKMOVPS (R8)(R9*1), Y0, Y6
+	VMULPS     Y6, Y5, Y5
+
+end313:
+	VSUBPS       Y2, Y5, Y5
+	VMASKMOVPS   (BX)(R9*1), Y0, Y6
+	VFNMADD231PS Y4, Y6, Y5
+	VMULPS       Y3, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (DX)(R9*1)
+	VMASKMOVPS   32(DI)(R9*1), Y1, Y5
+	TESTQ        R8, R8
+	JZ           end314
+	VMASKMOVPS   32(R8)(R9*1), Y1, Y6
+	VMULPS       Y6, Y5, Y5
+
+end314:
+	VSUBPS       Y2, Y5, Y5
+	VMASKMOVPS   32(BX)(R9*1), Y1, Y2
+	VFNMADD231PS Y4, Y2, Y5
+	VMULPS       Y3, Y5, Y5
+	VMASKMOVPS   Y5, Y1, 32(DX)(R9*1)
+
+end312:
+	ADDQ dxs+24(FP), DX
+	ADDQ hs+40(FP), BX
+	ADDQ xs+56(FP), SI
+	ADDQ dys+72(FP), DI
+	DECQ AX
+	JNZ  loop293
+
+end294:
+	VZEROUPPER
+	RET

@@ -48,13 +48,13 @@ func matMulPart(j *job, part int, s *scratch) {
 	m0, m1 := span(j.y.Rows, 1, part%j.plan.rowParts, j.plan.rowParts)
 	n0, n1 := span(j.w.N, nr, part/j.plan.rowParts, j.plan.colParts)
 	if m0 < m1 && n0 < n1 {
-		j.b.product(j.y, m0, j.x, j.w, j.ep, m0, m1, n0, n1, s)
+		j.b.product(j.y, m0, j.x, j.w, &j.ep, m0, m1, n0, n1, s)
 	}
 }
 
 // product computes the rows m0 to m1 of x times the columns n0 to n1 of w, n0
 // at the start of a panel, to rows of y from y0 on.
-func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backend.Weights, ep backend.Epilogue, m0, m1, n0, n1 int, s *scratch) {
+func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backend.Weights, ep *backend.Epilogue, m0, m1, n0, n1 int, s *scratch) {
 	k := b.kernels
 	nr, data := k.nr, w.Packed.(*panels).data
 	m := m1 - m0
@@ -77,7 +77,7 @@ func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backe
 				n += (by - 1) * nr
 				width = by * nr
 				if block == blocks-1 {
-					b.epilogue(y, y0, m0, m, n-(by-1)*nr, width, ep, s)
+					b.epilogue(y, y0, m0, m, n-(by-1)*nr, width, ep)
 				}
 				continue
 			}
@@ -93,7 +93,7 @@ func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backe
 				b.tile(kc, i1-i0, a[i0*lda:], lda, 1, data[n*w.K+k0*nr:], c, y.Stride, width, block > 0, s)
 			}
 			if block == blocks-1 {
-				b.epilogue(y, y0, m0, m, n, width, ep, s)
+				b.epilogue(y, y0, m0, m, n, width, ep)
 			}
 		}
 	}

@@ -32,20 +32,30 @@ func nearestPart(j *job, part int, s *scratch) {
 			s.products = aligned(nearestRows * n)
 		}
 		s.view = backend.Tensor{Rows: end - lo, Cols: n, Stride: n, Data: s.products}
-		j.b.product(&s.view, 0, j.x, j.w, backend.Epilogue{}, lo, end, 0, n, s)
+		j.b.product(&s.view, 0, j.x, j.w, &noEpilogue, lo, end, 0, n, s)
 		for t := lo; t < end; t++ {
-			j.codes[t] = argmin(s.view.Row(t-lo), j.v0)
+			j.codes[t] = j.b.argmin(s.view.Row(t-lo), j.v0[:n], s)
 		}
 	}
 }
 
 // argmin gives the first index of the smallest half[n] − p[n].
-func argmin(p, half []float32) int32 {
-	best, code := float32(math.Inf(1)), 0
-	for n, v := range p {
-		if d := half[n] - v; d < best {
-			best, code = d, n
+func (b *Backend) argmin(p, half []float32, s *scratch) int32 {
+	best, code := float32(math.Inf(1)), int32(0)
+	first := 0
+	if v := b.kernels.vector; v != nil {
+		first = len(p) &^ (len(s.best) - 1)
+		v.smallest(first, at(p, 0), at(half, 0), &s.best[0], &s.code[0])
+		for i, d := range s.best {
+			if d < best || d == best && s.code[i] < code {
+				best, code = d, s.code[i]
+			}
 		}
 	}
-	return int32(code)
+	for n := first; n < len(p); n++ {
+		if d := half[n] - p[n]; d < best {
+			best, code = d, int32(n)
+		}
+	}
+	return code
 }

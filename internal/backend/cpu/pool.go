@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
 )
 
 // job is one operation cut into parts that any goroutine may claim. Which
@@ -22,7 +23,7 @@ type job struct {
 
 // operands are what the operations work on.
 type operands struct {
-	y, x, z        *backend.Tensor
+	y, x, z, hat   *backend.Tensor
 	w              *backend.Weights
 	ep             backend.Epilogue
 	act            backend.Activation
@@ -30,7 +31,7 @@ type operands struct {
 	codes          []int32
 	taps, dilation int
 	eps            float32
-	adam           backend.AdamW
+	adam           f32.AdamW
 	plan           plan
 	transposed     bool
 }
@@ -39,9 +40,11 @@ type operands struct {
 type scratch struct {
 	floats []float32
 	tile   []float32
-	// products and view hold the rows that Nearest searches.
+	// products holds the rows that Nearest searches, best and code its lanes.
 	products []float32
 	view     backend.Tensor
+	best     [16]float32
+	code     [16]int32
 }
 
 // get gives n floats of undefined value.
@@ -120,10 +123,14 @@ func (j *job) work() {
 		j.done.Done()
 	}
 	if s != nil {
-		p.mu.Lock()
-		p.scratch = append(p.scratch, s)
-		p.mu.Unlock()
+		p.put(s)
 	}
+}
+
+func (p *pool) put(s *scratch) {
+	p.mu.Lock()
+	p.scratch = append(p.scratch, s)
+	p.mu.Unlock()
 }
 
 func (p *pool) take() *scratch {

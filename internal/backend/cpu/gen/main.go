@@ -49,5 +49,19 @@ func main() {
 	}
 	gemm(avx2, 1, 4)
 	gemm(avx2, 2, 2)
+	for _, v := range []isa{avx512, avx2} {
+		peak(v)
+		for _, act := range []string{"identity", "gelu", "silu"} {
+			pointwise(v, act)
+		}
+		slopes(v, "gelu")
+		slopes(v, "silu")
+		columnSum(v)
+		depthwise(v)
+		adamw(v)
+		smallest(v)
+		layerNorm(v)
+		layerNormGrad(v)
+	}
 	Generate()
 }

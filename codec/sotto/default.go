@@ -1,0 +1,54 @@
+package sotto
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+)
+
+// released is the model that ships: its card is weights/README.md.
+//
+//go:embed weights/sotto-16k-v1.safetensors
+var released []byte
+
+func init() {
+	codec.Register(Family, func(path string) (codec.Codec, error) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		return Load(data)
+	})
+}
+
+// Option changes how a model runs.
+type Option func(*options)
+
+type options struct{ threads int }
+
+// WithThreads bounds the threads that one call may use; the default is the
+// number of processors. Results do not depend on it.
+func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
+
+// Default loads the model that is part of this package.
+func Default(opts ...Option) (*Model, error) { return Load(released, opts...) }
+
+// Load makes a codec of the bytes of a weights file of this family.
+func Load(data []byte, opts ...Option) (*Model, error) {
+	o := options{threads: runtime.GOMAXPROCS(0)}
+	for _, f := range opts {
+		f(&o)
+	}
+	if o.threads < 1 {
+		return nil, fmt.Errorf("sotto: %d threads asked for: at least 1 is needed", o.threads)
+	}
+	checkpoint, fingerprint, err := Unmarshal(data)
+	if err != nil {
+		return nil, err
+	}
+	return NewModel(checkpoint, fingerprint, cpu.New(o.threads)), nil
+}
