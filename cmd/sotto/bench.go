@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
-	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
 type benchCmd struct {
@@ -39,6 +39,9 @@ func (c *benchCmd) Validate() error {
 	return nil
 }
 
+// gemmSize is that of the matrices whose product stands for the machine.
+const gemmSize = 512
+
 type benchReport struct {
 	Model      string  `json:"model"`
 	Device     string  `json:"device"`
@@ -61,14 +64,14 @@ func (c *benchCmd) Run(s *session) error {
 		return err
 	}
 	info := model.Info()
-	dev := device(c.Threads)
+	dev := cpu.New(c.Threads)
 	r := benchReport{
 		Model: info.Name, Device: dev.Name(), Threads: c.Threads,
 		FrameMS: 1000 / info.FrameRate, LatencyMS: float64(info.Latency.Microseconds()) / 1000,
 	}
 	pcm := vowel(int(c.Seconds*float64(info.SampleRate)), info.SampleRate)
 	seconds := float64(len(pcm)) / float64(info.SampleRate)
-	r.GFLOPS = gemmRate(dev)
+	r.GFLOPS = dev.GEMMRate(gemmSize, gemmSize, gemmSize) / 1e9
 	var tokens *codec.Tokens
 	encode, err := best(func() (err error) {
 		tokens, err = model.Encode(s.ctx, pcm, 0)
@@ -84,7 +87,7 @@ func (c *benchCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	r.GFLOPS = max(r.GFLOPS, gemmRate(dev))
+	r.GFLOPS = max(r.GFLOPS, dev.GEMMRate(gemmSize, gemmSize, gemmSize)/1e9)
 	r.EncodeRTF, r.DecodeRTF, r.RTF = seconds/encode, seconds/decode, seconds/(encode+decode)
 	if r.StepMedian, r.Step99, err = steps(model, pcm); err != nil {
 		return err
@@ -145,26 +148,6 @@ func steps(model codec.Codec, pcm []float32) (median, p99 float64, err error) {
 	times = times[len(times)/10:] // warm
 	slices.Sort(times)
 	return times[len(times)/2], times[len(times)*99/100], nil
-}
-
-// gemmRate measures products of [512, 512] matrices in GFLOP/s.
-func gemmRate(dev backend.Backend) float64 {
-	const n = 512
-	values := make([]float32, n*n)
-	for i := range values {
-		values[i] = float32(i%17) - 8
-	}
-	x, y := dev.New(n, n), dev.New(n, n)
-	dev.Upload(x, values)
-	w := dev.Pack(values, n, n)
-	shortest := math.Inf(1)
-	for range 30 {
-		start := time.Now()
-		dev.MatMul(y, x, w, backend.Epilogue{})
-		dev.Download(values, y)
-		shortest = min(shortest, time.Since(start).Seconds())
-	}
-	return 2 * n * n * n / shortest / 1e9
 }
 
 // vowel is a test signal: harmonics of a gliding pitch.

@@ -127,7 +127,8 @@ func usage(s *session, parse, err error) int {
 }
 
 func fail(s *session, err error) int {
-	if errors.Is(err, context.Canceled) {
+	// Whatever failed after an interrupt failed because of it.
+	if s.ctx.Err() != nil {
 		fmt.Fprintln(s.stderr, "sotto: interrupted: output that was not whole is removed")
 		return exitInterrupted
 	}

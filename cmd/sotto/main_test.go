@@ -51,6 +51,8 @@ func runs(t *testing.T, dir string, stdin []byte, args ...string) result {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SOTTO_DATA=") })
+	// No test makes noise: on Linux these hide the speakers.
+	cmd.Env = append(cmd.Env, "PULSE_SERVER=unix:none", "ALSA_CONFIG_PATH=none")
 	cmd.Stdin = bytes.NewReader(stdin)
 	var out, err bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &err
@@ -163,6 +165,23 @@ func TestErrors(t *testing.T) {
 	entries, _ := os.ReadDir(dir)
 	if len(entries) != 4 {
 		t.Errorf("files were left behind: %v", entries)
+	}
+}
+
+func TestPlayWithoutDevice(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the speakers can be hidden on Linux only")
+	}
+	dir := t.TempDir()
+	speech(t, filepath.Join(dir, "a.wav"), 16000, 1, 1600)
+	if r := runs(t, dir, nil, "encode", "a.wav", "a.sotto"); r.code != 0 {
+		t.Fatal(r)
+	}
+	for _, name := range []string{"a.wav", "a.sotto"} {
+		r := runs(t, dir, nil, "play", name)
+		if r.code != 1 || !strings.HasPrefix(r.stderr, "sotto: no sound device: ") || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("play %s: %+v", name, r)
+		}
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/codec/sotto"
-	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
 // modelFlag chooses a model.
@@ -34,6 +32,3 @@ func embedded() (codec.Codec, error) {
 	}
 	return c, nil
 }
-
-// device is the processor that models run on.
-func device(threads int) backend.Backend { return cpu.New(threads) }
