@@ -52,6 +52,12 @@ func New(threads int, opts ...Option) *Backend {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	b := &Backend{threads: threads, kernels: available()[0]}
+	b.pool.help = func() {
+		for j := b.pool.join(); j != nil; j = b.pool.join() {
+			j.work()
+			b.pool.leave(j)
+		}
+	}
 	for _, o := range opts {
 		o(b)
 	}

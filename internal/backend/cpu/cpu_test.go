@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/sotto-audio/sotto/internal/backend"
@@ -172,4 +174,136 @@ func TestNearest(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMatMulBound holds the sums, and those of the gradient, to their float64
+// values.
+func TestMatMulBound(t *testing.T) {
+	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
+		const m, k, n = 37, 700, 70
+		x, w, dy := g.tensor(m, k, 0), g.tensor(k, n, 0), g.tensor(m, n, 0)
+		y, dw := b.New(m, n), b.New(k, n)
+		b.MatMul(y, x, b.Pack(w.Data, k, n), backend.Epilogue{})
+		b.MatMulTN(dw, x, dy)
+		near := func(got float32, terms int, a, b func(i int) float32) {
+			var sum, size float64
+			for i := range terms {
+				p := float64(a(i)) * float64(b(i))
+				sum += p
+				size += math.Abs(p)
+			}
+			if math.Abs(float64(got)-sum) > 1e-5*size {
+				t.Fatalf("sum %v, want %v", got, sum)
+			}
+		}
+		for j := range n {
+			for i := range m {
+				near(y.Row(i)[j], k, func(l int) float32 { return x.Row(i)[l] }, func(l int) float32 { return w.Row(l)[j] })
+			}
+			for i := range k {
+				near(dw.Row(i)[j], m, func(l int) float32 { return x.Row(l)[i] }, func(l int) float32 { return dy.Row(l)[j] })
+			}
+		}
+	})
+}
+
+// TestRowsAlone checks that a row does not depend on the rows beside it, which
+// is what makes chunks equal the whole.
+func TestRowsAlone(t *testing.T) {
+	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
+		const rows, k, n = 53, 200, 160
+		x, v := g.tensor(rows, k, 0), g.vector(n)
+		w := b.Pack(g.vector(k*n), k, n)
+		ep := backend.Epilogue{Bias: v, Act: backend.GELU, Scale: v}
+		whole := b.New(rows, n)
+		b.MatMul(whole, x, w, ep)
+		for lo := 0; lo < rows; {
+			hi := min(rows, lo+1+g.IntN(6))
+			part := poisoned(hi-lo, n, 0)
+			b.MatMul(part, backend.Host(x.Data[lo*k:], hi-lo, k), w, ep)
+			sameBits(t, fmt.Sprintf("rows %d to %d", lo, hi), part.Data, whole.Data[lo*n:hi*n])
+			lo = hi
+		}
+	})
+}
+
+// TestConcurrentCalls runs products from several goroutines on one backend.
+func TestConcurrentCalls(t *testing.T) {
+	b := cpu.New(3)
+	g := newGen(3)
+	const m, k, n = 300, 128, 512
+	x, w := g.tensor(m, k, 0), b.Pack(g.vector(k*n), k, n)
+	want := b.New(m, n)
+	b.MatMul(want, x, w, backend.Epilogue{Act: backend.SiLU})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			got := b.New(m, n)
+			for range 20 {
+				b.MatMul(got, x, w, backend.Epilogue{Act: backend.SiLU})
+				if !slices.Equal(got.Data, want.Data) {
+					t.Error("another result")
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestWarmAllocatesNothing covers the operations of inference.
+func TestWarmAllocatesNothing(t *testing.T) {
+	for _, path := range cpu.Paths()[:max(1, len(cpu.Paths())-1)] {
+		for _, threads := range []int{1, 2} {
+			for _, rows := range []int{1, 300} {
+				b, g := cpu.New(threads, cpu.Path(path)), newGen(5)
+				const c = 256
+				x, y, wide := g.tensor(rows+6, c, 0), b.New(rows, c), b.New(rows, 512)
+				xr := &backend.Tensor{Rows: rows, Cols: c, Stride: c, Data: x.Data[:rows*c]}
+				v, w7 := g.vector(512), g.vector(7*c)
+				w, book := b.Pack(g.vector(c*512), c, 512), b.PackT(g.vector(64*c), 64, c)
+				codes := make([]int32, rows)
+				ep := backend.Epilogue{Bias: v, Act: backend.GELU, Scale: v, Residual: b.New(rows, 512)}
+				for name, f := range map[string]func(){
+					"MatMul":        func() { b.MatMul(wide, xr, w, ep) },
+					"DepthwiseConv": func() { b.DepthwiseConv(y, x, w7, v, 7, 1) },
+					"LayerNorm":     func() { b.LayerNorm(y, xr, v, v, 1e-6) },
+					"Activate":      func() { b.Activate(y, xr, backend.GELU) },
+					"Add":           func() { b.Add(y, xr, y) },
+					"ScaleAdd":      func() { b.ScaleAdd(y, xr, v, y) },
+					"Nearest":       func() { b.Nearest(codes, xr, book, v) },
+				} {
+					for range 20 { // every helper finds its scratch memory
+						f()
+					}
+					if n := testing.AllocsPerRun(50, f); path != "portable" && n > 0 {
+						t.Errorf("%s/%d: %s of %d rows allocates %v times", path, threads, name, rows, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestShapeMismatchPanics(t *testing.T) {
+	b := cpu.New(1)
+	w := b.Pack(make([]float32, 6), 2, 3)
+	for name, f := range map[string]func(){
+		"columns": func() { b.MatMul(b.New(4, 3), b.New(4, 3), w, backend.Epilogue{}) },
+		"rows":    func() { b.MatMul(b.New(4, 3), b.New(5, 2), w, backend.Epilogue{}) },
+		"bias":    func() { b.MatMul(b.New(4, 3), b.New(4, 2), w, backend.Epilogue{Bias: make([]float32, 2)}) },
+		"add":     func() { b.Add(b.New(4, 3), b.New(4, 3), b.New(4, 2)) },
+		"taps":    func() { b.DepthwiseConv(b.New(4, 3), b.New(5, 3), make([]float32, 9), nil, 3, 1) },
+		"norm":    func() { b.LayerNorm(b.New(4, 3), b.New(4, 3), make([]float32, 2), nil, 1e-6) },
+		"adam":    func() { b.AdamWStep(make([]float32, 3), nil, nil, nil, backend.AdamW{Step: 1}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			f()
+		})
+	}
 }

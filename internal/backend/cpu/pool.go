@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -12,13 +13,12 @@ import (
 // goroutine runs a part never changes a bit of the result.
 type job struct {
 	operands
-	run   func(j *job, part int, s *scratch)
 	b     *Backend
+	run   func(j *job, part int, s *scratch)
 	parts int
 	next  atomic.Int32 // the next part to claim
-	refs  atomic.Int32 // goroutines that may still look at the job
 	done  sync.WaitGroup
-	help  func() // work and release, bound once
+	users int // goroutines that may still look at the job; guarded by pool.mu
 }
 
 // operands are what the operations work on.
@@ -55,56 +55,79 @@ func (s *scratch) get(n int) []float32 {
 	return s.floats[:n]
 }
 
-// pool keeps jobs and scratch memory for reuse, so that a warm backend does not
-// allocate.
+// pool lends jobs and scratch memory, so that a warm backend does not allocate,
+// and runs the helpers: goroutines that live only while there are parts to
+// claim, never more than the threads allow, whatever the number of callers.
 type pool struct {
 	mu      sync.Mutex
-	jobs    []*job
+	free    []*job
 	scratch []*scratch
+	open    []*job // jobs with parts to claim
+	helpers int
+	help    func() // bound once
 }
 
 // job gives an empty job.
 func (b *Backend) job() *job {
-	b.pool.mu.Lock()
-	defer b.pool.mu.Unlock()
-	if n := len(b.pool.jobs); n > 0 {
-		j := b.pool.jobs[n-1]
-		b.pool.jobs = b.pool.jobs[:n-1]
-		return j
+	p := &b.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.free)
+	if n == 0 {
+		return &job{b: b}
 	}
-	j := &job{b: b}
-	j.help = func() {
-		j.work()
-		j.release()
-	}
+	j := p.free[n-1]
+	p.free = p.free[:n-1]
 	return j
 }
 
-func (j *job) release() {
-	if j.refs.Add(-1) > 0 {
-		return
-	}
-	j.operands = operands{}
-	p := &j.b.pool
-	p.mu.Lock()
-	p.jobs = append(p.jobs, j)
-	p.mu.Unlock()
-}
-
-// do runs all parts of a job and gives it back. The caller works too; helpers
-// live only as long as the job.
+// do runs all parts of a job and gives it back. The caller works too.
 func (j *job) do(parts int, run func(j *job, part int, s *scratch)) {
-	helpers := min(j.b.threads, parts) - 1
-	j.run, j.parts = run, parts
+	p := &j.b.pool
+	j.run, j.parts, j.users = run, parts, 1
 	j.next.Store(0)
-	j.refs.Store(int32(max(helpers, 0) + 1))
 	j.done.Add(parts)
+	helpers := min(j.b.threads, parts) - 1
+	if helpers > 0 {
+		p.mu.Lock()
+		p.open = append(p.open, j)
+		helpers = min(helpers, j.b.threads-1-p.helpers)
+		p.helpers += max(helpers, 0)
+		p.mu.Unlock()
+	}
 	for range helpers {
-		go j.help()
+		go p.help()
 	}
 	j.work()
 	j.done.Wait()
-	j.release()
+	p.leave(j)
+}
+
+// join gives a helper a job to work on, or ends it with nil.
+func (p *pool) join() *job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.open) == 0 {
+		p.helpers--
+		return nil
+	}
+	j := p.open[0]
+	j.users++
+	return j
+}
+
+// leave notes that a goroutine found no more parts of j. The last one gives
+// the job back.
+func (p *pool) leave(j *job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.open, j); i >= 0 {
+		p.open = slices.Delete(p.open, i, i+1)
+	}
+	if j.users--; j.users == 0 {
+		j.operands = operands{}
+		p.free = append(p.free, j)
+	}
 }
 
 // work claims parts until none is left.
