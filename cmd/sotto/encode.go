@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sotto-audio/sotto/cmd/sotto/internal/transcode"
+	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/codec"
 	"golang.org/x/sync/errgroup"
 )

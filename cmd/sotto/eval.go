@@ -11,7 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/sotto-audio/sotto/cmd/sotto/internal/quality"
+	"github.com/sotto-audio/sotto/internal/quality"
 )
 
 type evalCmd struct {

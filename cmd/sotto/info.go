@@ -11,7 +11,7 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/sotto-audio/sotto/cmd/sotto/internal/transcode"
+	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/codec"
 )
 

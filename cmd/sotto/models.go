@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/sotto-audio/sotto/cmd/sotto/internal/transcode"
+	"github.com/sotto-audio/sotto/internal/transcode"
 )
 
 type modelsCmd struct {

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/sotto-audio/sotto/cmd/sotto/internal/transcode"
+	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
 	"github.com/sotto-audio/sotto/stream"
