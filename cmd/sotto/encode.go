@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/transcode"
 	"golang.org/x/sync/errgroup"
 )
 

@@ -11,8 +11,8 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/transcode"
 )
 
 type infoCmd struct {

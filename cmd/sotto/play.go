@@ -7,9 +7,9 @@ import (
 	"io"
 	"os"
 
-	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/stream"
 )
 
