@@ -106,7 +106,7 @@ func (c *codecCmd) recipe(checkpoint string) (r train.CodecConfig, err error) {
 }
 
 func (c *codecCmd) load(rate int) (*train.Corpus, []train.ValidClip, error) {
-	var trained, valid, all []train.Row
+	var trained, valid []train.Row
 	for _, path := range c.Data {
 		rows, err := train.ReadManifest(path)
 		if err != nil {
@@ -117,7 +117,6 @@ func (c *codecCmd) load(rate int) (*train.Corpus, []train.ValidClip, error) {
 			case "train":
 				trained = append(trained, r)
 			case "valid":
-				all = append(all, r)
 				if strings.Contains(filepath.ToSlash(r.Path), c.Valid) {
 					valid = append(valid, r)
 				}

@@ -238,7 +238,6 @@ func TestCheckpointRoundTrip(t *testing.T) {
 
 func TestDamagedCheckpointsAreRefused(t *testing.T) {
 	good, _ := small(t, 3).Marshal(true)
-	f, _ := weights.Parse(good)
 	for name, edit := range map[string]func(f *weights.File){
 		"of family":           func(f *weights.File) { f.Metadata["family"] = "encodec" },
 		"configuration":       func(f *weights.File) { f.Metadata["config"] = "{" },
@@ -246,7 +245,10 @@ func TestDamagedCheckpointsAreRefused(t *testing.T) {
 		"decoder.norm.gamma":  func(f *weights.File) { delete(f.Tensors, "decoder.norm.gamma") },
 		"quantizer.codebooks": func(f *weights.File) { delete(f.Tensors, codebooksName) },
 	} {
-		f, _ = weights.Parse(good)
+		f, err := weights.Parse(good)
+		if err != nil {
+			t.Fatal(err)
+		}
 		edit(f)
 		data, err := f.Bytes(true)
 		if err != nil {

@@ -32,7 +32,7 @@ type vorbisReader struct {
 func newOggReader(s *source, file string) (Reader, error) {
 	head, _ := s.r.Peek(sniffBytes)
 	if len(head) < 28 || len(head) < 27+int(head[26]) {
-		return nil, errors.New("Ogg file is cut off inside of its first page")
+		return nil, errors.New("the Ogg file is cut off inside of its first page")
 	}
 	p := head[27+int(head[26]):]
 	switch {
@@ -60,14 +60,14 @@ func (r *vorbisReader) link() (f Format, err error) {
 	pages := &oggPages{r: r.src.r}
 	raw, err := pages.headers()
 	if err != nil {
-		return f, fmt.Errorf("Ogg Vorbis header is damaged: %w", err)
+		return f, fmt.Errorf("the Ogg Vorbis header is damaged: %w", err)
 	}
 	dec, err := oggvorbis.NewReader(io.MultiReader(bytes.NewReader(raw), pages))
 	switch {
 	case err == io.ErrUnexpectedEOF:
-		return f, errors.New("Ogg Vorbis file is cut off at its start")
+		return f, errors.New("the Ogg Vorbis file is cut off at its start")
 	case err != nil && err != io.EOF:
-		return f, fmt.Errorf("Ogg Vorbis file is damaged: %w", err)
+		return f, fmt.Errorf("the Ogg Vorbis file is damaged: %w", err)
 	case err != nil: // headers without sound
 		r.err = io.EOF
 		id := raw[27+int(raw[26]):]
@@ -103,9 +103,9 @@ func (r *vorbisReader) decode(dst []float32) (n int, err error) {
 	defer recoverInto(&err, "Ogg Vorbis")
 	n, err = r.dec.Read(dst)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("Ogg Vorbis file is cut off")
+		err = errors.New("the Ogg Vorbis file is cut off")
 	} else if err != nil && err != io.EOF {
-		err = fmt.Errorf("Ogg Vorbis file is damaged: %w", err)
+		err = fmt.Errorf("the Ogg Vorbis file is damaged: %w", err)
 	}
 	return n, err
 }
@@ -119,7 +119,7 @@ func (r *vorbisReader) nextLink() error {
 	}
 	f, err := r.link()
 	if err == nil && f != r.format {
-		err = errors.New("Ogg file changes its rate or channels between its parts: split it first")
+		err = errors.New("the Ogg file changes its rate or channels between its parts: split it first")
 	}
 	if err == nil {
 		err = r.err
