@@ -231,7 +231,7 @@ func TestRowsAlone(t *testing.T) {
 func TestConcurrentCalls(t *testing.T) {
 	b := cpu.New(3)
 	g := newGen(3)
-	const m, k, n = 300, 128, 512
+	const m, k, n = 120, 64, 512
 	x, w := g.tensor(m, k, 0), b.Pack(g.vector(k*n), k, n)
 	want := b.New(m, n)
 	b.MatMul(want, x, w, backend.Epilogue{Act: backend.SiLU})
@@ -239,7 +239,7 @@ func TestConcurrentCalls(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			got := b.New(m, n)
-			for range 20 {
+			for range 10 {
 				b.MatMul(got, x, w, backend.Epilogue{Act: backend.SiLU})
 				if !slices.Equal(got.Data, want.Data) {
 					t.Error("another result")
@@ -253,7 +253,10 @@ func TestConcurrentCalls(t *testing.T) {
 
 // TestWarmAllocatesNothing covers the operations of inference.
 func TestWarmAllocatesNothing(t *testing.T) {
-	for _, path := range cpu.Paths()[:max(1, len(cpu.Paths())-1)] {
+	for _, path := range cpu.Paths() {
+		if path == "portable" {
+			continue // correct, not fast
+		}
 		for _, threads := range []int{1, 2} {
 			for _, rows := range []int{1, 300} {
 				b, g := cpu.New(threads, cpu.Path(path)), newGen(5)
@@ -276,7 +279,7 @@ func TestWarmAllocatesNothing(t *testing.T) {
 					for range 20 { // every helper finds its scratch memory
 						f()
 					}
-					if n := testing.AllocsPerRun(50, f); path != "portable" && n > 0 {
+					if n := testing.AllocsPerRun(50, f); n > 0 {
 						t.Errorf("%s/%d: %s of %d rows allocates %v times", path, threads, name, rows, n)
 					}
 				}
