@@ -45,7 +45,7 @@ func (u *Usage) Entropy(codebook int) float64 {
 	for _, c := range u.Counts[codebook] {
 		if c > 0 {
 			p := float64(c) / total
-			h -= p * math.Log2(p)
+			h -= float64(p * math.Log2(p))
 		}
 	}
 	return h
