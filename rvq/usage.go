@@ -16,8 +16,8 @@ func NewUsage(sizes []int) *Usage {
 	return u
 }
 
-// Add counts codes laid out [T][codebooks]; codebooks may be fewer than were
-// made, the first ones then.
+// Add counts codes laid out [T][codebooks], each within its codebook; codebooks
+// may be fewer than were made, the first ones then.
 func (u *Usage) Add(codes []int32, codebooks int) {
 	for i, c := range codes {
 		u.Counts[i%codebooks][c]++
