@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/sotto-audio/sotto/codec"
@@ -56,8 +57,9 @@ type reconstructor interface {
 	Reconstruct(ctx context.Context, pcm []float32) ([]float32, error)
 }
 
-// Evaluate runs files through a codec, parallel of them at once. maxSeconds
-// above 0 cuts longer ones. Done is told how many files are through.
+// Evaluate runs files through a codec, parallel (at least 1) of them at once.
+// maxSeconds above 0 cuts longer ones. done is told how many files are through.
+// A file that cannot be measured ends it with an error that names the file.
 func Evaluate(ctx context.Context, model codec.Codec, files []string, maxSeconds float64, parallel int, done func(files int64)) (*Report, error) {
 	info := model.Info()
 	r := &Report{
@@ -74,7 +76,7 @@ func Evaluate(ctx context.Context, model codec.Codec, files []string, maxSeconds
 	var mu sync.Mutex
 	finished := int64(0)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	g.SetLimit(max(parallel, 1)) // none could ever start below 1
 	for i, file := range files {
 		g.Go(func() error {
 			clip, tokens, err := evaluate(ctx, model, file, maxSeconds)
@@ -166,17 +168,18 @@ func load(file string, rate int) ([]float32, error) {
 		return nil, err
 	}
 	defer r.Close()
-	channels, err := audio.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
 	f := r.Format()
-	pcm := channels[0]
-	for i := range pcm {
-		for _, c := range channels[1:] {
-			pcm[i] += c[i]
+	var pcm []float32
+	block := make([]float32, 4096*f.Channels)
+	for {
+		n, err := r.Read(block)
+		pcm = audio.Mono(pcm, block[:n], f.Channels)
+		if err == io.EOF {
+			break
 		}
-		pcm[i] /= float32(f.Channels)
+		if err != nil {
+			return nil, err // names the file
+		}
 	}
 	if f.SampleRate == rate {
 		return pcm, nil
