@@ -101,6 +101,30 @@ func ReadFile(path string) ([][]float32, Format, error) {
 	return x, r.Format(), err
 }
 
+// ReadMono reads a whole file as the mean of its channels, brought to rate.
+func ReadMono(path string, rate int) ([]float32, error) {
+	channels, format, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	mono := channels[0]
+	for _, ch := range channels[1:] {
+		for i, v := range ch {
+			mono[i] += v
+		}
+	}
+	if n := float32(len(channels)); n > 1 {
+		for i := range mono {
+			mono[i] /= n
+		}
+	}
+	if format.SampleRate != rate {
+		r := NewResampler(format.SampleRate, rate, 1)
+		mono = r.Flush(r.Process(nil, mono))
+	}
+	return mono, nil
+}
+
 // Mono appends to dst the mean over channels of each frame of interleaved.
 // Channels are summed in order, in float32.
 func Mono(dst, interleaved []float32, channels int) []float32 {

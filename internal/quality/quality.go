@@ -116,7 +116,7 @@ func newFigures() Figures {
 func evaluate(ctx context.Context, model codec.Codec, file string, maxSeconds float64) (Clip, *codec.Tokens, error) {
 	info := model.Info()
 	clip := Clip{Path: file, Figures: newFigures()}
-	pcm, err := load(file, info.SampleRate)
+	pcm, err := audio.ReadMono(file, info.SampleRate)
 	if err != nil {
 		return clip, nil, err
 	}
@@ -157,32 +157,6 @@ func evaluate(ctx context.Context, model codec.Codec, file string, maxSeconds fl
 		}
 	}
 	return clip, all, nil
-}
-
-// load reads a file as mono at the model's rate.
-func load(file string, rate int) ([]float32, error) {
-	r, err := audio.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	channels, err := audio.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
-	f := r.Format()
-	pcm := channels[0]
-	for i := range pcm {
-		for _, c := range channels[1:] {
-			pcm[i] += c[i]
-		}
-		pcm[i] /= float32(f.Channels)
-	}
-	if f.SampleRate == rate {
-		return pcm, nil
-	}
-	s := audio.NewResampler(f.SampleRate, rate, 1)
-	return s.Flush(s.Process(nil, pcm)), nil
 }
 
 // first keeps the first codebooks of every frame.
