@@ -47,8 +47,12 @@ func NewDecoder(c codec.Codec, r *codec.Reader) (*Decoder, error) {
 			return nil, err
 		}
 		d.lanes[i] = &decodeLane{decoder: dec}
-		if h.SampleRate != h.ModelRate {
+		switch {
+		case h.SampleRate == h.ModelRate:
+		case i == 0:
 			d.lanes[i].resampler = audio.NewResampler(h.ModelRate, h.SampleRate, 1)
+		default: // one table for all channels
+			d.lanes[i].resampler = d.lanes[0].resampler.Clone()
 		}
 	}
 	return d, nil
