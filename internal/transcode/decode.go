@@ -99,10 +99,10 @@ func (d *Decoder) Read(dst []float32) (int, error) {
 	}
 }
 
-// advance decodes up to a second more.
+// advance decodes up to about a second more.
 func (d *Decoder) advance() error {
 	books := len(d.h.CodebookSizes)
-	step := max(1, d.h.ModelRate/d.h.HopLength)
+	step := max(1, blockFrames(d.h.SampleRate, d.h.Channels)*d.h.ModelRate/(d.h.HopLength*d.h.SampleRate))
 	switch {
 	case d.lost > 0:
 		n := min(step, d.lost)

@@ -76,7 +76,7 @@ func Encode(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Writer,
 		return sum, err
 	}
 
-	block := make([]float32, in.SampleRate*in.Channels) // one second
+	block := make([]float32, blockFrames(in.SampleRate, in.Channels)*in.Channels)
 	codes := make([][]int32, channels)
 	run := func(pcm []float32, end bool) error {
 		var g errgroup.Group
