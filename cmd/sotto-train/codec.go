@@ -37,11 +37,19 @@ func (codecCmd) Help() string {
 		"An interrupted run writes a checkpoint; --resume goes on from it."
 }
 
+// Validate refuses a run without an end.
+func (c *codecCmd) Validate() error {
+	if (c.Steps > 0) == (c.Minutes > 0) {
+		return errors.New("give either --steps or --minutes, so that the learning rate knows its end")
+	}
+	if c.LogEvery < 1 {
+		return errors.New("--log-every must be 1 or more")
+	}
+	return nil
+}
+
 // Run trains until the schedule ends or a signal comes.
 func (c *codecCmd) Run(ctx context.Context) error {
-	if (c.Steps > 0) == (c.Minutes > 0) {
-		return errors.New("codec: give either --steps or --minutes, so that the learning rate knows its end")
-	}
 	checkpoint := filepath.Join(c.Out, train.CheckpointName)
 	_, err := os.Stat(checkpoint)
 	switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -22,24 +23,23 @@ func main() {
 	defer stop()
 	parser, err := kong.New(&cli, kong.Name("sotto-train"),
 		kong.Description("Trains the models of sotto.\n\nExample:\n  sotto-train codec --data speech/manifest.tsv --out runs/v1 --minutes 90"),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Exit(func(code int) {
-			if code != 0 {
-				code = 2
-			}
-			os.Exit(code)
-		}))
+		kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		fail(err)
 	}
 	command, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "sotto-train: %v: see sotto-train --help\n", err)
+		os.Exit(2)
+	}
 	if err := command.Run(); err != nil {
 		fail(err)
 	}
 }
 
+// fail ends the program with one line, without the name of the package.
 func fail(err error) {
-	fmt.Fprintln(os.Stderr, "sotto-train:", err)
+	msg := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), "train: ")
+	fmt.Fprintln(os.Stderr, "sotto-train: "+strings.ReplaceAll(msg, ": train: ", ": "))
 	os.Exit(1)
 }

@@ -6,7 +6,7 @@ import (
 
 type plotCmd struct {
 	Log string `arg:"" help:"Log of a run (log.jsonl)."`
-	Out string `short:"o" default:"training.png" help:"Picture to write (.png, .svg or .pdf)."`
+	Out string `short:"o" default:"training.png" help:"PNG picture to write."`
 }
 
 // Help is shown with --help.

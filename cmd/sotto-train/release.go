@@ -25,11 +25,16 @@ func (releaseCmd) Help() string {
 		"  sotto-train release runs/v1 --repository ."
 }
 
+// Validate refuses two destinations, and none.
+func (c *releaseCmd) Validate() error {
+	if (c.Out == "") == (c.Repository == "") {
+		return errors.New("give either --out or --repository")
+	}
+	return nil
+}
+
 // Run writes weights and card and prints the fingerprint.
 func (c *releaseCmd) Run(ctx context.Context) error {
-	if (c.Out == "") == (c.Repository == "") {
-		return errors.New("release: give either --out or --repository")
-	}
 	if c.Repository != "" {
 		weights := filepath.Join(c.Repository, "codec", "sotto", "weights")
 		c.Out = filepath.Join(weights, c.Name+".safetensors")

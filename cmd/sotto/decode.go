@@ -37,6 +37,10 @@ func (c *decodeCmd) Validate() error {
 	if c.Threads < 0 {
 		return fmt.Errorf("--threads must not be negative")
 	}
+	switch ext := strings.ToLower(filepath.Ext(c.Out)); ext {
+	case ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".aiff", ".sotto":
+		return fmt.Errorf("%s: %s is not written here: give a .wav or .flac name, or convert: sotto decode IN - | ffmpeg -i - OUT", c.Out, ext)
+	}
 	return nil
 }
 
@@ -61,6 +65,9 @@ func (c *decodeCmd) Run(s *session) error {
 	var dst io.Writer = pipe{s.stdout}
 	var file *output
 	if c.Out != "-" {
+		if err = distinct(c.In, c.Out); err != nil {
+			return err
+		}
 		if file, err = create(s.ctx, c.Out, c.Force); err != nil {
 			return err
 		}

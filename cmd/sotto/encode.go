@@ -38,7 +38,7 @@ Examples:
   sotto encode speech.wav speech.sotto
   sotto encode --bitrate 1 --out tokens/ *.flac
   ffmpeg -i talk.m4a -f wav - | sotto encode - talk.sotto
-  arecord -f S16_LE -r 16000 | sotto encode --raw-rate 16000 - - > live.sotto`
+  arecord -t raw -f S16_LE -r 16000 | sotto encode --raw-rate 16000 - - > live.sotto`
 }
 
 // Validate refuses arguments that do not go together.
@@ -102,8 +102,11 @@ func (c *encodeCmd) Run(s *session) error {
 		p.wait()
 		return err
 	}
+	if st, err := os.Stat(c.Out); err == nil && !st.IsDir() {
+		return fmt.Errorf("%s: is a file: --out names a folder", c.Out)
+	}
 	if err := os.MkdirAll(c.Out, 0o777); err != nil {
-		return err
+		return fmt.Errorf("%s: cannot be made: %w", c.Out, errors.Unwrap(err))
 	}
 	var mu sync.Mutex
 	var failed []error
@@ -148,6 +151,9 @@ func (c *encodeCmd) encode(s *session, model codec.Codec, o transcode.EncodeOpti
 	var dst io.Writer = pipe{s.stdout}
 	var file *output
 	if out != "-" {
+		if err = distinct(in, out); err != nil {
+			return err
+		}
 		if file, err = create(s.ctx, out, c.Force); err != nil {
 			return err
 		}

@@ -128,6 +128,8 @@ func TestErrors(t *testing.T) {
 		{"decode --bits 20 a b", 2, "--bits must be one of"},
 		{"decode --bits 32f a b.flac", 2, "FLAC"},
 		{"decode a", 2, "<out>"},
+		{"decode a.sotto b.mp3", 2, ".mp3 is not written here: give a .wav or .flac name"},
+		{"encode --out a.wav a.wav", 1, "a.wav: is a file: --out names a folder"},
 		{"completion tcsh", 2, "bash"},
 		{"bench --threads 0", 2, "--threads"},
 		{"eval codec", 2, "SOTTO_DATA"},
@@ -138,9 +140,10 @@ func TestErrors(t *testing.T) {
 		{"encode empty b.sotto", 1, "empty"},
 		{"encode text.txt b.sotto", 1, "text file"},
 		{"encode a.wav a.sotto", 1, "a.sotto: exists already: give --force"},
+		{"encode --force a.wav a.wav", 1, "a.wav: is the input as well"},
 		{"encode a.wav .", 1, "directory"},
 		{"encode a.wav none/b.sotto", 1, "no folder none"},
-		{"encode --model none a.wav b.sotto", 1, "none: no such file"},
+		{"encode --model none a.wav b.sotto", 1, "none: no such file: give a weights file"},
 		{"encode --model text.txt a.wav b.sotto", 1, "text.txt"},
 		{"decode none b.wav", 1, "none: no such file"},
 		{"decode . b.wav", 1, "directory"},
@@ -254,7 +257,8 @@ func TestRoundTrip(t *testing.T) {
 		// Raw samples are the WAV file without its header.
 		raw := wav[len(wav)-2*c.frames*c.channels:]
 		rawRate := []string{"encode", "--raw-rate", "16000", "-", "-"}
-		if r := runs(t, dir, raw, rawRate...); c.rate == 16000 && c.channels == 1 && c.frames > 0 {
+		if c.rate == 16000 && c.channels == 1 && c.frames > 0 {
+			r := runs(t, dir, raw, rawRate...)
 			info := keys(t, runs(t, dir, []byte(r.stdout), "info", "--json", "-").stdout)
 			if info["samples"] != float64(c.frames) {
 				t.Errorf("raw samples: %v", info)

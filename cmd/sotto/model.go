@@ -1,8 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/codec/sotto"
@@ -18,7 +19,7 @@ func (m modelFlag) load() (codec.Codec, error) {
 		return embedded()
 	}
 	c, err := codec.Load(m.Model)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file: give a weights file, or leave --model out", m.Model)
 	}
 	return c, err

@@ -54,6 +54,16 @@ func create(ctx context.Context, path string, force bool) (*output, error) {
 	return o, nil
 }
 
+// distinct refuses an output that is the input, which --force would replace.
+func distinct(in, out string) error {
+	a, errA := os.Stat(in)
+	b, errB := os.Stat(out)
+	if errA == nil && errB == nil && a.Mode().IsRegular() && os.SameFile(a, b) {
+		return fmt.Errorf("%s: is the input as well: name another output", out)
+	}
+	return nil
+}
+
 // free says whether the output may take its name.
 func (o *output) free() error {
 	st, err := os.Stat(o.path)

@@ -101,6 +101,33 @@ func ReadFile(path string) ([][]float32, Format, error) {
 	return x, r.Format(), err
 }
 
+// ReadMono reads a whole file as the mean of its channels, brought to rate.
+func ReadMono(path string, rate int) ([]float32, error) {
+	r, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	f := r.Format()
+	var mono []float32
+	block := make([]float32, 4096*f.Channels)
+	for {
+		n, err := r.Read(block)
+		mono = Mono(mono, block[:n], f.Channels)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err // names the file
+		}
+	}
+	if f.SampleRate != rate {
+		s := NewResampler(f.SampleRate, rate, 1)
+		mono = s.Flush(s.Process(nil, mono))
+	}
+	return mono, nil
+}
+
 // Mono appends to dst the mean over channels of each frame of interleaved.
 // Channels are summed in order, in float32.
 func Mono(dst, interleaved []float32, channels int) []float32 {

@@ -183,3 +183,32 @@ func TestLossy(t *testing.T) {
 		}
 	}
 }
+
+// ReadMono gives the mean of the channels, at the rate asked for.
+func TestReadMono(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.wav")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, err := NewWAVWriter(f, Format{SampleRate: 8000, Channels: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write([]float32{0.5, 0.25, -0.5, 0, 0.125, 0.125}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadMono(path, 8000); err != nil || !slices.Equal(got, []float32{0.375, -0.25, 0.125}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := ReadMono(path, 20000); err != nil || len(got) != 8 { // ceil(3*20000/8000)
+		t.Errorf("%d samples, %v, want 8", len(got), err)
+	}
+	if _, err := ReadMono(path+".none", 8000); err == nil {
+		t.Error("a missing file was read")
+	}
+}

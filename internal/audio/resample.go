@@ -55,12 +55,22 @@ func NewResampler(from, to, channels int) *Resampler {
 		return r
 	}
 	r.design()
-	r.hist = make([][]float32, channels)
-	for c := range r.hist {
-		r.hist[c] = make([]float32, 0, 2*r.half+2*block)
+	return r.Clone()
+}
+
+// Clone makes a resampler for another signal at the same rates, with the same
+// number of channels. Both share one table, and may be used side by side.
+func (r *Resampler) Clone() *Resampler {
+	c := *r
+	if c.up == c.down {
+		return &c
 	}
-	r.Reset()
-	return r
+	c.hist = make([][]float32, c.channels)
+	for i := range c.hist {
+		c.hist[i] = make([]float32, 0, 2*c.half+2*block)
+	}
+	c.Reset()
+	return &c
 }
 
 // Reset makes the resampler ready for a new signal.

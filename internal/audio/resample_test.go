@@ -281,3 +281,22 @@ func BenchmarkNewResampler(b *testing.B) {
 		NewResampler(44100, 16000, 1)
 	}
 }
+
+// A clone starts anew and shares nothing but the table.
+func TestResampleClone(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, p := range [][2]int{{44100, 16000}, {48000, 47999}, {16000, 16000}} {
+		x, y := make([]float32, 3000), make([]float32, 3000)
+		for i := range x {
+			x[i], y[i] = rng.Float32(), rng.Float32()
+		}
+		a := NewResampler(p[0], p[1], 1)
+		gotA := a.Process(nil, x[:1000])
+		b := a.Clone()
+		gotB := b.Flush(b.Process(nil, y))
+		gotA = a.Flush(a.Process(gotA, x[1000:]))
+		if !slices.Equal(gotA, resample(x, p[0], p[1], 1)) || !slices.Equal(gotB, resample(y, p[0], p[1], 1)) {
+			t.Errorf("%d -> %d Hz: a resampler and its clone disturb each other", p[0], p[1])
+		}
+	}
+}

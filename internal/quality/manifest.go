@@ -2,50 +2,40 @@
 package quality
 
 import (
-	"encoding/csv"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"github.com/sotto-audio/sotto/internal/manifest"
 )
 
-// ReadManifest gives the files of a tab-separated table whose first line names
-// its columns, of which path (relative to the table) and split are used. Split
-// and source, the first folder of the path, choose rows; "" takes all.
+// ReadManifest gives the files of a manifest, of whose columns path (relative to
+// the manifest) and split are used. Split and source, the first folder of the
+// path, choose rows; "" takes all.
 func ReadManifest(path, split, source string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r := csv.NewReader(f)
-	r.Comma, r.LazyQuotes, r.FieldsPerRecord = '\t', true, -1
-	head, err := r.Read()
-	if err != nil {
-		return nil, fmt.Errorf("%s: cannot be read as a table: %w", path, err)
+	columns := []string{"path"}
+	if split != "" {
+		columns = append(columns, "split")
 	}
-	file, part := slices.Index(head, "path"), slices.Index(head, "split")
-	if file < 0 || split != "" && part < 0 {
-		return nil, fmt.Errorf("%s: its first line names no columns path and split: give a tab-separated manifest", path)
+	rows, err := manifest.Read(f, columns...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var clips []string
-	for {
-		row, err := r.Read()
-		if err == io.EOF {
-			break
+	for _, row := range rows {
+		file := row.Fields[0]
+		if file == "" {
+			return nil, fmt.Errorf("%s: line %d: the path is empty", path, row.Line)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if len(row) <= max(file, part) {
-			line, _ := r.FieldPos(0)
-			return nil, fmt.Errorf("%s: line %d has %d columns, fewer than the first line", path, line, len(row))
-		}
-		first, _, _ := strings.Cut(row[file], "/")
-		if (split == "" || row[part] == split) && (source == "" || first == source) {
-			clips = append(clips, filepath.Join(filepath.Dir(path), filepath.FromSlash(row[file])))
+		first, _, _ := strings.Cut(file, "/")
+		if (split == "" || row.Fields[1] == split) && (source == "" || first == source) {
+			clips = append(clips, filepath.Join(filepath.Dir(path), filepath.FromSlash(file)))
 		}
 	}
 	if len(clips) == 0 {

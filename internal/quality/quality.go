@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/sotto-audio/sotto/codec"
@@ -118,7 +117,7 @@ func newFigures() Figures {
 func evaluate(ctx context.Context, model codec.Codec, file string, maxSeconds float64) (Clip, *codec.Tokens, error) {
 	info := model.Info()
 	clip := Clip{Path: file, Figures: newFigures()}
-	pcm, err := load(file, info.SampleRate)
+	pcm, err := audio.ReadMono(file, info.SampleRate)
 	if err != nil {
 		return clip, nil, err
 	}
@@ -159,33 +158,6 @@ func evaluate(ctx context.Context, model codec.Codec, file string, maxSeconds fl
 		}
 	}
 	return clip, all, nil
-}
-
-// load reads a file as mono at the model's rate.
-func load(file string, rate int) ([]float32, error) {
-	r, err := audio.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	f := r.Format()
-	var pcm []float32
-	block := make([]float32, 4096*f.Channels)
-	for {
-		n, err := r.Read(block)
-		pcm = audio.Mono(pcm, block[:n], f.Channels)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, err // names the file
-		}
-	}
-	if f.SampleRate == rate {
-		return pcm, nil
-	}
-	s := audio.NewResampler(f.SampleRate, rate, 1)
-	return s.Flush(s.Process(nil, pcm)), nil
 }
 
 // first keeps the first codebooks of every frame.

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +11,10 @@ import (
 	"slices"
 	"sort"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/manifest"
 )
 
 // Row is a line of a manifest: tab-separated values under the header path,
@@ -45,46 +44,23 @@ func ReadManifest(path string) ([]Row, error) {
 }
 
 func parseManifest(r io.Reader) ([]Row, error) {
-	c := csv.NewReader(r)
-	c.Comma, c.LazyQuotes, c.FieldsPerRecord = '\t', true, -1
-	header, err := c.Read()
+	lines, err := manifest.Read(r, "path", "seconds", "split", "speaker")
 	if err != nil {
-		return nil, fmt.Errorf("no header line: %w", err)
-	}
-	column := map[string]int{}
-	for i, name := range header {
-		column[name] = i
-	}
-	for _, name := range []string{"path", "seconds", "split", "speaker"} {
-		if _, ok := column[name]; !ok {
-			return nil, fmt.Errorf("the header %q has no column %q", strings.Join(header, " "), name)
-		}
+		return nil, err
 	}
 	var rows []Row
-	for {
-		record, err := c.Read()
-		if errors.Is(err, io.EOF) {
-			return rows, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		line, _ := c.FieldPos(0)
-		field := func(name string) string {
-			if i := column[name]; i < len(record) {
-				return record[i]
-			}
-			return ""
-		}
-		seconds, err := strconv.ParseFloat(field("seconds"), 64)
+	for _, l := range lines {
+		f := l.Fields
+		seconds, err := strconv.ParseFloat(f[1], 64)
 		if err != nil || seconds < 0 || math.IsInf(seconds, 0) || math.IsNaN(seconds) {
-			return nil, fmt.Errorf("line %d: %q is no number of seconds", line, field("seconds"))
+			return nil, fmt.Errorf("line %d: %q is no number of seconds", l.Line, f[1])
 		}
-		if field("path") == "" {
-			return nil, fmt.Errorf("line %d: the path is empty", line)
+		if f[0] == "" {
+			return nil, fmt.Errorf("line %d: the path is empty", l.Line)
 		}
-		rows = append(rows, Row{Path: field("path"), Seconds: seconds, Split: field("split"), Speaker: field("speaker")})
+		rows = append(rows, Row{Path: f[0], Seconds: seconds, Split: f[2], Speaker: f[3]})
 	}
+	return rows, nil
 }
 
 // Unseen reports speakers that are in both training and validation rows.
@@ -168,32 +144,8 @@ func (c *Corpus) Seconds() float64 {
 	return float64(n) / float64(c.Rate)
 }
 
-// ReadMono reads a file as one channel at a rate.
-func ReadMono(path string, rate int) ([]float32, error) {
-	channels, format, err := audio.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	mono := channels[0]
-	for _, ch := range channels[1:] {
-		for i, v := range ch {
-			mono[i] += v
-		}
-	}
-	if n := float32(len(channels)); n > 1 {
-		for i := range mono {
-			mono[i] /= n
-		}
-	}
-	if format.SampleRate != rate {
-		r := audio.NewResampler(format.SampleRate, rate, 1)
-		mono = r.Flush(r.Process(nil, mono))
-	}
-	return mono, nil
-}
-
 func loadClip(r Row, rate int) (Clip, error) {
-	mono, err := ReadMono(r.Path, rate)
+	mono, err := audio.ReadMono(r.Path, rate)
 	if err != nil {
 		return Clip{}, err
 	}

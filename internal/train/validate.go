@@ -8,6 +8,7 @@ import (
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/audio"
 	"github.com/sotto-audio/sotto/internal/metrics"
 )
 
@@ -29,7 +30,7 @@ type ValidScore struct {
 func LoadValid(rows []Row, rate, n int, seconds float64) ([]ValidClip, error) {
 	var clips []ValidClip
 	for _, r := range rows[:min(n, len(rows))] {
-		x, err := ReadMono(r.Path, rate)
+		x, err := audio.ReadMono(r.Path, rate)
 		if err != nil {
 			return nil, fmt.Errorf("train: validation: %w", err)
 		}

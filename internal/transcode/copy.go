@@ -11,7 +11,7 @@ import (
 // frames are done and gives their number.
 func Copy(ctx context.Context, dst audio.Writer, src audio.Reader, progress func(frames int64)) (frames int64, err error) {
 	f := src.Format()
-	block := make([]float32, f.SampleRate*f.Channels)
+	block := make([]float32, blockFrames(f.SampleRate, f.Channels)*f.Channels)
 	for {
 		if err := ctx.Err(); err != nil {
 			return frames, err
@@ -31,4 +31,10 @@ func Copy(ctx context.Context, dst audio.Writer, src audio.Reader, progress func
 			return frames, err
 		}
 	}
+}
+
+// blockFrames is the number of frames to handle at once: about a second, within
+// bounds that no header moves.
+func blockFrames(rate, channels int) int {
+	return max(1, min(max(rate, 1<<12), 1<<18/channels))
 }

@@ -50,8 +50,12 @@ func NewDecoder(c codec.Codec, r *codec.Reader) (*Decoder, error) {
 			return nil, err
 		}
 		d.lanes[i] = &decodeLane{decoder: dec}
-		if h.SampleRate != h.ModelRate {
+		switch {
+		case h.SampleRate == h.ModelRate:
+		case i == 0:
 			d.lanes[i].resampler = audio.NewResampler(h.ModelRate, h.SampleRate, 1)
+		default: // one table for all channels
+			d.lanes[i].resampler = d.lanes[0].resampler.Clone()
 		}
 	}
 	return d, nil
@@ -101,10 +105,10 @@ func (d *Decoder) Read(dst []float32) (int, error) {
 	}
 }
 
-// advance decodes up to a second more.
+// advance decodes up to about a second more.
 func (d *Decoder) advance() error {
 	books := len(d.h.CodebookSizes)
-	step := max(1, d.h.ModelRate/d.h.HopLength)
+	step := max(1, blockFrames(d.h.SampleRate, d.h.Channels)*d.h.ModelRate/(d.h.HopLength*d.h.SampleRate))
 	switch {
 	case d.lost > 0:
 		n := min(step, d.lost)

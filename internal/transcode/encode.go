@@ -54,8 +54,12 @@ func Encode(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Writer,
 			return sum, err
 		}
 		lanes[i] = &encodeLane{encoder: e}
-		if in.SampleRate != model.SampleRate {
+		switch {
+		case in.SampleRate == model.SampleRate:
+		case i == 0:
 			lanes[i].resampler = audio.NewResampler(in.SampleRate, model.SampleRate, 1)
+		default: // one table for all channels
+			lanes[i].resampler = lanes[0].resampler.Clone()
 		}
 	}
 	out := &countingWriter{w: dst}
@@ -72,7 +76,7 @@ func Encode(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Writer,
 		return sum, err
 	}
 
-	block := make([]float32, in.SampleRate*in.Channels) // one second
+	block := make([]float32, blockFrames(in.SampleRate, in.Channels)*in.Channels)
 	codes := make([][]int32, channels)
 	run := func(pcm []float32, end bool) error {
 		var g errgroup.Group

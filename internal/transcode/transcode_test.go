@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -283,5 +284,22 @@ func TestCodebooks(t *testing.T) {
 		if got != c.want || (err == nil) != c.ok {
 			t.Errorf("%v kbit/s: %d, %v", c.kbps, got, err)
 		}
+	}
+}
+
+// TestMemory: what a header claims sizes no buffer.
+func TestMemory(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	f := audio.Format{SampleRate: audio.MaxSampleRate, Channels: audio.MaxChannels}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	file, _ := encode(t, fake{16000, 40}, &memory{f: f, pcm: sound(rng, 100*f.Channels), rng: rng}, EncodeOptions{})
+	got, _ := decode(t, fake{16000, 40}, file)
+	runtime.ReadMemStats(&after)
+	if len(got) != 100*f.Channels {
+		t.Errorf("%d samples come back", len(got))
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("%d MB were allocated for a hundred frames", n>>20)
 	}
 }
