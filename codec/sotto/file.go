@@ -1,6 +1,7 @@
 package sotto
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,7 +77,13 @@ func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
 	if err != nil {
 		return nil, none, err
 	}
-	sum := f.Sum()
+	// The shape counts: the same numbers in another network are other weights.
+	canonical, err := json.Marshal(config)
+	if err != nil {
+		return nil, none, fmt.Errorf("sotto: %w", err)
+	}
+	tensors := f.Sum()
+	sum := sha256.Sum256(append(canonical, tensors[:]...))
 	return &Checkpoint{Name: f.Metadata["name"], Network: net, Quantizer: quantizer}, codec.Fingerprint(sum[:8]), nil
 }
 
