@@ -9,6 +9,7 @@ package codec
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -51,7 +52,15 @@ type Tokens struct {
 	Codebooks int
 }
 
-// Frame returns the codes of frame t.
+// Validate reports tokens whose fields contradict each other.
+func (t *Tokens) Validate() error {
+	if t.Codebooks < 1 || t.Frames != len(t.Codes)/t.Codebooks || len(t.Codes)%t.Codebooks != 0 {
+		return fmt.Errorf("codec: tokens of %d frames and %d codebooks hold %d codes", t.Frames, t.Codebooks, len(t.Codes))
+	}
+	return nil
+}
+
+// Frame returns the codes of frame i, one a codebook; it shares their memory.
 func (t *Tokens) Frame(i int) []int32 {
 	return t.Codes[i*t.Codebooks : (i+1)*t.Codebooks]
 }
@@ -66,6 +75,7 @@ type Encoder interface {
 	Encode(dst []int32, pcm []float32) ([]int32, error)
 	// Flush ends the input: it appends the codes of the frames that still wait
 	// for samples, as if silence followed. n samples give ceil(n/hop) frames.
+	// Reset comes before more samples.
 	Flush(dst []int32) ([]int32, error)
 	// Reset makes the encoder ready for a new signal.
 	Reset()
@@ -75,12 +85,13 @@ type Encoder interface {
 // concurrent use.
 type Decoder interface {
 	// Decode takes whole frames (len(codes) a multiple of the number of
-	// codebooks given to NewDecoder) and appends the samples that they settle.
+	// codebooks given to NewDecoder) and appends the samples that they settle. A
+	// part of a frame and a code outside its codebook are errors.
 	Decode(dst []float32, codes []int32) ([]float32, error)
 	// Conceal stands in for n lost frames.
 	Conceal(dst []float32, n int) ([]float32, error)
 	// Flush ends the input: it appends the samples still held back, so that F
-	// frames give F*hop samples in all.
+	// frames give F*hop samples in all. Reset comes before more frames.
 	Flush(dst []float32) ([]float32, error)
 	// Reset makes the decoder ready for a new signal.
 	Reset()
@@ -89,14 +100,18 @@ type Decoder interface {
 // Codec is a loaded model. It is safe for concurrent use; the encoders and
 // decoders that it makes are not.
 type Codec interface {
+	// Info describes the model; the caller may keep and change it.
 	Info() Info
 	// NewEncoder makes a streaming encoder that emits the first codebooks of
 	// each frame (0 means all; must be one of Info.Levels).
 	NewEncoder(codebooks int) (Encoder, error)
 	// NewDecoder makes a streaming decoder for frames of that many codebooks.
 	NewDecoder(codebooks int) (Decoder, error)
-	// Encode encodes one mono signal at the model's sample rate.
+	// Encode encodes one mono signal in [-1, 1] at the model's sample rate, with
+	// codebooks as for NewEncoder: n samples give ceil(n/HopLength) frames. A
+	// cancelled ctx ends it early with ctx's error.
 	Encode(ctx context.Context, pcm []float32, codebooks int) (*Tokens, error)
-	// Decode gives Frames*HopLength samples.
+	// Decode gives Frames*HopLength samples. Tokens that contradict themselves or
+	// hold a code outside its codebook are an error, as is a cancelled ctx.
 	Decode(ctx context.Context, tokens *Tokens) ([]float32, error)
 }

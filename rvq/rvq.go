@@ -120,7 +120,8 @@ func (q *Quantizer) Fork() *Quantizer {
 
 // Encode sets codes [T][levels·Groups] from latents z [T, Dim]: at each level
 // the entry nearest to what the levels before left over (the lowest index on a
-// tie).
+// tie). Levels are 1 to Config.Levels; codes that do not fit z are a programming
+// error and panic.
 func (q *Quantizer) Encode(codes []int32, z []float32, levels int) {
 	steps := len(z) / q.Dim
 	width := levels * q.Groups
@@ -158,11 +159,17 @@ func (q *GRVQ) subtract(i int, c int32, residual []float32) {
 }
 
 // Decode sets z [T, Dim] to the sums of the entries of codes
-// [T][levels·Groups], the first level first. Codes outside a codebook are
-// refused.
+// [T][levels·Groups], the first level first. Codes outside a codebook, and
+// lengths that do not fit each other, are errors.
 func (q *GRVQ) Decode(z []float32, codes []int32, levels int) error {
 	width := levels * q.Groups
 	dim := q.Dim / q.Groups
+	if levels < 1 || levels > q.Levels {
+		return fmt.Errorf("rvq: %d levels asked for, there are 1 to %d", levels, q.Levels)
+	}
+	if len(codes)%width != 0 || len(z) != len(codes)/width*q.Dim {
+		return fmt.Errorf("rvq: %d codes of %d a frame do not fill %d values of %d a frame", len(codes), width, len(z), q.Dim)
+	}
 	clear(z)
 	for t := range len(codes) / width {
 		for i, c := range codes[t*width : (t+1)*width] {

@@ -109,6 +109,11 @@ func TestCodesOutsideTheCodebookAreRefused(t *testing.T) {
 			t.Errorf("code %d was decoded", c)
 		}
 	}
+	for _, c := range []struct{ z, codes, levels int }{{2, 1, 0}, {2, 1, 2}, {2, 1, -1}, {1, 1, 1}, {4, 1, 1}, {2, 2, 1}} {
+		if err := q.Decode(make([]float32, c.z), make([]int32, c.codes), c.levels); err == nil {
+			t.Errorf("%d codes at %d levels were decoded to %d values", c.codes, c.levels, c.z)
+		}
+	}
 }
 
 // clusters draws points around a few well separated centres.
@@ -218,6 +223,21 @@ func TestStepQuantizesEachRowAtItsLevels(t *testing.T) {
 			t.Errorf("level %d does not lower the error: %g after %g", n, d, last)
 		}
 		last = d
+	}
+}
+
+func TestStepOnNothingChangesNothing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	c := Config{Dim: 4, Groups: 2, Levels: 2, Size: 8}
+	tr, err := NewTrainer(c, DefaultTrainConfig(), device(), rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Start(normal(100*c.Dim, rng))
+	before := tr.Entries()
+	tr.Step(nil, nil, nil, nil)
+	if !slices.Equal(tr.Entries(), before) {
+		t.Error("the codebooks changed")
 	}
 }
 

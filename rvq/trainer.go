@@ -92,8 +92,8 @@ func (t *Trainer) refresh(i int) {
 	t.device.Repack(t.packed[i], t.books[i].entries, true)
 }
 
-// Start sets the codebooks by k-means on latents z [T, Dim], level by level on
-// the residuals.
+// Start sets the codebooks by k-means on latents z [T, Dim], T ≥ 1, level by
+// level on the residuals.
 func (t *Trainer) Start(z []float32) {
 	rows, dim := len(z)/t.Dim, t.Dim/t.Groups
 	residual := append([]float32(nil), z...)
@@ -158,8 +158,11 @@ func (t *Trainer) sample(rows, n int) []int {
 // levels (0 leaves it as it is), and moves the codebooks of every level towards
 // what all rows would give them: rows that stop early still teach the later
 // levels, which otherwise see too few. usage, where not nil, counts the codes of
-// each codebook.
+// each codebook. No rows change nothing.
 func (t *Trainer) Step(out, z []float32, levels []int, usage [][]int64) {
+	if len(levels) == 0 {
+		return
+	}
 	dim := t.Dim / t.Groups
 	t.residual = append(t.residual[:0], z...)
 	if cap(t.column) < len(levels) {

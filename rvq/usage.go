@@ -16,8 +16,8 @@ func NewUsage(sizes []int) *Usage {
 	return u
 }
 
-// Add counts codes laid out [T][codebooks]; codebooks may be fewer than were
-// made, the first ones then.
+// Add counts codes laid out [T][codebooks], each within its codebook; codebooks
+// may be fewer than were made, the first ones then.
 func (u *Usage) Add(codes []int32, codebooks int) {
 	for i, c := range codes {
 		u.Counts[i%codebooks][c]++
@@ -45,7 +45,7 @@ func (u *Usage) Entropy(codebook int) float64 {
 	for _, c := range u.Counts[codebook] {
 		if c > 0 {
 			p := float64(c) / total
-			h -= p * math.Log2(p)
+			h -= float64(p * math.Log2(p))
 		}
 	}
 	return h

@@ -1,6 +1,8 @@
 package sotto
 
 import (
+	"fmt"
+
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
@@ -22,6 +24,9 @@ type decoder struct {
 // Decode appends the samples that the frames settle.
 func (d *decoder) Decode(dst []float32, codes []int32) ([]float32, error) {
 	width, dim := d.levels*d.network.Quantizer.Groups, d.network.Quantizer.Dim
+	if len(codes)%width != 0 {
+		return dst, fmt.Errorf("sotto: %d codes are not whole frames of %d", len(codes), width)
+	}
 	for len(codes) > 0 {
 		n := min(block*width, len(codes))
 		z := d.grow(n / width)
@@ -67,11 +72,7 @@ func (d *decoder) Reset() {
 
 // grow gives room for the latents of a step.
 func (d *decoder) grow(frames int) []float32 {
-	n := frames * d.network.Quantizer.Dim
-	if cap(d.latent) < n {
-		d.latent = make([]float32, n)
-	}
-	d.latent = d.latent[:n]
+	d.latent = resize(d.latent, frames*d.network.Quantizer.Dim)
 	return d.latent
 }
 
@@ -89,7 +90,7 @@ func (d *decoder) step(dst []float32) []float32 {
 func (d *decoder) samples(dst []float32, latent *backend.Tensor) []float32 {
 	hop := d.network.HopLength
 	y := Decode(d.stream, d.network.Decoder, latent)
-	d.wave = append(d.wave[:0], make([]float32, y.Rows*hop)...)
+	d.wave = resize(d.wave, y.Rows*hop)
 	d.stream.Download(d.wave, y)
 	drop := min(d.skip, y.Rows)
 	d.skip -= drop

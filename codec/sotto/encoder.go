@@ -1,6 +1,8 @@
 package sotto
 
 import (
+	"slices"
+
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
@@ -14,6 +16,7 @@ type encoder struct {
 	stream    *nn.Stream
 
 	pending []float32 // samples of an unfinished frame
+	samples []float32
 	latent  []float32
 	codes   []int32
 }
@@ -56,25 +59,25 @@ func (e *encoder) Reset() {
 // and gives the codes [batch][frames][codebooks]; they live until the next step.
 func (e *encoder) step(frames int, fill func(item int, dst []float32)) []int32 {
 	z := e.latents(frames, fill)
-	if n := z.Rows * e.Codebooks(); cap(e.codes) < n {
-		e.codes = make([]int32, n)
-	}
-	e.latent = append(e.latent[:0], make([]float32, z.Rows*z.Cols)...)
+	e.codes = resize(e.codes, z.Rows*e.Codebooks())
+	e.latent = resize(e.latent, z.Rows*z.Cols)
 	e.stream.Download(e.latent, z)
-	codes := e.codes[:z.Rows*e.Codebooks()]
-	e.quantizer.Encode(codes, e.latent, e.levels)
-	return codes
+	e.quantizer.Encode(e.codes, e.latent, e.levels)
+	return e.codes
 }
 
 // latents is step before the quantizer.
 func (e *encoder) latents(frames int, fill func(item int, dst []float32)) *backend.Tensor {
 	s, hop := e.stream, e.network.HopLength
 	s.Begin()
-	samples := make([]float32, s.Batch*frames*hop)
+	e.samples = resize(e.samples, s.Batch*frames*hop)
 	for i := range s.Batch {
-		fill(i, samples[i*frames*hop:(i+1)*frames*hop])
+		fill(i, e.samples[i*frames*hop:(i+1)*frames*hop])
 	}
 	x := s.Tensor(s.Batch*frames, hop)
-	s.Upload(x, samples)
+	s.Upload(x, e.samples)
 	return Encode(s, e.network.Encoder, x)
 }
+
+// resize gives n values of undefined content, in the memory of s where they fit.
+func resize[T any](s []T, n int) []T { return slices.Grow(s[:0], n)[:n] }

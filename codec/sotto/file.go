@@ -2,6 +2,7 @@ package sotto
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -79,22 +80,38 @@ func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
 	return &Checkpoint{Name: f.Metadata["name"], Network: net, Quantizer: quantizer}, codec.Fingerprint(sum[:8]), nil
 }
 
-// fits refuses a configuration whose layers would be larger than the file, so
-// that a hostile one allocates nothing.
+// fits refuses a configuration whose large layers are not in the file, so that a
+// hostile one allocates no more than the file holds.
 func (c Config) fits(f *weights.File) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	for name, want := range map[string][]int{
-		"encoder.input.weight":         {c.features(), c.Width},
-		"decoder.block0.expand.weight": {c.Width, c.Width * c.Expansion},
-	} {
-		if !slices.Equal(f.Tensors[name].Shape, want) {
-			return fmt.Errorf("sotto: tensor %q has shape %v, the configuration needs %v", name, f.Tensors[name].Shape, want)
+	has := func(name string, shape ...int) error {
+		if got := f.Tensors[name].Shape; !slices.Equal(got, shape) {
+			return fmt.Errorf("sotto: tensor %q has shape %v, the configuration needs %v", name, got, shape)
 		}
+		return nil
 	}
-	if blocks := c.EncoderBlocks + c.DecoderBlocks; blocks > len(f.Tensors) {
-		return fmt.Errorf("sotto: %d blocks configured, but the file has %d tensors", blocks, len(f.Tensors))
+	features := c.features()
+	if err := errors.Join(
+		has("encoder.input.weight", features, c.Width),
+		has("encoder.skip.weight", features, c.Quantizer.Dim),
+		has("encoder.project.weight", c.Width, c.Quantizer.Dim),
+		has("decoder.output.weight", c.Width, c.FFT+2),
+		has("decoder.skip.weight", c.Quantizer.Dim, c.FFT+2),
+	); err != nil {
+		return err
+	}
+	for side, blocks := range map[string]int{"encoder": c.EncoderBlocks, "decoder": c.DecoderBlocks} {
+		for i := range blocks {
+			name := fmt.Sprintf("%s.block%d.", side, i)
+			if err := errors.Join(
+				has(name+"depthwise.weight", c.Taps, c.Width),
+				has(name+"expand.weight", c.Width, c.Width*c.Expansion),
+			); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

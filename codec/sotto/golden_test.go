@@ -110,8 +110,8 @@ func TestReleasedModelStreams(t *testing.T) {
 	checkChunks(t, m, clip(t, 0, 4), 11)
 }
 
-// A released codec neither shouts nor whispers: the
-// decoded sample has the level of the original.
+// A released codec neither shouts nor whispers: the decoded sample has the level
+// of the original.
 func TestReleasedModelKeepsTheLevel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("slow on portable code")

@@ -8,6 +8,8 @@ package sotto
 import (
 	"context"
 	"fmt"
+	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
@@ -40,11 +42,11 @@ func NewModel(c *Checkpoint, fingerprint codec.Fingerprint, device backend.Backe
 	for _, p := range c.Network.Params() {
 		info.Parameters += p.Len()
 	}
-	bits := bitsOf(cfg.Quantizer.Size)
+	codeBits := bits.Len(uint(cfg.Quantizer.Size - 1))
 	for l := 1; l <= cfg.Quantizer.Levels; l++ {
 		books := l * cfg.Quantizer.Groups
 		info.Levels = append(info.Levels, books)
-		info.Bitrates = append(info.Bitrates, bits*float64(books)*rate)
+		info.Bitrates = append(info.Bitrates, float64(codeBits*books)*rate)
 	}
 	for range cfg.Quantizer.Codebooks() {
 		info.CodebookSizes = append(info.CodebookSizes, cfg.Quantizer.Size)
@@ -53,7 +55,11 @@ func NewModel(c *Checkpoint, fingerprint codec.Fingerprint, device backend.Backe
 }
 
 // Info describes the model.
-func (m *Model) Info() codec.Info { return m.info }
+func (m *Model) Info() codec.Info {
+	i := m.info
+	i.CodebookSizes, i.Levels, i.Bitrates = slices.Clone(i.CodebookSizes), slices.Clone(i.Levels), slices.Clone(i.Bitrates)
+	return i
+}
 
 // levels turns a number of codebooks into residual levels.
 func (m *Model) levels(codebooks int) (int, error) {
@@ -118,6 +124,9 @@ func (m *Model) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int)
 
 // Decode gives tokens.Frames·HopLength samples.
 func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, error) {
+	if err := tokens.Validate(); err != nil {
+		return nil, err
+	}
 	d, err := m.NewDecoder(tokens.Codebooks)
 	if err != nil {
 		return nil, err
@@ -189,14 +198,6 @@ func (m *Model) decoder(levels int) *decoder {
 	}
 	d.Reset()
 	return d
-}
-
-func bitsOf(size int) float64 {
-	bits := 0
-	for n := size - 1; n > 0; n >>= 1 {
-		bits++
-	}
-	return float64(bits)
 }
 
 var _ codec.Codec = (*Model)(nil)

@@ -2,14 +2,18 @@ package sotto
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
 	"github.com/sotto-audio/sotto/internal/weights"
@@ -173,7 +177,7 @@ func TestLatencyIsWhatTheLayersNeed(t *testing.T) {
 	}
 	ya, _ := m.Reconstruct(ctx, a)
 	yb, _ := m.Reconstruct(ctx, b)
-	first := slices.IndexFunc(ya, func(float32) bool { return false })
+	first := len(ya)
 	for i := range ya {
 		if ya[i] != yb[i] {
 			first = i
@@ -182,8 +186,68 @@ func TestLatencyIsWhatTheLayersNeed(t *testing.T) {
 	}
 	lookahead := at - first
 	// What lies ahead of a sample is the latency less the frame that it waits for.
-	if want := 320 * m.network.Delay(); lookahead <= 0 || lookahead > want {
+	if want := 320 * m.network.Delay(); lookahead <= want-320 || lookahead > want {
 		t.Errorf("output sees %d samples ahead, the layers declare %d", lookahead, want)
+	}
+}
+
+// One model serves many streams at once: each gives what it would give alone.
+func TestModelIsSafeForConcurrentUse(t *testing.T) {
+	m := smallModel(t)
+	ctx := context.Background()
+	run := func(seed uint64) ([]int32, []float32) {
+		tokens := must(m.Encode(ctx, voice(9000, seed), 0))
+		return tokens.Codes, must(m.Decode(ctx, tokens))
+	}
+	const streams = 6
+	var codes [streams][]int32
+	var waves [streams][]float32
+	var wg sync.WaitGroup
+	for i := range streams {
+		wg.Go(func() { codes[i], waves[i] = run(uint64(i)) })
+	}
+	wg.Wait()
+	for i := range streams {
+		c, w := run(uint64(i))
+		if !slices.Equal(codes[i], c) || !slices.Equal(waves[i], w) {
+			t.Errorf("stream %d gives something else beside others", i)
+		}
+	}
+}
+
+func TestBadTokensAreRefused(t *testing.T) {
+	m := smallModel(t)
+	for name, tokens := range map[string]*codec.Tokens{
+		"no codebooks":     {Frames: 3},
+		"too few codes":    {Codes: make([]int32, 8), Frames: 2, Codebooks: 8},
+		"too many codes":   {Codes: make([]int32, 17), Frames: 2, Codebooks: 8},
+		"negative frames":  {Frames: -1, Codebooks: 8},
+		"no such step":     {Codes: make([]int32, 3), Frames: 1, Codebooks: 3},
+		"outside the book": {Codes: []int32{0, 32}, Frames: 1, Codebooks: 2},
+		"negative code":    {Codes: []int32{0, -1}, Frames: 1, Codebooks: 2},
+	} {
+		if _, err := m.Decode(context.Background(), tokens); err == nil {
+			t.Errorf("%s: decoded", name)
+		}
+	}
+	d := must(m.NewDecoder(4))
+	for _, n := range []int{1, 3, 5, 4*block + 1} {
+		if _, err := d.Decode(nil, make([]int32, n)); err == nil {
+			t.Errorf("%d codes pass for whole frames of 4", n)
+		}
+	}
+}
+
+func TestCancelledCallsEnd(t *testing.T) {
+	m := smallModel(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	tokens := must(m.Encode(ctx, voice(400, 1), 0))
+	cancel()
+	if _, err := m.Encode(ctx, voice(400, 1), 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("encoding: %v", err)
+	}
+	if _, err := m.Decode(ctx, tokens); !errors.Is(err, context.Canceled) {
+		t.Errorf("decoding: %v", err)
 	}
 }
 
@@ -239,9 +303,15 @@ func TestCheckpointRoundTrip(t *testing.T) {
 func TestDamagedCheckpointsAreRefused(t *testing.T) {
 	good, _ := small(t, 3).Marshal(true)
 	for name, edit := range map[string]func(f *weights.File){
-		"of family":           func(f *weights.File) { f.Metadata["family"] = "encodec" },
-		"configuration":       func(f *weights.File) { f.Metadata["config"] = "{" },
-		"out of range":        func(f *weights.File) { f.Metadata["config"] = `{"width":1000000000}` },
+		"of family":     func(f *weights.File) { f.Metadata["family"] = "encodec" },
+		"configuration": func(f *weights.File) { f.Metadata["config"] = "{" },
+		"out of range":  func(f *weights.File) { f.Metadata["config"] = `{"width":1000000000}` },
+		"depthwise.weight": func(f *weights.File) {
+			c := small(t, 3).Network.Config
+			c.Taps = 1 << 14
+			config, _ := json.Marshal(c)
+			f.Metadata["config"] = string(config)
+		},
 		"decoder.norm.gamma":  func(f *weights.File) { delete(f.Tensors, "decoder.norm.gamma") },
 		"quantizer.codebooks": func(f *weights.File) { delete(f.Tensors, codebooksName) },
 	} {

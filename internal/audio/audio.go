@@ -103,26 +103,29 @@ func ReadFile(path string) ([][]float32, Format, error) {
 
 // ReadMono reads a whole file as the mean of its channels, brought to rate.
 func ReadMono(path string, rate int) ([]float32, error) {
-	channels, format, err := ReadFile(path)
+	r, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
-	mono := channels[0]
-	for _, ch := range channels[1:] {
-		for i, v := range ch {
-			mono[i] += v
+	defer r.Close()
+	f := r.Format()
+	var mono []float32
+	block := make([]float32, 4096*f.Channels)
+	for {
+		n, err := r.Read(block)
+		mono = Mono(mono, block[:n], f.Channels)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	if n := float32(len(channels)); n > 1 {
-		for i := range mono {
-			mono[i] /= n
-		}
+	if f.SampleRate == rate {
+		return mono, nil
 	}
-	if format.SampleRate != rate {
-		r := NewResampler(format.SampleRate, rate, 1)
-		mono = r.Flush(r.Process(nil, mono))
-	}
-	return mono, nil
+	s := NewResampler(f.SampleRate, rate, 1)
+	return s.Flush(s.Process(nil, mono)), nil
 }
 
 // Mono appends to dst the mean over channels of each frame of interleaved.

@@ -76,8 +76,8 @@ func (f *RealFFT) Forward(re, im, x []float32) {
 	re[half], im[half] = zr[0]-zi[0], 0
 	for k := 1; 2*k <= half; k++ {
 		j := half - k
-		er, ei := 0.5*(zr[k]+zr[j]), 0.5*(zi[k]-zi[j])
-		or, oi := 0.5*(zi[k]+zi[j]), 0.5*(zr[j]-zr[k])
+		er, ei := float32(0.5*(zr[k]+zr[j])), float32(0.5*(zi[k]-zi[j]))
+		or, oi := float32(0.5*(zi[k]+zi[j])), float32(0.5*(zr[j]-zr[k]))
 		c, s := f.twiddle[2*k], f.twiddle[2*k+1]
 		wr := float32(c*or) + float32(s*oi)
 		wi := float32(c*oi) - float32(s*or)
@@ -120,7 +120,7 @@ func (f *RealFFT) inverse(x, re, im []float32, edge, scale float32) {
 	a, b := (*buf)[:f.n], (*buf)[f.n:]
 	zr, zi := a[:half], a[half:]
 	// The inverse is the forward transform of the conjugate, conjugated.
-	r0, rh := edge*re[0], edge*re[half]
+	r0, rh := float32(edge*re[0]), float32(edge*re[half])
 	zr[0], zi[0] = r0+rh, -(r0 - rh)
 	for k := 1; 2*k <= half; k++ {
 		j := half - k

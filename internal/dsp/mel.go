@@ -1,7 +1,5 @@
 package dsp
 
-import "math"
-
 // MelFilter is one triangular band over the bins of a spectrum.
 type MelFilter struct {
 	First   int       // bin of Weights[0]
@@ -13,12 +11,11 @@ type MelFilter struct {
 // sample rate, over the n/2+1 bins of an n-point spectrum. Each is scaled to
 // sum 1; bands too narrow to hold a bin are left out.
 func MelFilters(sampleRate, n, bands int) []MelFilter {
-	mel := func(hz float64) float64 { return 2595 * math.Log10(1+hz/700) }
-	top := mel(float64(sampleRate) / 2)
+	// Even steps of m are even steps of the logarithm of 1 + f/700.
 	corner := make([]float64, bands+2)
+	top := logarithm(1 + float64(sampleRate)/1400)
 	for i := range corner {
-		m := top * float64(i) / float64(bands+1)
-		corner[i] = 700 * (math.Pow(10, m/2595) - 1)
+		corner[i] = 700 * (exponential(float64(top*float64(i))/float64(bands+1)) - 1)
 	}
 	var filters []MelFilter
 	for b := range bands {

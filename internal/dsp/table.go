@@ -6,6 +6,8 @@
 // every machine computes the same bits.
 package dsp
 
+import "math"
+
 // CosTurn is cos(2π·k/n), and SinTurn its sine, from a polynomial of our own:
 // the standard library's may differ in a last bit between architectures, and
 // tables decide tokens. The argument is reduced exactly, in integers, to the
@@ -54,6 +56,34 @@ func cosSmall(k, n int) float64 {
 		s = 1 - float64(float64(x2*s)/float64(i*(i+1)))
 	}
 	return s
+}
+
+// logarithm is ln x for x > 0, and exponential eˣ for |x| < 700, to some 1e-15:
+// tables decide tokens, and the standard library's have assembly on some
+// architectures and fused operations on others.
+func logarithm(x float64) float64 {
+	m, e := math.Frexp(x)
+	if m < math.Sqrt2/2 {
+		m, e = 2*m, e-1
+	}
+	// ln m = 2·artanh s; |s| < 0.172, so the first term left out is below 1e-20.
+	s := (m - 1) / (m + 1)
+	s2 := float64(s * s)
+	sum := 0.0
+	for k := 25; k >= 1; k -= 2 {
+		sum = 1/float64(k) + float64(s2*sum)
+	}
+	return float64(2*s*sum) + float64(float64(e)*math.Ln2)
+}
+
+func exponential(x float64) float64 {
+	n := math.RoundToEven(x / math.Ln2)
+	r := x - float64(n*math.Ln2)
+	s := 1.0
+	for k := 18; k >= 1; k-- {
+		s = 1 + float64(r*s)/float64(k)
+	}
+	return math.Ldexp(s, int(n))
 }
 
 // Hann is the periodic Hann window of n samples: ½ − ½·cos(2πk/n).

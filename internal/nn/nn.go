@@ -29,7 +29,7 @@ type Differentiable interface {
 
 // Param is one trained array.
 type Param struct {
-	Name  string // unique in a model, such as "encoder.0.pointwise1.weight"
+	Name  string // unique in a model, such as "encoder.block0.expand.weight"
 	Shape []int
 	Data  []float32
 	// Decay says whether weight decay applies (matrices, not biases or norms).

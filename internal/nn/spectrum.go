@@ -214,9 +214,9 @@ func (e Expand) Backward(s *Stream, x, _, dy *backend.Tensor, _ [][]float32) *ba
 		in, g, out := x.Row(t), dy.Row(t), dx.Row(t)
 		for k := 0; k < len(in); k += 2 {
 			re, im := in[k], in[k+1]
-			p := re*re + im*im + e.Eps
-			d := 2 * (re*g[k] + im*g[k+1])
-			out[k], out[k+1] = p*g[k]+re*d, p*g[k+1]+im*d
+			p := float32(re*re) + float32(im*im) + e.Eps
+			d := 2 * (float32(re*g[k]) + float32(im*g[k+1]))
+			out[k], out[k+1] = float32(p*g[k])+float32(re*d), float32(p*g[k+1])+float32(im*d)
 		}
 	}
 	return dx

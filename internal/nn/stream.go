@@ -25,7 +25,7 @@ func NewStream(b backend.Backend, batch int) *Stream {
 	return &Stream{Backend: b, Batch: batch, states: map[Layer]*State{}}
 }
 
-// Begin starts a step: tensors made by New before it are recycled.
+// Begin starts a step: tensors given by Tensor before it are recycled.
 func (s *Stream) Begin() { s.arena.reset() }
 
 // Tensor gives an uninitialised dense scratch tensor that lives until the next

@@ -56,8 +56,9 @@ type reconstructor interface {
 	Reconstruct(ctx context.Context, pcm []float32) ([]float32, error)
 }
 
-// Evaluate runs files through a codec, parallel of them at once. maxSeconds
-// above 0 cuts longer ones. Done is told how many files are through.
+// Evaluate runs files through a codec, parallel (at least 1) of them at once.
+// maxSeconds above 0 cuts longer ones. done is told how many files are through.
+// A file that cannot be measured ends it with an error that names the file.
 func Evaluate(ctx context.Context, model codec.Codec, files []string, maxSeconds float64, parallel int, done func(files int64)) (*Report, error) {
 	info := model.Info()
 	r := &Report{
@@ -74,7 +75,7 @@ func Evaluate(ctx context.Context, model codec.Codec, files []string, maxSeconds
 	var mu sync.Mutex
 	finished := int64(0)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	g.SetLimit(max(parallel, 1)) // none could ever start below 1
 	for i, file := range files {
 		g.Go(func() error {
 			clip, tokens, err := evaluate(ctx, model, file, maxSeconds)

@@ -3,6 +3,7 @@ package transcode
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
@@ -31,7 +32,9 @@ func NewDecoder(c codec.Codec, r *codec.Reader) (*Decoder, error) {
 	if err := h.CheckWeights(model); err != nil {
 		return nil, err
 	}
-	if h.ModelRate != model.SampleRate || h.HopLength != model.HopLength || len(h.CodebookSizes) > model.Codebooks() {
+	books := len(h.CodebookSizes)
+	if h.ModelRate != model.SampleRate || h.HopLength != model.HopLength ||
+		books > model.Codebooks() || !slices.Equal(h.CodebookSizes, model.CodebookSizes[:books]) {
 		return nil, fmt.Errorf("%w: its header contradicts the model %s", codec.ErrFormat, model.Name)
 	}
 	if h.SampleRate > audio.MaxSampleRate || h.Channels > audio.MaxChannels {
@@ -42,7 +45,7 @@ func NewDecoder(c codec.Codec, r *codec.Reader) (*Decoder, error) {
 	// this much of the end may not belong to the signal.
 	d.hold = (h.HopLength*h.SampleRate+h.ModelRate-1)/h.ModelRate + 2
 	for i := range d.lanes {
-		dec, err := c.NewDecoder(len(h.CodebookSizes))
+		dec, err := c.NewDecoder(books)
 		if err != nil {
 			return nil, err
 		}
@@ -75,6 +78,9 @@ func (d *Decoder) Close() error { return nil }
 // Read gives interleaved samples.
 func (d *Decoder) Read(dst []float32) (int, error) {
 	want := len(dst) / d.h.Channels
+	if want == 0 {
+		return 0, io.ErrShortBuffer
+	}
 	for {
 		ready := len(d.lanes[0].out)
 		if !d.ended {

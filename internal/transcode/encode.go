@@ -152,7 +152,7 @@ func Codebooks(model codec.Info, kbps float64) (int, error) {
 		return model.Codebooks(), nil
 	}
 	for i, b := range model.Bitrates {
-		if diff := b - kbps*1000; diff < 0.5 && diff > -0.5 {
+		if diff := b - float64(kbps*1000); diff < 0.5 && diff > -0.5 {
 			return model.Levels[i], nil
 		}
 	}

@@ -3,7 +3,6 @@
 package transcode
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -27,4 +26,4 @@ func (e *DamageError) Error() string {
 }
 
 // Unwrap gives all of the damage to errors.Is.
-func (e *DamageError) Unwrap() error { return errors.Join(e.Damage...) }
+func (e *DamageError) Unwrap() []error { return e.Damage }

@@ -212,6 +212,57 @@ func (o other) Info() codec.Info {
 	return i
 }
 
+// TestContradiction: a header that names the weights but not their shape.
+func TestContradiction(t *testing.T) {
+	c := fake{16000, 2}
+	good := codec.Header{
+		Model: "fake", Fingerprint: c.Info().Fingerprint, ModelRate: 16000, HopLength: 2,
+		SampleRate: 16000, Channels: 1, Samples: -1, CodebookSizes: c.Info().CodebookSizes,
+	}
+	for name, edit := range map[string]func(h *codec.Header){
+		"rate":           func(h *codec.Header) { h.ModelRate = 8000 },
+		"hop length":     func(h *codec.Header) { h.HopLength = 3 },
+		"codebook size":  func(h *codec.Header) { h.CodebookSizes = []int{levels, 2 * levels} },
+		"more codebooks": func(h *codec.Header) { h.CodebookSizes = []int{levels, levels, levels} },
+	} {
+		h := good
+		edit(&h)
+		var file bytes.Buffer
+		w, err := codec.NewWriter(&file, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(0); err != nil {
+			t.Fatal(err)
+		}
+		r, err := codec.NewReader(&file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewDecoder(c, r); !errors.Is(err, codec.ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestShortBuffer: a buffer that holds no frame is refused, not waited for.
+func TestShortBuffer(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	c := fake{16000, 40}
+	file, _ := encode(t, c, &memory{f: audio.Format{SampleRate: 16000, Channels: 2}, pcm: sound(rng, 2000), rng: rng}, EncodeOptions{})
+	r, err := codec.NewReader(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewDecoder(c, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := d.Read(make([]float32, 1)); n != 0 || !errors.Is(err, io.ErrShortBuffer) {
+		t.Errorf("%d samples, %v", n, err)
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

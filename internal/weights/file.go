@@ -49,7 +49,7 @@ func convert(v safetensors.TensorView) (Tensor, error) {
 	var t Tensor
 	n := 1
 	for _, d := range v.Shape() {
-		if d > uint64(len(raw)) {
+		if d > uint64(len(raw)) || n > len(raw) { // also keeps n from overflowing
 			return t, fmt.Errorf("shape %v is larger than its %d bytes", v.Shape(), len(raw))
 		}
 		t.Shape = append(t.Shape, int(d))
