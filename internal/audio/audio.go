@@ -118,14 +118,14 @@ func ReadMono(path string, rate int) ([]float32, error) {
 			break
 		}
 		if err != nil {
-			return nil, err // names the file
+			return nil, err
 		}
 	}
-	if f.SampleRate != rate {
-		s := NewResampler(f.SampleRate, rate, 1)
-		mono = s.Flush(s.Process(nil, mono))
+	if f.SampleRate == rate {
+		return mono, nil
 	}
-	return mono, nil
+	s := NewResampler(f.SampleRate, rate, 1)
+	return s.Flush(s.Process(nil, mono)), nil
 }
 
 // Mono appends to dst the mean over channels of each frame of interleaved.

@@ -1,86 +1,105 @@
 package quality
 
 import (
+	"context"
+	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/codec"
 )
 
-// TestReleasedModel holds the embedded model to the floors of its release, on
-// speakers that training never heard: extended STOI at 1 and 3 kbit/s, quality
-// that rises with every level, and codebooks that are used.
-func TestReleasedModel(t *testing.T) {
-	root := os.Getenv("SOTTO_DATA")
-	if root == "" {
-		t.Skip("SOTTO_DATA is not set: the quality of the embedded model is not measured")
-	}
-	if testing.Short() {
-		t.Skip("short: the quality of the embedded model is not measured")
-	}
-	clips, err := ReadManifest(filepath.Join(root, "speech", "manifest.tsv"), "valid", "librispeech")
-	if err != nil {
-		t.Fatal(err)
-	}
-	model, err := sotto.Default()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := Evaluate(t.Context(), model, clips, 6, runtime.GOMAXPROCS(0), func(int64) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, step := range r.Steps {
-		t.Logf("%s: ESTOI %.4f, mel distance %.4f, SI-SDR %.2f dB", step, r.ESTOI[step], r.Mel[step], r.SISDR[step])
-		if i > 0 && (r.ESTOI[step] <= r.ESTOI[r.Steps[i-1]] || r.Mel[step] >= r.Mel[r.Steps[i-1]]) {
-			t.Errorf("%s is no better than %s", step, r.Steps[i-1])
+func TestReadManifest(t *testing.T) {
+	dir := t.TempDir()
+	table := filepath.Join(dir, "manifest.tsv")
+	write := func(text string) {
+		if err := os.WriteFile(table, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
 		}
 	}
-	for step, floor := range map[string]float64{"1": 0.50, "3": 0.65} {
-		if !(r.ESTOI[step] >= floor) {
-			t.Errorf("ESTOI at %s kbit/s is %.4f, below %.2f", step, r.ESTOI[step], floor)
+	const rows = "id\tpath\tsplit\n1\ta/x.flac\ttrain\n2\ta/y.flac\tvalid\n3\tb/z.flac\tvalid\n"
+	for _, c := range []struct {
+		name, text, split, source string
+		want                      []string // nil for an error
+	}{
+		{"all", rows, "", "", []string{"a/x.flac", "a/y.flac", "b/z.flac"}},
+		{"split", rows, "valid", "", []string{"a/y.flac", "b/z.flac"}},
+		{"split and source", rows, "valid", "b", []string{"b/z.flac"}},
+		{"no such split", rows, "test", "", nil},
+		{"no columns", "1\ta/x.flac\n", "", "", nil},
+		{"no split column", "path\na/x.flac\n", "valid", "", nil},
+		{"short row", "id\tpath\tsplit\n1\n", "", "", nil},
+		{"empty", "", "", "", nil},
+	} {
+		write(c.text)
+		got, err := ReadManifest(table, c.split, c.source)
+		for i, p := range got {
+			rel, _ := filepath.Rel(dir, p)
+			got[i] = filepath.ToSlash(rel)
 		}
-	}
-	for i, b := range r.Codebooks {
-		t.Logf("codebook %d: %.1f %% of %d entries used, %.2f bits", i, 100*b.Used, b.Size, b.Entropy)
-		if !(b.Used >= 0.8) {
-			t.Errorf("codebook %d uses %.1f %% of its entries, below 80 %%", i, 100*b.Used)
+		if !slices.Equal(got, c.want) || (err == nil) != (c.want != nil) {
+			t.Errorf("%s: %v, %v; want %v", c.name, got, err, c.want)
+		}
+		if err != nil && !strings.Contains(err.Error(), table) {
+			t.Errorf("%s: the error %q does not name the table", c.name, err)
 		}
 	}
 }
 
-const table = "path\tseconds\tsplit\n" +
-	"one/a.flac\t1\tvalid\n" +
-	"one/b.flac\t2\ttrain\n" +
-	"two/c.flac\t3\tvalid\n"
+// lossless is a codec of two codebooks, the high and the low byte of a 16-bit
+// sample, in frames of one sample.
+type lossless struct{ codec.Codec }
 
-func TestReadManifest(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "m.tsv")
-	if err := os.WriteFile(path, []byte(table), 0o666); err != nil {
+func (lossless) Info() codec.Info {
+	return codec.Info{
+		Name: "lossless", SampleRate: 16000, HopLength: 1, CodebookSizes: []int{256, 256},
+		Levels: []int{1, 2}, Bitrates: []float64{128e3, 256e3},
+	}
+}
+
+func (lossless) Encode(_ context.Context, pcm []float32, _ int) (*codec.Tokens, error) {
+	t := &codec.Tokens{Frames: len(pcm), Codebooks: 2}
+	for _, v := range pcm {
+		n := int32(math.Round(float64(v)*32768)) + 32768
+		t.Codes = append(t.Codes, n>>8, n&255)
+	}
+	return t, nil
+}
+
+func (lossless) Decode(_ context.Context, t *codec.Tokens) ([]float32, error) {
+	var pcm []float32
+	for i := range t.Frames {
+		n := t.Frame(i)[0] << 8
+		if t.Codebooks == 2 {
+			n |= t.Frame(i)[1]
+		}
+		pcm = append(pcm, float32(n-32768)/32768)
+	}
+	return pcm, nil
+}
+
+func TestEvaluate(t *testing.T) {
+	clip := filepath.FromSlash("../../samples/speech.wav")
+	r, err := Evaluate(t.Context(), lossless{}, []string{clip, clip}, 2, 0, func(int64) {})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		split, source string
-		want          []string
-	}{
-		{"", "", []string{"one/a.flac", "one/b.flac", "two/c.flac"}},
-		{"valid", "", []string{"one/a.flac", "two/c.flac"}},
-		{"valid", "one", []string{"one/a.flac"}},
-	} {
-		got, err := ReadManifest(path, c.split, c.source)
-		for i := range got {
-			got[i], _ = filepath.Rel(filepath.Dir(path), got[i])
-			got[i] = filepath.ToSlash(got[i])
-		}
-		if err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("split %q, source %q: %v, %v, want %v", c.split, c.source, got, err, c.want)
-		}
+	if r.Clips != 2 || r.Seconds != 4 || !slices.Equal(r.Steps, []string{"128", "256"}) {
+		t.Errorf("%d clips, %g s, steps %v", r.Clips, r.Seconds, r.Steps)
 	}
-	if _, err := ReadManifest(path, "test", ""); err == nil || !strings.Contains(err.Error(), `split "test"`) {
-		t.Errorf("a split without rows: %v", err)
+	if math.Abs(r.ESTOI["256"]-1) > 1e-9 || r.Mel["256"] != 0 || r.SISDR["256"] != 200 {
+		t.Errorf("equal signals: ESTOI %g, mel distance %g, SI-SDR %g", r.ESTOI["256"], r.Mel["256"], r.SISDR["256"])
+	}
+	if r.ESTOI["128"] >= 1 || r.Mel["128"] <= 0 || r.SISDR["128"] >= 60 {
+		t.Errorf("8 bits: ESTOI %g, mel distance %g, SI-SDR %g", r.ESTOI["128"], r.Mel["128"], r.SISDR["128"])
+	}
+	if len(r.Codebooks) != 2 || r.Codebooks[0].Entropy >= r.Codebooks[1].Entropy || r.Codebooks[1].Used > 1 {
+		t.Errorf("codebooks %+v", r.Codebooks)
+	}
+	if _, err := Evaluate(t.Context(), lossless{}, []string{"missing.wav"}, 0, 1, func(int64) {}); err == nil || !strings.Contains(err.Error(), "missing.wav") {
+		t.Errorf("a missing file: %v", err)
 	}
 }
