@@ -38,7 +38,7 @@ test -z "$large" || { printf 'larger than 60 MB: %s\n' "$large" >&2; exit 1; }
 
 step no fused multiply-add from the Go compiler on the way to tokens
 GOARCH=arm64 go build -o "$out/arm64" ./cmd/sotto
-fused=$(go tool objdump -s 'sotto/(codec/sotto|rvq|internal/(dsp|nn|audio|backend))' "$out/arm64" | awk '/^TEXT/{f=$2} /F(N?MADD|N?MSUB)[SD] /{print f}' | grep -v 'internal/backend/f32\.' | sort | uniq -c || true)
+fused=$(go tool objdump -s 'sotto/(codec/sotto|rvq|internal/(native|dsp|nn|audio|backend|transcode))' "$out/arm64" | awk '/^TEXT/{f=$2} /F(N?MADD|N?MSUB)[SD] /{print f}' | grep -v 'internal/backend/f32\.' | sort | uniq -c || true)
 test -z "$fused" || { printf '%s\n' "$fused"; exit 1; }
 
 step tests

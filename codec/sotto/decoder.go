@@ -2,6 +2,7 @@ package sotto
 
 import (
 	"fmt"
+	"github.com/sotto-audio/sotto/internal/native"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
@@ -10,7 +11,7 @@ import (
 
 // decoder is a codec.Decoder.
 type decoder struct {
-	network   *Network
+	network   *native.Network
 	quantizer *rvq.Quantizer
 	levels    int
 	stream    *nn.Stream
@@ -89,7 +90,7 @@ func (d *decoder) step(dst []float32) []float32 {
 // frames before the start.
 func (d *decoder) samples(dst []float32, latent *backend.Tensor) []float32 {
 	hop := d.network.HopLength
-	y := Decode(d.stream, d.network.Decoder, latent)
+	y := native.Decode(d.stream, d.network.Decoder, latent)
 	d.wave = resize(d.wave, y.Rows*hop)
 	d.stream.Download(d.wave, y)
 	drop := min(d.skip, y.Rows)

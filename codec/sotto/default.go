@@ -3,6 +3,7 @@ package sotto
 import (
 	_ "embed"
 	"fmt"
+	"github.com/sotto-audio/sotto/internal/native"
 	"os"
 	"runtime"
 
@@ -16,7 +17,7 @@ import (
 var released []byte
 
 func init() {
-	codec.Register(Family, func(path string) (codec.Codec, error) {
+	codec.Register(native.Family, func(path string) (codec.Codec, error) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
@@ -46,9 +47,9 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 	if o.threads < 1 {
 		return nil, fmt.Errorf("sotto: %d threads asked for: at least 1 is needed", o.threads)
 	}
-	checkpoint, fingerprint, err := Unmarshal(data)
+	checkpoint, fingerprint, err := native.Unmarshal(data)
 	if err != nil {
 		return nil, err
 	}
-	return NewModel(checkpoint, fingerprint, cpu.New(o.threads)), nil
+	return newModel(checkpoint, fingerprint, cpu.New(o.threads)), nil
 }

@@ -1,6 +1,7 @@
 package sotto
 
 import (
+	"github.com/sotto-audio/sotto/internal/native"
 	"slices"
 
 	"github.com/sotto-audio/sotto/internal/backend"
@@ -10,7 +11,7 @@ import (
 
 // encoder is a codec.Encoder over a stream of one or more signals.
 type encoder struct {
-	network   *Network
+	network   *native.Network
 	quantizer *rvq.Quantizer
 	levels    int
 	stream    *nn.Stream
@@ -76,7 +77,7 @@ func (e *encoder) latents(frames int, fill func(item int, dst []float32)) *backe
 	}
 	x := s.Tensor(s.Batch*frames, hop)
 	s.Upload(x, e.samples)
-	return Encode(s, e.network.Encoder, x)
+	return native.Encode(s, e.network.Encoder, x)
 }
 
 // resize gives n values of undefined content, in the memory of s where they fit.

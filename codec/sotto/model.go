@@ -8,6 +8,7 @@ package sotto
 import (
 	"context"
 	"fmt"
+	"github.com/sotto-audio/sotto/internal/native"
 	"math/bits"
 	"slices"
 	"time"
@@ -21,17 +22,17 @@ import (
 // Model is a loaded codec. It implements codec.Codec.
 type Model struct {
 	info      codec.Info
-	network   *Network
+	network   *native.Network
 	quantizer *rvq.Quantizer
 	device    backend.Backend
 }
 
-// NewModel makes a codec of a checkpoint on a device.
-func NewModel(c *Checkpoint, fingerprint codec.Fingerprint, device backend.Backend) *Model {
+// newModel makes a codec of a checkpoint on a device.
+func newModel(c *native.Checkpoint, fingerprint codec.Fingerprint, device backend.Backend) *Model {
 	cfg := c.Network.Config
 	rate := float64(cfg.SampleRate) / float64(cfg.HopLength)
 	info := codec.Info{
-		Name: c.Name, Family: Family, Fingerprint: fingerprint,
+		Name: c.Name, Family: native.Family, Fingerprint: fingerprint,
 		SampleRate: cfg.SampleRate, HopLength: cfg.HopLength, FrameRate: rate,
 		Streaming: codec.StreamingExact,
 		// A sample waits for the frame that it begins and for the frames by which

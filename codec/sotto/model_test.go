@@ -2,13 +2,12 @@ package sotto
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/sotto-audio/sotto/internal/native"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,18 +15,17 @@ import (
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
-	"github.com/sotto-audio/sotto/internal/weights"
 	"github.com/sotto-audio/sotto/rvq"
 )
 
 func device() backend.Backend { return cpu.New(2) }
 
 // small is a model of the default shape with fewer channels and random weights.
-func small(t testing.TB, seed uint64) *Checkpoint {
+func small(t testing.TB, seed uint64) *native.Checkpoint {
 	t.Helper()
-	c := DefaultConfig()
+	c := native.DefaultConfig()
 	c.Width, c.Quantizer.Size, c.Quantizer.Dim = 24, 32, 16
-	n, err := NewNetwork(c)
+	n, err := native.NewNetwork(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,10 +39,10 @@ func small(t testing.TB, seed uint64) *Checkpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Checkpoint{Name: "small", Network: n, Quantizer: q}
+	return &native.Checkpoint{Name: "small", Network: n, Quantizer: q}
 }
 
-func smallModel(t testing.TB) *Model { return NewModel(small(t, 1), [8]byte{1}, device()) }
+func smallModel(t testing.TB) *Model { return newModel(small(t, 1), [8]byte{1}, device()) }
 
 func voice(n int, seed uint64) []float32 {
 	rng := rand.New(rand.NewPCG(seed, 9))
@@ -252,7 +250,7 @@ func TestCancelledCallsEnd(t *testing.T) {
 }
 
 func TestBitrates(t *testing.T) {
-	m := NewModel(&Checkpoint{Network: must(NewNetwork(DefaultConfig())), Quantizer: must(rvq.New(DefaultConfig().Quantizer, make([]float32, 8*1024*64)))}, [8]byte{}, device())
+	m := newModel(&native.Checkpoint{Network: must(native.NewNetwork(native.DefaultConfig())), Quantizer: must(rvq.New(native.DefaultConfig().Quantizer, make([]float32, 8*1024*64)))}, [8]byte{}, device())
 	if got, want := m.Info().Bitrates, []float64{1000, 2000, 3000, 4000}; !slices.Equal(got, want) {
 		t.Errorf("bitrates %v, want %v", got, want)
 	}
@@ -263,76 +261,4 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-func TestCheckpointRoundTrip(t *testing.T) {
-	c := small(t, 3)
-	data, err := c.Marshal(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, sum, err := Unmarshal(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if back.Name != c.Name || back.Network.Config != c.Network.Config {
-		t.Errorf("got %q %+v", back.Name, back.Network.Config)
-	}
-	for i, p := range c.Network.Params() {
-		if !slices.Equal(p.Data, back.Network.Params()[i].Data) {
-			t.Errorf("%s changed", p.Name)
-		}
-	}
-	if !slices.Equal(c.Quantizer.Entries(), back.Quantizer.Entries()) {
-		t.Error("codebooks changed")
-	}
-	half, err := c.Marshal(true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h1, sumHalf, err := Unmarshal(half)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wide, _ := h1.Marshal(false)
-	if _, again, _ := Unmarshal(wide); again != sumHalf || sumHalf == sum {
-		t.Errorf("fingerprints %v (float32), %v (float16), %v (float16 widened): the last two must agree", sum, sumHalf, again)
-	}
-}
-
-func TestDamagedCheckpointsAreRefused(t *testing.T) {
-	good, _ := small(t, 3).Marshal(true)
-	for name, edit := range map[string]func(f *weights.File){
-		"of family":     func(f *weights.File) { f.Metadata["family"] = "encodec" },
-		"configuration": func(f *weights.File) { f.Metadata["config"] = "{" },
-		"out of range":  func(f *weights.File) { f.Metadata["config"] = `{"width":1000000000}` },
-		"depthwise.weight": func(f *weights.File) {
-			c := small(t, 3).Network.Config
-			c.Taps = 1 << 14
-			config, _ := json.Marshal(c)
-			f.Metadata["config"] = string(config)
-		},
-		"decoder.norm.gamma":  func(f *weights.File) { delete(f.Tensors, "decoder.norm.gamma") },
-		"quantizer.codebooks": func(f *weights.File) { delete(f.Tensors, codebooksName) },
-	} {
-		f, err := weights.Parse(good)
-		if err != nil {
-			t.Fatal(err)
-		}
-		edit(f)
-		data, err := f.Bytes(true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := Unmarshal(data); err == nil || !strings.Contains(err.Error(), name) && name != "quantizer.codebooks" {
-			t.Errorf("%s: error %v", name, err)
-		}
-	}
-}
-
-func FuzzUnmarshal(f *testing.F) {
-	good, _ := small(f, 3).Marshal(true)
-	f.Add(good)
-	f.Add(good[:100])
-	f.Fuzz(func(t *testing.T, data []byte) { Unmarshal(data) })
 }

@@ -15,15 +15,15 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/native"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
 )
 
 // CodecConfig is the recipe of a codec's training.
 type CodecConfig struct {
-	Model sotto.Config `json:"model"`
+	Model native.Config `json:"model"`
 
 	Batch  int   `json:"batch"`  // crops of an update
 	Frames int   `json:"frames"` // token frames of a crop that the losses see
@@ -70,7 +70,7 @@ type CodecConfig struct {
 // DefaultCodecConfig is the recipe of the shipped model.
 func DefaultCodecConfig() CodecConfig {
 	return CodecConfig{
-		Model: sotto.DefaultConfig(),
+		Model: native.DefaultConfig(),
 		Batch: 4, Frames: 50, Seed: 1,
 		Schedule: Schedule{Peak: 1.5e-3, Floor: 0.01, Warmup: 100},
 		Beta1:    0.8, Beta2: 0.99, WeightDecay: 0.01, Clip: 5,
@@ -87,7 +87,7 @@ func DefaultCodecConfig() CodecConfig {
 // Codec trains a native codec.
 type Codec struct {
 	Config  CodecConfig
-	Network *sotto.Network
+	Network *native.Network
 	Step    int           // updates done
 	Elapsed time.Duration // spent on them, over all runs
 
@@ -121,7 +121,7 @@ func NewCodec(c CodecConfig, corpus *Corpus, device backend.Backend) (*Codec, er
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	net, err := sotto.NewNetwork(c.Model)
+	net, err := native.NewNetwork(c.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +190,9 @@ func (t *Codec) build(index int) (*shard, error) {
 	g := NewGraph(t.device, items)
 	x, samples := g.Input("samples", items*rows, c.Model.HopLength)
 	objective := NewObjective(terms, samples, make([]bool, items), c.Batch, t.Network.Delay(), c.Model.HopLength)
-	z := sotto.Encode[*gorgonia.Node](g, t.Network.Encoder, x)
+	z := native.Encode[*gorgonia.Node](g, t.Network.Encoder, x)
 	coded, commitment := t.quantizer.Node(g, index, z, c.Commitment)
-	y := sotto.Decode[*gorgonia.Node](g, t.Network.Decoder, coded)
+	y := native.Decode[*gorgonia.Node](g, t.Network.Decoder, coded)
 	if err := g.Compile(g.Sum(objective.Node(g, y), commitment)); err != nil {
 		return nil, err
 	}
@@ -401,8 +401,8 @@ func (t *Codec) WithAverage(f func() error) error {
 }
 
 // Checkpoint is the model as it would be released.
-func (t *Codec) Checkpoint(name string) *sotto.Checkpoint {
-	return &sotto.Checkpoint{Name: name, Network: t.Network, Quantizer: t.quantizer.GRVQ}
+func (t *Codec) Checkpoint(name string) *native.Checkpoint {
+	return &native.Checkpoint{Name: name, Network: t.Network, Quantizer: t.quantizer.GRVQ}
 }
 
 // FLOPs is the number of multiplications and additions in the matrix products

@@ -7,9 +7,9 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/dsp"
+	"github.com/sotto-audio/sotto/internal/native"
 	"github.com/sotto-audio/sotto/internal/nn"
 )
 
@@ -22,7 +22,7 @@ import (
 // Codes go to where a latent has its energy. Spectra alone make latents full of
 // phase, which a few kilobits cannot hold; with the bands in front the first
 // codes carry the envelope.
-func InitLinear(net *sotto.Network, corpus *Corpus, device backend.Backend, crops int, rng *rand.Rand) error {
+func InitLinear(net *native.Network, corpus *Corpus, device backend.Backend, crops int, rng *rand.Rand) error {
 	const batch = 8
 	frames := 2 * net.SampleRate / net.HopLength
 	s := nn.NewStream(device, batch)

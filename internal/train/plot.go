@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -24,6 +25,9 @@ func Plot(log, out string) error {
 	for _, r := range records {
 		hours := r.AudioSeconds / 3600
 		for name, v := range r.Losses {
+			if strings.Contains(name, "@") {
+				continue // of one level: too many lines
+			}
 			losses[name] = append(losses[name], plotter.XY{X: hours, Y: v})
 		}
 		for _, s := range r.Valid {
@@ -75,14 +79,13 @@ func chart(title string, lines map[string]plotter.XYs) (*plot.Plot, error) {
 	}
 	slices.Sort(names)
 	for i, name := range names {
-		l, points, err := plotter.NewLinePoints(lines[name])
+		l, err := plotter.NewLine(lines[name])
 		if err != nil {
 			return nil, fmt.Errorf("train: plot: %s: %w", name, err)
 		}
 		l.Color = plotutil.Color(i)
 		l.Dashes = plotutil.Dashes(i / 7)
-		points.Color, points.Radius = l.Color, vg.Points(1.5)
-		p.Add(l, points)
+		p.Add(l)
 		p.Legend.Add(name, l)
 	}
 	return p, nil

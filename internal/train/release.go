@@ -39,25 +39,23 @@ func Release(dir, name, weights, card string, device backend.Backend) (codec.Fin
 	if err != nil {
 		return none, err
 	}
-	checkpoint, fingerprint, err := sotto.Unmarshal(data)
+	model, err := sotto.Load(data)
 	if err != nil {
 		return none, err
 	}
-	if card != "" {
-		records, err := ReadLog(filepath.Join(dir, LogName))
-		if err != nil {
-			return none, fmt.Errorf("train: release: %w", err)
-		}
-		info := sotto.NewModel(checkpoint, fingerprint, device).Info()
-		text, err := t.card(info, records)
-		if err != nil {
-			return none, err
-		}
-		if err := writeFile(card, text); err != nil {
-			return none, err
-		}
+	info := model.Info()
+	if err := writeFile(weights, data); err != nil || card == "" {
+		return info.Fingerprint, err
 	}
-	return fingerprint, writeFile(weights, data)
+	records, err := ReadLog(filepath.Join(dir, LogName))
+	if err != nil {
+		return none, fmt.Errorf("train: release: %w", err)
+	}
+	text, err := t.card(info, records)
+	if err != nil {
+		return none, err
+	}
+	return info.Fingerprint, writeFile(card, text)
 }
 
 // card is the part of a model card that a run knows.

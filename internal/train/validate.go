@@ -51,7 +51,14 @@ func (t *Codec) Validate(clips []ValidClip) ([]ValidScore, error) {
 
 func (t *Codec) validate(clips []ValidClip) ([]ValidScore, error) {
 	ctx := context.Background()
-	model := sotto.NewModel(t.Checkpoint("validation"), codec.Fingerprint{}, t.device)
+	data, err := t.Checkpoint("validation").Marshal(false)
+	if err != nil {
+		return nil, err
+	}
+	model, err := sotto.Load(data)
+	if err != nil {
+		return nil, fmt.Errorf("train: validation: %w", err)
+	}
 	info := model.Info()
 	mel, err := NewLogMel(t.Config.Model.SampleRate, t.Config.MelScales, t.Config.MelFloor)
 	if err != nil {

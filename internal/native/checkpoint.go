@@ -1,4 +1,4 @@
-package sotto
+package native
 
 import (
 	"crypto/sha256"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/nn"
@@ -13,7 +15,7 @@ import (
 	"github.com/sotto-audio/sotto/rvq"
 )
 
-// Family is the name under which models of this package register.
+// Family is the name that marks the weights of this network.
 const Family = "sotto"
 
 const codebooksName = "quantizer.codebooks" // [Codebooks, Size, Dim/Groups]
@@ -57,6 +59,10 @@ func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
 	if f.Metadata["family"] != Family {
 		return nil, none, fmt.Errorf("sotto: the file holds weights of family %q, not of %q", f.Metadata["family"], Family)
 	}
+	name := f.Metadata["name"]
+	if name == "" || len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return nil, none, fmt.Errorf("sotto: the metadata names the model %q: give it a printable name of 1 to 255 bytes", name)
+	}
 	var config Config
 	if err := json.Unmarshal([]byte(f.Metadata["config"]), &config); err != nil {
 		return nil, none, fmt.Errorf("sotto: configuration in the metadata: %w", err)
@@ -84,7 +90,7 @@ func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
 	}
 	tensors := f.Sum()
 	sum := sha256.Sum256(append(canonical, tensors[:]...))
-	return &Checkpoint{Name: f.Metadata["name"], Network: net, Quantizer: quantizer}, codec.Fingerprint(sum[:8]), nil
+	return &Checkpoint{Name: name, Network: net, Quantizer: quantizer}, codec.Fingerprint(sum[:8]), nil
 }
 
 // fits refuses a configuration whose large layers are not in the file, so that a

@@ -1,4 +1,6 @@
-package sotto
+// Package native is the network of the native codec, codec/sotto, and the file
+// that holds its weights: what the codec and its trainer share.
+package native
 
 import (
 	"fmt"
