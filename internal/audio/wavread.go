@@ -165,9 +165,15 @@ func dataSize(size, riff, pos uint64) int64 {
 	return int64(size)
 }
 
+// streamed is the least data size that may be a placeholder: programs that
+// write to a pipe put there about the most that fits 31 or 32 bits.
+const streamed = 0x7fff0000
+
 // wavData gives the reader of a data chunk of the given size.
 func (s *source) wavData(f Format, c coding, stride int, size int64) Reader {
 	frame := int64(stride * f.Channels)
+	declared := size / frame
+	placeholder := size < 0 || size >= streamed && size <= math.MaxUint32
 	if rest := s.remaining(); rest >= 0 && (size < 0 || size > rest) {
 		size = rest
 	}
@@ -175,5 +181,25 @@ func (s *source) wavData(f Format, c coding, stride int, size int64) Reader {
 		return newPCMReader(s.r, f, c, stride, -1)
 	}
 	frames := size / frame
-	return newPCMReader(io.LimitReader(s.r, frames*frame), f, c, stride, frames)
+	r := newPCMReader(io.LimitReader(s.r, frames*frame), f, c, stride, frames)
+	if placeholder {
+		return r
+	}
+	return &wavReader{r, declared, declared}
+}
+
+// wavReader ends with an error where samples that the header declares are not
+// there.
+type wavReader struct {
+	*pcmReader
+	declared, missing int64 // sample frames
+}
+
+func (w *wavReader) Read(dst []float32) (int, error) {
+	n, err := w.pcmReader.Read(dst)
+	w.missing -= int64(n / w.format.Channels)
+	if err == io.EOF && w.missing > 0 {
+		err = fmt.Errorf("WAV file is cut off: the last %d of %d samples are missing", w.missing, w.declared)
+	}
+	return n, err
 }
