@@ -102,6 +102,9 @@ func (r *vorbisReader) Read(dst []float32) (n int, err error) {
 func (r *vorbisReader) decode(dst []float32) (n int, err error) {
 	defer recoverInto(&err, "Ogg Vorbis")
 	n, err = r.dec.Read(dst)
+	for i, v := range dst[:n] {
+		dst[i] = finite(v) // damaged floors and residues can overflow
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the Ogg Vorbis file is cut off")
 	} else if err != nil && err != io.EOF {
