@@ -2,9 +2,9 @@ package sotto
 
 import (
 	"fmt"
-	"github.com/sotto-audio/sotto/internal/native"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/native"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
 )

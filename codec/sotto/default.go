@@ -3,12 +3,12 @@ package sotto
 import (
 	_ "embed"
 	"fmt"
-	"github.com/sotto-audio/sotto/internal/native"
 	"os"
 	"runtime"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/native"
 )
 
 // released is the model that ships: its card is weights/README.md.

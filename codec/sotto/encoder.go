@@ -1,10 +1,10 @@
 package sotto
 
 import (
-	"github.com/sotto-audio/sotto/internal/native"
 	"slices"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/native"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
 )

@@ -8,13 +8,13 @@ package sotto
 import (
 	"context"
 	"fmt"
-	"github.com/sotto-audio/sotto/internal/native"
 	"math/bits"
 	"slices"
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/native"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
 )

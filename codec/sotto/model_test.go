@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/sotto-audio/sotto/internal/native"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/native"
 	"github.com/sotto-audio/sotto/rvq"
 )
 
