@@ -1,3 +1,3 @@
 package cpu
 
-//go:generate sh -c "cd gen && go build -o gen.bin . && ./gen.bin -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg cpu && rm gen.bin"
+//go:generate sh -c "cd gen && go build -o gen.bin . && ./gen.bin && rm gen.bin"

@@ -4,6 +4,11 @@
 package main
 
 import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -37,32 +42,69 @@ func (v isa) zero(r Op) {
 	VXORPS(r, r, r)
 }
 
-func main() {
-	ConstraintExpr("amd64")
-	for mr := 1; mr <= 12; mr++ {
-		gemm(avx512, mr, 1)
-	}
-	gemm(avx512, 1, 4)
-	gemm(avx512, 2, 2)
-	for mr := 1; mr <= 6; mr++ {
-		gemm(avx2, mr, 1)
-	}
-	gemm(avx2, 1, 4)
-	gemm(avx2, 2, 2)
-	transpose()
-	for _, v := range []isa{avx512, avx2} {
-		peak(v)
-		for _, act := range []string{"identity", "gelu", "silu"} {
-			pointwise(v, act)
+// families are the generated files: kernels_NAME_amd64.s and its stubs.
+var families = []struct {
+	name  string
+	write func()
+}{
+	{"gemm", func() {
+		for mr := 1; mr <= 12; mr++ {
+			gemm(avx512, mr, 1)
 		}
-		slopes(v, "gelu")
-		slopes(v, "silu")
-		columnSum(v)
-		depthwise(v)
-		adamw(v)
-		smallest(v)
-		layerNorm(v)
-		layerNormGrad(v)
+		gemm(avx512, 1, 4)
+		gemm(avx512, 2, 2)
+		for mr := 1; mr <= 6; mr++ {
+			gemm(avx2, mr, 1)
+		}
+		gemm(avx2, 1, 4)
+		gemm(avx2, 2, 2)
+		transpose()
+		both(peak)
+	}},
+	{"pointwise", func() {
+		both(func(v isa) {
+			for _, act := range []string{"identity", "gelu", "silu"} {
+				pointwise(v, act)
+			}
+			slopes(v, "gelu")
+			slopes(v, "silu")
+			adamw(v)
+		})
+	}},
+	{"columns", func() {
+		both(columnSum)
+		both(depthwise)
+		both(smallest)
+	}},
+	{"norm", func() {
+		both(layerNorm)
+		both(layerNormGrad)
+	}},
+}
+
+func both(kernel func(v isa)) {
+	kernel(avx512)
+	kernel(avx2)
+}
+
+// main writes one family, or starts itself for each: avo keeps one file's state.
+func main() {
+	family := flag.String("family", "", "write this one only")
+	flag.Parse() // with avo's own flags
+	for _, f := range families {
+		switch *family {
+		case "":
+			name := "../kernels_" + f.name + "_amd64"
+			gen := exec.Command(os.Args[0], "-family", f.name, "-pkg", "cpu", "-out", name+".s", "-stubs", name+".go")
+			gen.Stdout, gen.Stderr = os.Stdout, os.Stderr
+			if err := gen.Run(); err != nil {
+				fmt.Fprintf(os.Stderr, "gen: %s: %v\n", f.name, err)
+				os.Exit(1)
+			}
+		case f.name:
+			ConstraintExpr("amd64")
+			f.write()
+			Generate()
+		}
 	}
-	Generate()
 }
