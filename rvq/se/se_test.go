@@ -1,6 +1,7 @@
 package se
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -226,5 +227,192 @@ func TestValidateRefusesEdgesOutsideTheDefinition(t *testing.T) {
 	}
 	if err := (Graph{3, []Edge{{0, 1, 1}}}).Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestJoinEqualsDifferenceOfEntropies(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 1))
+	games := 0
+	for range 1500 {
+		g := randomGraph(rng, 3+rng.IntN(24))
+		p, k := randomPartition(rng, g.Nodes-1) // the last node is the new one
+		x := g.Nodes - 1
+		old := Graph{Nodes: x}
+		weights := make([]float64, k)
+		var d float64
+		for _, e := range g.Edges {
+			if max(e.A, e.B) < x {
+				old.Edges = append(old.Edges, e)
+				continue
+			}
+			weights[p[min(e.A, e.B)]] += e.Weight
+			d += e.Weight
+		}
+		if d == 0 {
+			continue
+		}
+		game := Measure(old, groups(p, k))
+		alone := g.Entropy(append(slices.Clone(p), k))
+		best, least := -1, math.Inf(1)
+		for e := range k {
+			joined := append(slices.Clone(p), e)
+			want := g.Entropy(joined) - alone
+			if !slices.Contains(p, e) {
+				continue
+			}
+			got := game.Join(e, weights[e], d)
+			if math.IsInf(got, 1) && weights[e] == 0 && game.Volume[e] == 0 {
+				continue
+			}
+			if math.Abs(got-want) > 1e-9 {
+				t.Fatalf("joining cluster %d of %v: %g, the entropies differ by %g", e, p, got, want)
+			}
+			games++
+			if want < least-1e-12 {
+				best, least = e, want
+			}
+		}
+		if got := game.Best(weights); best >= 0 && math.Abs(game.Join(got, weights[got], d)-least) > 1e-9 {
+			t.Fatalf("cluster %d is chosen, %d changes H least", got, best)
+		}
+	}
+	if games < 5000 {
+		t.Errorf("only %d games", games)
+	}
+}
+
+func TestGameOfNodesWithoutEdges(t *testing.T) {
+	p := &Partition{Volume: []float64{3, 0, 5}, Cut: []float64{1, 0, 1}, Total: 8}
+	if got := p.Best([]float64{0, 0, 0}); got != -1 {
+		t.Errorf("a node without edges joins cluster %d", got)
+	}
+	if got := p.Join(1, 0, 1); !math.IsInf(got, 1) {
+		t.Errorf("joining an empty cluster changes H by %g", got)
+	}
+	// Equal clusters: the first one.
+	p = &Partition{Volume: []float64{4, 4}, Cut: []float64{1, 1}, Total: 8}
+	if got := p.Best([]float64{0.5, 0.5}); got != 0 {
+		t.Errorf("of equal clusters %d is chosen", got)
+	}
+}
+
+func TestNeighboursAreTheMostSimilarFrames(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 1))
+	const n, dim, k = 700, 5, 4
+	x := make([]float32, n*dim)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	f, err := NewFrames(x, dim, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[[2]int]bool{}
+	for a := range n {
+		type near struct {
+			id int
+			s  float64
+		}
+		var all []near
+		for b := range n {
+			if s := cosine(x[a*dim:(a+1)*dim], x[b*dim:(b+1)*dim]); b != a && s > 0.1 {
+				all = append(all, near{b, s})
+			}
+		}
+		slices.SortFunc(all, func(p, q near) int {
+			if p.s > q.s {
+				return -1
+			}
+			return 1
+		})
+		for _, b := range all[:min(k, len(all))] {
+			want[[2]int{min(a, b.id), max(a, b.id)}] = true
+		}
+	}
+	g := f.Neighbours(k)
+	if err := g.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range g.Edges {
+		if !want[[2]int{e.A, e.B}] {
+			t.Errorf("edge %d %d of weight %g is none of the nearest", e.A, e.B, e.Weight)
+		}
+		if s := cosine(x[e.A*dim:(e.A+1)*dim], x[e.B*dim:(e.B+1)*dim]); math.Abs(s-e.Weight) > 1e-5 {
+			t.Errorf("edge %d %d weighs %g, the cosine is %g", e.A, e.B, e.Weight, s)
+		}
+	}
+	if len(g.Edges) != len(want) {
+		t.Errorf("%d edges, want %d", len(g.Edges), len(want))
+	}
+}
+
+func cosine(x, y []float32) float64 {
+	var xy, xx, yy float64
+	for i := range x {
+		xy += float64(x[i]) * float64(y[i])
+		xx += float64(x[i]) * float64(x[i])
+		yy += float64(y[i]) * float64(y[i])
+	}
+	return xy / math.Sqrt(xx*yy)
+}
+
+// The graph of frames, which is never stored, is that of its edges.
+func TestFramesAreTheirGraph(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 1))
+	const n, dim = 600, 6
+	x := make([]float32, n*dim)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	clear(x[3*dim : 4*dim]) // an isolated frame
+	f, err := NewFrames(x, dim, 0.3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := Graph{Nodes: n}
+	all := make([]int32, n)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	f.similar(all, func(a, b int, w float64) { g.Edges = append(g.Edges, Edge{a, b, w}) })
+	if err := g.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range []int{64, 1024} {
+		a, err := Cluster(context.Background(), f, group, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Cluster(context.Background(), g, group, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.EqualFunc(a, b, slices.Equal[[]int32]) {
+			t.Errorf("groups of %d: %d clusters of the frames, %d of the graph", group, len(a), len(b))
+		}
+		if !slices.ContainsFunc(a, func(c []int32) bool { return len(c) == 1 && c[0] == 3 }) {
+			t.Errorf("groups of %d: the isolated frame is not alone", group)
+		}
+		seen := make([]bool, n)
+		for _, c := range a {
+			for _, i := range c {
+				if seen[i] {
+					t.Fatalf("frame %d is in two clusters", i)
+				}
+				seen[i] = true
+			}
+		}
+	}
+}
+
+func TestNewFramesRefusesWhatIsNoGraph(t *testing.T) {
+	for name, f := range map[string]func() (*Frames, error){
+		"length":    func() (*Frames, error) { return NewFrames(make([]float32, 5), 2, 0.2) },
+		"threshold": func() (*Frames, error) { return NewFrames(make([]float32, 4), 2, -0.1) },
+		"NaN":       func() (*Frames, error) { return NewFrames([]float32{1, float32(math.NaN())}, 2, 0.2) },
+	} {
+		if _, err := f(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }
