@@ -42,12 +42,14 @@ func (v isa) zero(r Op) {
 	VXORPS(r, r, r)
 }
 
-// families are the generated files: kernels_NAME_amd64.s and its stubs.
+// families are the generated files: kernels_NAME_amd64.s and its stubs, of a
+// package.
 var families = []struct {
 	name  string
+	pkg   string
 	write func()
 }{
-	{"gemm", func() {
+	{"gemm", "cpu", func() {
 		for mr := 1; mr <= 12; mr++ {
 			gemm(avx512, mr, 1)
 		}
@@ -61,7 +63,7 @@ var families = []struct {
 		transpose()
 		both(peak)
 	}},
-	{"pointwise", func() {
+	{"pointwise", "cpu", func() {
 		both(func(v isa) {
 			for _, act := range []string{"identity", "gelu", "silu"} {
 				pointwise(v, act)
@@ -71,16 +73,30 @@ var families = []struct {
 			adamw(v)
 		})
 	}},
-	{"columns", func() {
+	{"columns", "cpu", func() {
 		both(columnSum)
 		both(depthwise)
 		both(smallest)
 	}},
-	{"norm", func() {
+	{"norm", "cpu", func() {
 		both(layerNorm)
 		both(layerNormGrad)
 	}},
+	{"fft", "dsp", func() {
+		both(func(v isa) {
+			for r := 2; r <= 5; r++ {
+				radix(v, r)
+			}
+		})
+		both(split)
+		both(join)
+		both(weigh)
+		transpose()
+	}},
 }
+
+// folders of the packages, from this one.
+var folders = map[string]string{"cpu": "..", "dsp": "../../../dsp"}
 
 func both(kernel func(v isa)) {
 	kernel(avx512)
@@ -94,8 +110,8 @@ func main() {
 	for _, f := range families {
 		switch *family {
 		case "":
-			name := "../kernels_" + f.name + "_amd64"
-			gen := exec.Command(os.Args[0], "-family", f.name, "-pkg", "cpu", "-out", name+".s", "-stubs", name+".go")
+			name := folders[f.pkg] + "/kernels_" + f.name + "_amd64"
+			gen := exec.Command(os.Args[0], "-family", f.name, "-pkg", f.pkg, "-out", name+".s", "-stubs", name+".go")
 			gen.Stdout, gen.Stderr = os.Stdout, os.Stderr
 			if err := gen.Run(); err != nil {
 				fmt.Fprintf(os.Stderr, "gen: %s: %v\n", f.name, err)
