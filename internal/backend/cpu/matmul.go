@@ -22,11 +22,20 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 	}
 	j := b.job()
 	j.y, j.x, j.w, j.ep = y, x, w, ep
-	j.plan = b.planProduct(y.Rows, w.K, w.N)
-	j.do(j.plan.rowParts*j.plan.colParts, matMulPart)
+	switch p := w.Packed.(type) {
+	case *panels:
+		j.plan = b.planProduct(y.Rows, w.K, w.N, p.nr, b.kernels.mr())
+		j.do(j.plan.rowParts*j.plan.colParts, matMulPart)
+	case *reduced:
+		j.plan = b.planProduct(y.Rows, w.K, w.N, p.nr, len(p.tile)-1)
+		j.do(j.plan.rowParts*j.plan.colParts, reducedPart)
+	default:
+		j.do(b.split(y.Rows, 1, float64(w.K)*float64(w.N)), naivePart)
+	}
 }
 
-func (b *Backend) planProduct(m, k, n int) plan {
+// planProduct plans for kernels of mr rows by nr columns.
+func (b *Backend) planProduct(m, k, n, nr, mr int) plan {
 	p := plan{rowParts: (m + rowBlock - 1) / rowBlock, colParts: 1}
 	if b.threads == 1 {
 		return p
@@ -35,10 +44,10 @@ func (b *Backend) planProduct(m, k, n int) plan {
 	cost := float64(k) * float64(n) * max(float64(m)/40, 0.2)
 	want := min(int(cost/10_000), 4*b.threads)
 	if p.rowParts < want {
-		p.colParts = min((want+p.rowParts-1)/p.rowParts, (n+b.kernels.nr-1)/b.kernels.nr)
+		p.colParts = min((want+p.rowParts-1)/p.rowParts, (n+nr-1)/nr)
 	}
 	if p.rowParts*p.colParts < want {
-		p.rowParts = min(want/p.colParts, (m+b.kernels.mr()-1)/b.kernels.mr())
+		p.rowParts = min(want/p.colParts, (m+mr-1)/mr)
 	}
 	return p
 }
