@@ -13,7 +13,7 @@ import (
 )
 
 type benchCmd struct {
-	modelFlag
+	decoderFlag
 	Threads int     `short:"t" default:"1" placeholder:"N" help:"Processor cores to use; 1 by default."`
 	Seconds float64 `default:"20" placeholder:"S" help:"Length of the test signal."`
 	JSON    bool    `name:"json" help:"Print one JSON object."`

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/dsp"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
@@ -103,6 +104,17 @@ type Decoder struct {
 	Skip      *nn.Linear
 	Expand    nn.Expand
 	Synthesis *nn.ISTFT
+}
+
+// Reduced gives a decoder of the same parameters whose blocks multiply in precision
+// p. What stands before and after them stays float32: it is a tenth of the work.
+func (d *Decoder) Reduced(p backend.Precision) *Decoder {
+	r := *d
+	r.Blocks = nil
+	for _, b := range d.Blocks {
+		r.Blocks = append(r.Blocks, b.Reduced(p))
+	}
+	return &r
 }
 
 // NewNetwork builds a network whose weights are zero but for the norms.
