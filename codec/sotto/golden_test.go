@@ -168,3 +168,30 @@ func BenchmarkEncodeDecode(b *testing.B) {
 		b.ReportMetric(5*float64(b.N)/b.Elapsed().Seconds(), "×realtime")
 	})
 }
+
+func BenchmarkDecodePrecision(b *testing.B) {
+	m, err := Default(WithThreads(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	tokens, err := m.Encode(context.Background(), clip(b, 0, 5), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, frames := range []int{1, tokens.Frames} {
+		for _, p := range []Precision{Float32, BFloat16, Int8} {
+			b.Run(fmt.Sprintf("%d frames/%s", frames, p), func(b *testing.B) {
+				d, err := must(m.In(p)).NewDecoder(0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				codes := tokens.Codes[:frames*tokens.Codebooks]
+				var out []float32
+				for b.Loop() {
+					out, _ = d.Decode(out[:0], codes)
+				}
+				b.ReportMetric(0.02*float64(frames)*float64(b.N)/b.Elapsed().Seconds(), "×realtime")
+			})
+		}
+	}
+}
