@@ -128,6 +128,8 @@ func (r *reduced) product(y *backend.Tensor, x []byte, pitch int, scales []float
 	if width > r.nr {
 		kernel = r.wide
 	}
+	bytes := r.panel()
+	panel, start, columns := at(r.data, n/r.nr*bytes), at(r.start, n), at(r.scale, n)
 	tiles := (m + mr - 1) / mr
 	for t := range tiles {
 		i0, i1 := t*m/tiles, (t+1)*m/tiles
@@ -135,8 +137,8 @@ func (r *reduced) product(y *backend.Tensor, x []byte, pitch int, scales []float
 		if width < r.nr { // at the edge, through a buffer
 			c, cs = s.tile, r.nr
 		}
-		kernel[i1-i0](r.steps, at(x, i0*pitch), uintptr(pitch), at(r.data, n/r.nr*r.panel()), uintptr(r.panel()),
-			at(r.start, n), &scales[i0], at(r.scale, n), &c[0], uintptr(cs)*4)
+		kernel[i1-i0](r.steps, at(x, i0*pitch), uintptr(pitch), panel, uintptr(bytes),
+			start, &scales[i0], columns, &c[0], uintptr(cs)*4)
 		for i := 0; width < r.nr && i < i1-i0; i++ {
 			copy(y.Data[(m0+i0+i)*y.Stride+n:][:width], c[i*cs:])
 		}
