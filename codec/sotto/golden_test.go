@@ -58,6 +58,17 @@ func TestReleasedModelGivesTheCommittedBits(t *testing.T) {
 				fmt.Sprintf("tokens at %g bit/s\t%s", m.Info().Bitrates[i], hash(tokens.Codes)),
 				fmt.Sprintf("samples at %g bit/s\t%s", m.Info().Bitrates[i], hash(wave)))
 		}
+		tokens, err := m.Encode(context.Background(), pcm, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range precisions[1:] {
+			wave, err := must(m.In(p)).Decode(context.Background(), tokens)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now = append(now, fmt.Sprintf("samples in %s\t%s", p, hash(wave)))
+		}
 		if lines != nil && !slices.Equal(lines, now) {
 			t.Fatalf("with %d threads:\n%s\nwith one:\n%s", threads, strings.Join(now, "\n"), strings.Join(lines, "\n"))
 		}

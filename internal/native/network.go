@@ -231,7 +231,7 @@ func EncodeFeatures[V any](r nn.Runner[V], e *Encoder, features V) V {
 // Decode is the decoder's forward pass: rows of latents become rows of HopLength
 // samples, Network.Delay rows later.
 func Decode[V any](r nn.Runner[V], d *Decoder, latent V) V {
-	return r.Apply(d.Synthesis, r.Apply(d.Expand, DecodeSpectrum(r, d, latent)))
+	return r.Apply(d.Synthesis, r.Apply(&d.Expand, DecodeSpectrum(r, d, latent)))
 }
 
 // DecodeSpectrum is Decode up to the compressed spectrum.
