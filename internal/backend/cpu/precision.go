@@ -78,6 +78,15 @@ func (r *reduced) packBFloat16(w []float32, k, n int) {
 	}
 }
 
+// planReduced cuts rows before columns: every part of a row converts it.
+func (b *Backend) planReduced(m, k, n int, d *dotKernels) plan {
+	want := max(b.wantedParts(m, k, n, d.columnBytes), 1)
+	mr := len(d.tile) - 1
+	p := plan{rowParts: max((m+rowBlock-1)/rowBlock, min(want, (m+mr-1)/mr))}
+	p.colParts = min((want+p.rowParts-1)/p.rowParts, (n+d.nr-1)/d.nr)
+	return p
+}
+
 // reducedPart is matMulPart for a matrix of reduced precision. A part converts the
 // rows that it needs.
 func reducedPart(j *job, part int, s *scratch) {
