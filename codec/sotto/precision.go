@@ -7,18 +7,17 @@ import (
 )
 
 // Precision is the arithmetic of the decoder's large matrix products. Encoder and
-// quantizer are float32 always, so tokens do not depend on it. What the decoder
-// gives is the same in any chunks and with any number of threads in each of them.
+// quantizer are float32 always, so tokens do not depend on it. In each of them the
+// decoder gives the same samples on every machine, in any chunks and with any number
+// of threads.
 type Precision string
 
 // Precisions.
 const (
-	// Float32 gives the same samples on every machine.
 	Float32 Precision = "f32"
 	// BFloat16 rounds the factors to 8 bits of significand.
 	BFloat16 Precision = "bf16"
 	// Int8 rounds the factors to 8 bits, with a scale for every frame and channel.
-	// It gives the same samples on every machine.
 	Int8 Precision = "int8"
 )
 
