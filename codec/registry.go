@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +20,8 @@ type Loader func(path string) (Codec, error)
 var registry = struct {
 	sync.RWMutex
 	loaders map[string]Loader
-}{loaders: map[string]Loader{}}
+	folders map[string]Loader // by the name of a file
+}{loaders: map[string]Loader{}, folders: map[string]Loader{}}
 
 // Register makes a family of models known to Load. Family packages call it when
 // they are imported; a later registration of the same name replaces the earlier.
@@ -27,6 +29,14 @@ func Register(family string, loader Loader) {
 	registry.Lock()
 	defer registry.Unlock()
 	registry.loaders[family] = loader
+}
+
+// RegisterFolder makes models known that come as a folder of files: Load uses
+// loader for a folder that holds a file of the given name.
+func RegisterFolder(file string, loader Loader) {
+	registry.Lock()
+	defer registry.Unlock()
+	registry.folders[file] = loader
 }
 
 // Families lists the registered families in alphabetical order.
@@ -37,8 +47,12 @@ func Families() []string {
 }
 
 // Load opens a safetensors weights file with the loader of the family that its
-// metadata names under the key "family".
+// metadata names under the key "family", or a folder of files that a family
+// knows.
 func Load(path string) (Codec, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return loadFolder(path)
+	}
 	family, err := readFamily(path)
 	if err != nil {
 		return nil, fmt.Errorf("codec: %s: %w", path, err)
@@ -57,6 +71,23 @@ func Load(path string) (Codec, error) {
 	return c, nil
 }
 
+func loadFolder(path string) (Codec, error) {
+	registry.RLock()
+	folders := maps.Clone(registry.folders)
+	registry.RUnlock()
+	known := slices.Sorted(maps.Keys(folders))
+	for _, file := range known {
+		if _, err := os.Stat(filepath.Join(path, file)); err == nil {
+			c, err := folders[file](path)
+			if err != nil {
+				return nil, fmt.Errorf("codec: %s: %w", path, err)
+			}
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("codec: %s: is a directory: name a weights file, or a folder with %s", path, strings.Join(append(known, "weights of a known family"), ", "))
+}
+
 // maxWeightsHeader bounds the JSON header of a weights file: thousands of
 // tensors need well under a mebibyte.
 const maxWeightsHeader = 16 << 20
@@ -71,9 +102,6 @@ func readFamily(path string) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", err
-	}
-	if info.IsDir() {
-		return "", errors.New("is a directory: name a weights file")
 	}
 	var size [8]byte
 	if _, err := io.ReadFull(f, size[:]); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/sotto-audio/sotto/codec"
+	_ "github.com/sotto-audio/sotto/codec/lyra" // a family that Load knows
 	"github.com/sotto-audio/sotto/codec/sotto"
 )
 

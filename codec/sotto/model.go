@@ -166,6 +166,30 @@ func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, erro
 	return d.Flush(out)
 }
 
+// Latents gives the encoder's frames before the quantizer, [T, Dim] of one
+// signal: T = ceil(n/HopLength), Dim as LatentDim gives it.
+func (m *Model) Latents(ctx context.Context, pcm []float32) ([]float32, error) {
+	hop := m.network.HopLength
+	frames := (len(pcm) + hop - 1) / hop
+	e := m.encoder(1, 1)
+	out := make([]float32, 0, frames*m.LatentDim())
+	for from := 0; from < frames; from += block {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		latent := e.latents(min(block, frames-from), func(_ int, dst []float32) {
+			clear(dst[copy(dst, pcm[from*hop:]):])
+		})
+		at := len(out)
+		out = out[:at+latent.Rows*latent.Cols]
+		e.stream.Download(out[at:], latent)
+	}
+	return out, nil
+}
+
+// LatentDim is the number of values of an encoder's frame.
+func (m *Model) LatentDim() int { return m.network.Quantizer.Dim }
+
 // NewEncoder makes a streaming encoder.
 func (m *Model) NewEncoder(codebooks int) (codec.Encoder, error) {
 	levels, err := m.levels(codebooks)

@@ -52,12 +52,8 @@ func New(threads int, opts ...Option) *Backend {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	b := &Backend{threads: threads, kernels: available()[0]}
-	b.pool.help = func() {
-		for j := b.pool.join(); j != nil; j = b.pool.join() {
-			j.work()
-			b.pool.leave(j)
-		}
-	}
+	b.pool.start = b.pool.help
+	b.pool.anyOpen = func() bool { return b.pool.count.Load() > 0 }
 	for _, o := range opts {
 		o(b)
 	}

@@ -43,6 +43,14 @@ func (b *Backend) planProduct(m, k, n int) plan {
 	if p.rowParts*p.colParts < want {
 		p.rowParts = min(want/p.colParts, (m+b.kernels.mr()-1)/b.kernels.mr())
 	}
+	// As many parts for every thread.
+	panels := (n + b.kernels.nr - 1) / b.kernels.nr
+	for c := p.colParts; c <= panels && c < p.colParts+b.threads; c++ {
+		if p.rowParts*c%b.threads == 0 {
+			p.colParts = c
+			break
+		}
+	}
 	return p
 }
 

@@ -1,9 +1,11 @@
 package cpu
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/f32"
@@ -17,7 +19,9 @@ type job struct {
 	run   func(j *job, part int, s *scratch)
 	parts int
 	next  atomic.Int32 // the next part to claim
+	left  atomic.Int32 // parts that are not done
 	done  sync.WaitGroup
+	ended func() bool // left is 0
 	users int // goroutines that may still look at the job; guarded by pool.mu
 }
 
@@ -64,7 +68,10 @@ type pool struct {
 	scratch []*scratch
 	open    []*job // jobs with parts to claim
 	helpers int
-	help    func() // bound once
+	// The functions are bound once: doing so allocates.
+	start   func()
+	anyOpen func() bool
+	count   atomic.Int32 // of open jobs
 }
 
 // job gives an empty job.
@@ -74,7 +81,9 @@ func (b *Backend) job() *job {
 	defer p.mu.Unlock()
 	n := len(p.free)
 	if n == 0 {
-		return &job{b: b}
+		j := &job{b: b}
+		j.ended = func() bool { return j.left.Load() == 0 }
+		return j
 	}
 	j := p.free[n-1]
 	p.free = p.free[:n-1]
@@ -86,34 +95,79 @@ func (j *job) do(parts int, run func(j *job, part int, s *scratch)) {
 	p := &j.b.pool
 	j.run, j.parts, j.users = run, parts, 1
 	j.next.Store(0)
+	j.left.Store(int32(parts))
 	j.done.Add(parts)
 	helpers := min(j.b.threads, parts) - 1
 	if helpers > 0 {
 		p.mu.Lock()
 		p.open = append(p.open, j)
+		p.count.Store(int32(len(p.open)))
 		helpers = min(helpers, j.b.threads-1-p.helpers)
 		p.helpers += max(helpers, 0)
 		p.mu.Unlock()
 	}
 	for range helpers {
-		go p.help()
+		go p.start()
 	}
 	j.work()
+	watch(j.ended)
 	j.done.Wait()
 	p.leave(j)
 }
 
-// join gives a helper a job to work on, or ends it with nil.
+// join gives a helper a job to work on, if there is one.
 func (p *pool) join() *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.open) == 0 {
-		p.helpers--
 		return nil
 	}
 	j := p.open[0]
 	j.users++
 	return j
+}
+
+// linger is how long a helper looks out for the next job, and a caller for the
+// last part of its own, before they sleep: about what waking a core takes. The
+// operations of a model follow each other faster than that.
+const linger = 50 * time.Microsecond
+
+// watch waits for a condition in that time.
+func watch(met func() bool) bool {
+	if met() {
+		return true
+	}
+	if runtime.GOMAXPROCS(0) == 1 {
+		return false
+	}
+	for start := time.Now(); !met(); {
+		if time.Since(start) > linger {
+			return false
+		}
+	}
+	return true
+}
+
+// help is the life of a helper.
+func (p *pool) help() {
+	for {
+		for j := p.join(); j != nil; j = p.join() {
+			j.work()
+			p.leave(j)
+		}
+		if watch(p.anyOpen) {
+			continue
+		}
+		p.mu.Lock()
+		idle := len(p.open) == 0
+		if idle {
+			p.helpers--
+		}
+		p.mu.Unlock()
+		if idle {
+			return
+		}
+	}
 }
 
 // leave notes that a goroutine found no more parts of j. The last one gives
@@ -123,6 +177,7 @@ func (p *pool) leave(j *job) {
 	defer p.mu.Unlock()
 	if i := slices.Index(p.open, j); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)
+		p.count.Store(int32(len(p.open)))
 	}
 	if j.users--; j.users == 0 {
 		j.operands = operands{}
@@ -143,6 +198,7 @@ func (j *job) work() {
 			s = p.take()
 		}
 		j.run(j, part, s)
+		j.left.Add(-1)
 		j.done.Done()
 	}
 	if s != nil {

@@ -1,0 +1,105 @@
+package se
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+)
+
+// Frames are the nodes of the speech feature graph: two different frames have an
+// edge where the cosine of their angle is above the threshold, weighted with it.
+// A frame of length 0 has no edges. The graph itself is never stored.
+type Frames struct {
+	N, Dim    int
+	Threshold float32
+
+	unit   []float32 // [N, Dim]
+	device backend.Backend
+}
+
+// NewFrames makes the graph of frames x [T, dim]. The threshold is 0 or more:
+// the entropy knows no negative edges.
+func NewFrames(x []float32, dim int, threshold float32) (*Frames, error) {
+	if dim < 1 || len(x)%dim != 0 {
+		return nil, fmt.Errorf("se: %d values are not frames of %d", len(x), dim)
+	}
+	if !(threshold >= 0 && threshold < 1) {
+		return nil, fmt.Errorf("se: threshold %g: choose one from 0 to below 1", threshold)
+	}
+	f := &Frames{N: len(x) / dim, Dim: dim, Threshold: threshold, unit: make([]float32, len(x)), device: cpu.New(0)}
+	for i := range f.N {
+		if err := normalise(f.unit[i*dim:(i+1)*dim], x[i*dim:(i+1)*dim]); err != nil {
+			return nil, fmt.Errorf("se: frame %d: %w", i, err)
+		}
+	}
+	return f, nil
+}
+
+// normalise sets dst to x divided by its length; 0 stays 0.
+func normalise(dst, x []float32) error {
+	var sum float64
+	for _, v := range x {
+		sum += float64(float64(v) * float64(v))
+	}
+	if math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return fmt.Errorf("a value is not finite")
+	}
+	if sum == 0 {
+		clear(dst)
+		return nil
+	}
+	length := math.Sqrt(sum)
+	for i, v := range x {
+		dst[i] = float32(float64(v) / length)
+	}
+	return nil
+}
+
+// block is the number of frames whose similarities are worked out at once.
+const block = 256
+
+// Similar calls f for each pair of the given frames that has an edge, a before b
+// in their order, with their places in it and the weight.
+func (f *Frames) similar(frames []int32, visit func(a, b int, weight float64)) {
+	n := len(frames)
+	x := make([]float32, n*f.Dim)
+	for i, id := range frames {
+		copy(x[i*f.Dim:(i+1)*f.Dim], f.unit[int(id)*f.Dim:])
+	}
+	y := f.device.New(min(block, n), n)
+	for from := 0; from < n; from += block {
+		rows := min(block, n-from)
+		// Only pairs with b < a are read.
+		w := f.device.PackT(x[:(from+rows)*f.Dim], from+rows, f.Dim)
+		out := backend.Host(y.Data, rows, from+rows)
+		f.device.MatMul(out, backend.Host(x[from*f.Dim:], rows, f.Dim), w, backend.Epilogue{})
+		for r := range rows {
+			for b, s := range out.Row(r)[:from+r] {
+				if s > f.Threshold {
+					visit(b, from+r, float64(s))
+				}
+			}
+		}
+	}
+}
+
+// Len is the number of frames.
+func (f *Frames) Len() int { return f.N }
+
+// Between gives the weights between and inside clusters of frames, in the graph
+// of those frames alone.
+func (f *Frames) Between(clusters [][]int32) *Between {
+	var frames []int32
+	var of []int
+	for c, members := range clusters {
+		frames = append(frames, members...)
+		for range members {
+			of = append(of, c)
+		}
+	}
+	b := NewBetween(len(clusters))
+	f.similar(frames, func(i, j int, w float64) { b.Add(of[i], of[j], w) })
+	return b
+}
