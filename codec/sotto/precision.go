@@ -15,7 +15,8 @@ type Precision string
 // Precisions.
 const (
 	Float32 Precision = "f32"
-	// BFloat16 rounds the factors to 8 bits of significand.
+	// BFloat16 rounds the factors to 8 bits of significand. Without AVX512-BF16 it is
+	// no faster than Float32.
 	BFloat16 Precision = "bf16"
 	// Int8 rounds the factors to 8 bits, with a scale for every frame and channel.
 	Int8 Precision = "int8"
