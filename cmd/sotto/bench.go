@@ -13,7 +13,7 @@ import (
 )
 
 type benchCmd struct {
-	modelFlag
+	decoderFlag
 	Threads int     `short:"t" default:"1" placeholder:"N" help:"Processor cores to use; 1 by default."`
 	Seconds float64 `default:"20" placeholder:"S" help:"Length of the test signal."`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
@@ -54,6 +54,8 @@ type benchReport struct {
 	Step99     float64 `json:"step_ms_p99"`
 	FrameMS    float64 `json:"frame_ms"`
 	LatencyMS  float64 `json:"latency_ms"` // algorithmic
+
+	Precisions []precisionReport `json:"precisions"`
 }
 
 // Run is called by kong.
@@ -92,6 +94,9 @@ func (c *benchCmd) Run(s *session) error {
 	if r.StepMedian, r.Step99, err = steps(model, pcm); err != nil {
 		return err
 	}
+	if r.Precisions, err = benchPrecisions(s.ctx, dev, model, tokens); err != nil {
+		return err
+	}
 	if c.JSON {
 		return json.NewEncoder(s.stdout).Encode(r)
 	}
@@ -104,6 +109,7 @@ func (c *benchCmd) Run(s *session) error {
 	fmt.Fprintf(t, "encode and decode\t%.0f x real time\n", r.RTF)
 	fmt.Fprintf(t, "streaming step\t%.2f ms median, %.2f ms at 99 %% (a frame is %.3g ms)\n", r.StepMedian, r.Step99, r.FrameMS)
 	fmt.Fprintf(t, "algorithmic latency\t%.4g ms\n", r.LatencyMS)
+	printPrecisions(t, r.Precisions)
 	return t.Flush()
 }
 

@@ -13,7 +13,7 @@ import (
 type decodeCmd struct {
 	In  string `arg:"" help:".sotto file; \"-\" is standard input."`
 	Out string `arg:"" help:"WAV file, or FLAC where the name ends in .flac; \"-\" is WAV on standard output."`
-	modelFlag
+	decoderFlag
 	Bits    string `default:"16" enum:"16,24,32f" help:"Bits of a sample: ${enum} (32f is floating point, WAV only)."`
 	Threads int    `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	Force   bool   `short:"f" help:"Replace an existing file."`

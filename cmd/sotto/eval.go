@@ -22,7 +22,7 @@ type evalCmd struct {
 func (evalCmd) Help() string { return evalCodecCmd{}.Help() }
 
 type evalCodecCmd struct {
-	modelFlag
+	decoderFlag
 	Data       string  `placeholder:"TSV" help:"Manifest with the columns path and split; $$SOTTO_DATA/speech/manifest.tsv by default."`
 	Split      string  `default:"valid" help:"Rows to use, by their split; \"\" is all."`
 	Source     string  `placeholder:"NAME" help:"Rows to use, by the first folder of their path."`

@@ -127,6 +127,11 @@ func TestErrors(t *testing.T) {
 		{"encode --threads x a b", 2, "--threads"},
 		{"decode --bits 20 a b", 2, "--bits must be one of"},
 		{"decode --bits 32f a b.flac", 2, "FLAC"},
+		{"decode --precision int4 a b.wav", 2, `--precision must be one of "f32","bf16","int8" but got "int4"`},
+		{"play --precision f64 a", 2, "--precision must be one of"},
+		{"eval codec --precision 8", 2, "--precision must be one of"},
+		{"bench --precision 8", 2, "--precision must be one of"},
+		{"encode --precision int8 a.wav b.sotto", 2, "unknown flag --precision"},
 		{"decode a", 2, "<out>"},
 		{"decode a.sotto b.mp3", 2, ".mp3 is not written here: give a .wav or .flac name"},
 		{"encode --out a.wav a.wav", 1, "a.wav: is a file: --out names a folder"},
@@ -398,6 +403,12 @@ func TestModelCommands(t *testing.T) {
 	for _, key := range []string{"gemm_gflops", "encode_rtf", "decode_rtf", "rtf", "step_ms_median", "step_ms_p99"} {
 		if v, ok := bench[key].(float64); !ok || v <= 0 {
 			t.Errorf("bench: %s is %v", key, bench[key])
+		}
+	}
+	for i, name := range []string{"f32", "bf16", "int8"} {
+		p, _ := bench["precisions"].([]any)[i].(map[string]any)
+		if v, _ := p["decode_rtf"].(float64); p["precision"] != name || v <= 0 {
+			t.Errorf("bench: precision %s: %v", name, p)
 		}
 	}
 }

@@ -26,6 +26,24 @@ func (m modelFlag) load() (codec.Codec, error) {
 	return c, err
 }
 
+// decoderFlag chooses a model that decodes.
+type decoderFlag struct {
+	modelFlag
+	Precision string `default:"f32" enum:"f32,bf16,int8" placeholder:"NAME" help:"Arithmetic of the decoder: ${enum}. int8 is faster everywhere, bf16 where the processor has AVX512-BF16; both are a little less exact."`
+}
+
+func (d decoderFlag) load() (codec.Codec, error) {
+	model, err := d.modelFlag.load()
+	if err != nil || d.Precision == string(sotto.Float32) {
+		return model, err
+	}
+	native, ok := model.(*sotto.Model)
+	if !ok {
+		return nil, &usageError{fmt.Errorf("--precision %s: %s decodes in f32 only: leave --precision out", d.Precision, model.Info().Name)}
+	}
+	return native.In(sotto.Precision(d.Precision))
+}
+
 // embedded is the model inside this program.
 func embedded() (codec.Codec, error) {
 	c, err := sotto.Default()

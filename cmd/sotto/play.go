@@ -15,7 +15,7 @@ import (
 
 type playCmd struct {
 	File string `arg:"" help:"Audio file or .sotto file; \"-\" is standard input."`
-	modelFlag
+	decoderFlag
 }
 
 // Help is shown by --help.

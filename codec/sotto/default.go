@@ -29,18 +29,24 @@ func init() {
 // Option changes how a model runs.
 type Option func(*options)
 
-type options struct{ threads int }
+type options struct {
+	threads   int
+	precision Precision
+}
 
 // WithThreads bounds the threads that one call may use; the default is the
 // number of processors. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
+
+// WithPrecision chooses the arithmetic of the decoder; the default is Float32.
+func WithPrecision(p Precision) Option { return func(o *options) { o.precision = p } }
 
 // Default loads the model that is part of this package.
 func Default(opts ...Option) (*Model, error) { return Load(released, opts...) }
 
 // Load makes a codec of the bytes of a weights file of this family.
 func Load(data []byte, opts ...Option) (*Model, error) {
-	o := options{threads: runtime.GOMAXPROCS(0)}
+	o := options{threads: runtime.GOMAXPROCS(0), precision: Float32}
 	for _, f := range opts {
 		f(&o)
 	}
@@ -51,5 +57,5 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newModel(checkpoint, fingerprint, cpu.New(o.threads)), nil
+	return newModel(checkpoint, fingerprint, cpu.New(o.threads)).In(o.precision)
 }

@@ -58,6 +58,17 @@ func TestReleasedModelGivesTheCommittedBits(t *testing.T) {
 				fmt.Sprintf("tokens at %g bit/s\t%s", m.Info().Bitrates[i], hash(tokens.Codes)),
 				fmt.Sprintf("samples at %g bit/s\t%s", m.Info().Bitrates[i], hash(wave)))
 		}
+		tokens, err := m.Encode(context.Background(), pcm, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range precisions[1:] {
+			wave, err := must(m.In(p)).Decode(context.Background(), tokens)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now = append(now, fmt.Sprintf("samples in %s\t%s", p, hash(wave)))
+		}
 		if lines != nil && !slices.Equal(lines, now) {
 			t.Fatalf("with %d threads:\n%s\nwith one:\n%s", threads, strings.Join(now, "\n"), strings.Join(lines, "\n"))
 		}
@@ -167,4 +178,31 @@ func BenchmarkEncodeDecode(b *testing.B) {
 		}
 		b.ReportMetric(5*float64(b.N)/b.Elapsed().Seconds(), "×realtime")
 	})
+}
+
+func BenchmarkDecodePrecision(b *testing.B) {
+	m, err := Default(WithThreads(1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	tokens, err := m.Encode(context.Background(), clip(b, 0, 5), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, frames := range []int{1, tokens.Frames} {
+		for _, p := range []Precision{Float32, BFloat16, Int8} {
+			b.Run(fmt.Sprintf("%d frames/%s", frames, p), func(b *testing.B) {
+				d, err := must(m.In(p)).NewDecoder(0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				codes := tokens.Codes[:frames*tokens.Codebooks]
+				var out []float32
+				for b.Loop() {
+					out, _ = d.Decode(out[:0], codes)
+				}
+				b.ReportMetric(0.02*float64(frames)*float64(b.N)/b.Elapsed().Seconds(), "×realtime")
+			})
+		}
+	}
 }

@@ -115,6 +115,8 @@ type Backend interface {
 	// or with transposed set as given to PackT.
 	Repack(dst *Weights, w []float32, transposed bool)
 
+	Reducer
+
 	// MatMul sets y[m,n] = epilogue(Σ_k x[m,k]·w[k,n]): the sum starts at +0 and
 	// adds by FMA in the order of k.
 	MatMul(y, x *Tensor, w *Weights, ep Epilogue)

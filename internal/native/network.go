@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/dsp"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/rvq"
@@ -103,6 +104,19 @@ type Decoder struct {
 	Skip      *nn.Linear
 	Expand    nn.Expand
 	Synthesis *nn.ISTFT
+}
+
+// Reduced gives a decoder of the same parameters whose matrix products have
+// precision p: all of them, for none of the layers costs more than another (the
+// model's card has the figures).
+func (d *Decoder) Reduced(p backend.Precision) *Decoder {
+	r := *d
+	r.Input, r.Output, r.Skip = d.Input.Reduced(p), d.Output.Reduced(p), d.Skip.Reduced(p)
+	r.Blocks = nil
+	for _, b := range d.Blocks {
+		r.Blocks = append(r.Blocks, b.Reduced(p))
+	}
+	return &r
 }
 
 // NewNetwork builds a network whose weights are zero but for the norms.
@@ -217,7 +231,7 @@ func EncodeFeatures[V any](r nn.Runner[V], e *Encoder, features V) V {
 // Decode is the decoder's forward pass: rows of latents become rows of HopLength
 // samples, Network.Delay rows later.
 func Decode[V any](r nn.Runner[V], d *Decoder, latent V) V {
-	return r.Apply(d.Synthesis, r.Apply(d.Expand, DecodeSpectrum(r, d, latent)))
+	return r.Apply(d.Synthesis, r.Apply(&d.Expand, DecodeSpectrum(r, d, latent)))
 }
 
 // DecodeSpectrum is Decode up to the compressed spectrum.

@@ -31,6 +31,14 @@ func NewConvNeXt(name string, channels, hidden, taps, lookahead int, scale float
 	return b
 }
 
+// Reduced gives a block of the same parameters whose matrix products have
+// precision p.
+func (b *ConvNeXt) Reduced(p backend.Precision) *ConvNeXt {
+	r := *b
+	r.Expand, r.Project = b.Expand.Reduced(p), b.Project.Reduced(p)
+	return &r
+}
+
 // Params lists those of all parts.
 func (b *ConvNeXt) Params() []*Param {
 	return Params(b.Depthwise, b.Norm, b.Expand, b.Project, b.Scale)

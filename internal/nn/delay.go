@@ -19,11 +19,11 @@ func (d *Delay) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	past := s.State(d, d.Rows, d.Channels).History
 	joined := s.Tensor(d.Rows+steps, d.Channels)
 	for i := range s.Batch {
-		item := past.Slice(i*d.Rows, (i+1)*d.Rows)
-		s.Copy(joined.Slice(0, d.Rows), item)
-		s.Copy(joined.Slice(d.Rows, d.Rows+steps), x.Slice(i*steps, (i+1)*steps))
-		s.Copy(y.Slice(i*steps, (i+1)*steps), joined.Slice(0, steps))
-		s.Copy(item, joined.Slice(steps, steps+d.Rows))
+		item := s.Rows(past, i*d.Rows, (i+1)*d.Rows)
+		s.Copy(s.Rows(joined, 0, d.Rows), item)
+		s.Copy(s.Rows(joined, d.Rows, d.Rows+steps), s.Rows(x, i*steps, (i+1)*steps))
+		s.Copy(s.Rows(y, i*steps, (i+1)*steps), s.Rows(joined, 0, steps))
+		s.Copy(item, s.Rows(joined, steps, steps+d.Rows))
 	}
 	return y
 }

@@ -36,11 +36,11 @@ func (l *DepthwiseConv) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	history := s.State(l, ctx, l.Channels).History
 	joined := s.Tensor(ctx+steps, l.Channels)
 	for i := range s.Batch {
-		past := history.Slice(i*ctx, (i+1)*ctx)
-		s.Copy(joined.Slice(0, ctx), past)
-		s.Copy(joined.Slice(ctx, ctx+steps), x.Slice(i*steps, (i+1)*steps))
-		s.Backend.DepthwiseConv(y.Slice(i*steps, (i+1)*steps), joined, l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
-		s.Copy(past, joined.Slice(steps, ctx+steps))
+		past := s.Rows(history, i*ctx, (i+1)*ctx)
+		s.Copy(s.Rows(joined, 0, ctx), past)
+		s.Copy(s.Rows(joined, ctx, ctx+steps), s.Rows(x, i*steps, (i+1)*steps))
+		s.Backend.DepthwiseConv(s.Rows(y, i*steps, (i+1)*steps), joined, l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
+		s.Copy(past, s.Rows(joined, steps, ctx+steps))
 	}
 	return y
 }

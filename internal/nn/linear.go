@@ -11,6 +11,8 @@ type Linear struct {
 	In, Out int
 	Weight  *Param // [In, Out]
 	Bias    *Param // [Out], may be nil
+	// Precision is that of Step. The gradient is always float32.
+	Precision backend.Precision
 
 	forward, backward packed
 }
@@ -19,6 +21,11 @@ type Linear struct {
 // name.weight and name.bias.
 func NewLinear(name string, in, out int) *Linear {
 	return &Linear{In: in, Out: out, Weight: NewParam(name+".weight", in, out), Bias: NewParam(name+".bias", out)}
+}
+
+// Reduced gives a layer of the same parameters that steps in precision p.
+func (l *Linear) Reduced(p backend.Precision) *Linear {
+	return &Linear{In: l.In, Out: l.Out, Weight: l.Weight, Bias: l.Bias, Precision: p}
 }
 
 // Params lists weight and bias.
@@ -36,7 +43,7 @@ func (l *Linear) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	if l.Bias != nil {
 		ep.Bias = l.Bias.Data
 	}
-	s.MatMul(y, x, l.forward.of(s.Backend, l.Weight, l.In, l.Out, false), ep)
+	s.MatMul(y, x, l.weights(s.Backend), ep)
 	return y
 }
 
@@ -60,10 +67,18 @@ func (l *Linear) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32
 // Prepare packs changed weights, for Backward too where it will be called, so
 // that streams that run side by side do not wait for each other.
 func (l *Linear) Prepare(b backend.Backend, backward bool) {
-	l.forward.of(b, l.Weight, l.In, l.Out, false)
+	l.weights(b)
 	if backward {
 		l.backward.of(b, l.Weight, l.Out, l.In, true)
 	}
+}
+
+// weights gives the packed weights of Step.
+func (l *Linear) weights(b backend.Backend) *backend.Weights {
+	if l.Precision != backend.Float32 {
+		return l.forward.reduced(b, l.Weight, l.In, l.Out, l.Precision)
+	}
+	return l.forward.of(b, l.Weight, l.In, l.Out, false)
 }
 
 // packed caches a backend's layout of a weight matrix until the values change.
@@ -87,5 +102,16 @@ func (p *packed) of(b backend.Backend, w *Param, k, n int, transposed bool) *bac
 		b.Repack(p.weights, w.Data, transposed)
 	}
 	p.device, p.version = b, w.version
+	return p.weights
+}
+
+// reduced gives w packed as a [k, n] matrix of precision p.
+func (p *packed) reduced(b backend.Backend, w *Param, k, n int, precision backend.Precision) *backend.Weights {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.device != b || p.version != w.version {
+		p.weights = b.PackReduced(w.Data, k, n, precision)
+		p.device, p.version = b, w.version
+	}
 	return p.weights
 }

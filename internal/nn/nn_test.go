@@ -2,6 +2,7 @@ package nn
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/sotto-audio/sotto/internal/backend"
@@ -127,6 +128,28 @@ func TestSynthesisUndoesAnalysis(t *testing.T) {
 		got, want := y.Data[d*hop+i], x.Data[i]
 		if got-want > 2e-6 || want-got > 2e-6 {
 			t.Fatalf("sample %d: %g, want %g", i, got, want)
+		}
+	}
+}
+
+// A reduced layer gives the product of its precision, of the weights as they are.
+func TestReducedLinear(t *testing.T) {
+	b, rng := device(), rand.New(rand.NewPCG(6, 1))
+	l := NewLinear("l", 40, 30)
+	x := random(5, 40, rng)
+	for _, p := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+		r := l.Reduced(p)
+		for range 2 {
+			for i := range l.Weight.Data {
+				l.Weight.Data[i] = float32(rng.NormFloat64())
+			}
+			l.Bias.Data[3]++
+			l.Weight.Changed()
+			want := b.New(5, 30)
+			b.MatMul(want, x, b.PackReduced(l.Weight.Data, 40, 30, p), backend.Epilogue{Bias: l.Bias.Data})
+			if got := r.Step(NewStream(b, 1), x); !slices.Equal(got.Data, want.Data) {
+				t.Errorf("%v: another product", p)
+			}
 		}
 	}
 }

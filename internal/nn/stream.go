@@ -25,13 +25,18 @@ func NewStream(b backend.Backend, batch int) *Stream {
 	return &Stream{Backend: b, Batch: batch, states: map[Layer]*State{}}
 }
 
-// Begin starts a step: tensors given by Tensor before it are recycled.
+// Begin starts a step: tensors given by Tensor and Rows before it are recycled.
 func (s *Stream) Begin() { s.arena.reset() }
 
 // Tensor gives an uninitialised dense scratch tensor that lives until the next
 // Begin.
 func (s *Stream) Tensor(rows, cols int) *backend.Tensor {
 	return s.arena.get(s.Backend, rows, cols)
+}
+
+// Rows is the view of rows [from, to) of t; it lives until the next Begin.
+func (s *Stream) Rows(t *backend.Tensor, from, to int) *backend.Tensor {
+	return s.arena.view(t.Slice(from, to))
 }
 
 // State gives the layer's state of `rows` past rows of `cols` channels.
@@ -67,6 +72,8 @@ func (s *Stream) Add(a, b *backend.Tensor) *backend.Tensor {
 type arena struct {
 	slots []*slot
 	next  int
+	views []*backend.Tensor
+	seen  int // views of this step
 }
 
 type slot struct {
@@ -74,7 +81,18 @@ type slot struct {
 	view  backend.Tensor
 }
 
-func (a *arena) reset() { a.next = 0 }
+func (a *arena) reset() { a.next, a.seen = 0, 0 }
+
+// view keeps a copy of t, which then need not escape.
+func (a *arena) view(t *backend.Tensor) *backend.Tensor {
+	if a.seen == len(a.views) {
+		a.views = append(a.views, new(backend.Tensor))
+	}
+	v := a.views[a.seen]
+	a.seen++
+	*v = *t
+	return v
+}
 
 func (a *arena) get(b backend.Backend, rows, cols int) *backend.Tensor {
 	if a.next == len(a.slots) {

@@ -50,6 +50,21 @@ func BenchmarkMatMul(t *testing.B) {
 	}
 }
 
+func BenchmarkReducedMatMul(t *testing.B) {
+	for _, s := range [][3]int{{512, 512, 512}, {256, 384, 1152}, {256, 1152, 384}, {1, 384, 1152}, {1, 1152, 384}, {4, 384, 1152}} {
+		for name, b := range backends() {
+			for _, p := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+				t.Run(fmt.Sprintf("%dx%dx%d/%s/%v", s[0], s[1], s[2], name, p), func(t *testing.B) {
+					g := newGen(1)
+					x, y := g.tensor(s[0], s[1], 0), b.New(s[0], s[2])
+					w := b.PackReduced(g.vector(s[1]*s[2]), s[1], s[2], p)
+					rate(t, b, 2*float64(s[0]*s[1]*s[2]), func() { b.MatMul(y, x, w, backend.Epilogue{}) })
+				})
+			}
+		}
+	}
+}
+
 func BenchmarkMatMulTN(t *testing.B) {
 	for _, s := range [][3]int{{200, 256, 768}, {800, 384, 1152}, {800, 1152, 384}} {
 		for name, b := range backends() {

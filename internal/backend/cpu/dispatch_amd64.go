@@ -1,6 +1,9 @@
 package cpu
 
-import "golang.org/x/sys/cpu"
+import (
+	"github.com/sotto-audio/sotto/internal/backend"
+	"golang.org/x/sys/cpu"
+)
 
 // Features are tested from the bottom up: GODEBUG=cpu.avx2=off alone leaves
 // the AVX-512 bits on.
@@ -10,9 +13,25 @@ func available() []*kernels {
 		sets = append([]*kernels{avx2}, sets...)
 		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ {
 			sets = append([]*kernels{avx512}, sets...)
+			if cpu.X86.HasAVX512VNNI {
+				sets = append([]*kernels{withDots()}, sets...)
+			}
 		}
 	}
 	return sets
+}
+
+// withDots is avx512 with the instructions for products of reduced precision that
+// this machine has beside VNNI.
+func withDots() *kernels {
+	k := *avx512
+	k.name += "+vnni"
+	k.dot[backend.Int8] = int8VNNI
+	if cpu.X86.HasAVX512BF16 {
+		k.name += "+bf16"
+		k.dot[backend.BFloat16] = bf16Pairs
+	}
+	return &k
 }
 
 var avx2 = &kernels{
@@ -32,6 +51,7 @@ var avx2 = &kernels{
 		layerNormGrad: layerNormGrad256,
 		transpose:     transpose8,
 	},
+	dot: [3]*dotKernels{backend.Int8: int8Words, backend.BFloat16: bf16FMA256},
 }
 
 var avx512 = &kernels{
@@ -54,4 +74,54 @@ var avx512 = &kernels{
 		layerNormGrad: layerNormGrad512,
 		transpose:     transpose8,
 	},
+	dot: [3]*dotKernels{backend.Int8: int8Words, backend.BFloat16: bf16FMA512},
+}
+
+var int8VNNI = &dotKernels{
+	nr: 32, step: 4, rowBytes: 1, columnBytes: 1, offset: 128,
+	convert: quantize512,
+	tile: []dotFunc{nil,
+		dotInt8VNNI512_1x1, dotInt8VNNI512_2x1, dotInt8VNNI512_3x1, dotInt8VNNI512_4x1, dotInt8VNNI512_5x1, dotInt8VNNI512_6x1,
+		dotInt8VNNI512_7x1, dotInt8VNNI512_8x1, dotInt8VNNI512_9x1, dotInt8VNNI512_10x1, dotInt8VNNI512_11x1, dotInt8VNNI512_12x1,
+	},
+	wide:   []dotFunc{1: dotInt8VNNI512_1x4, 2: dotInt8VNNI512_2x2},
+	wideBy: []int{1: 4, 2: 2},
+}
+
+var int8Words = &dotKernels{
+	nr: 16, step: 2, rowBytes: 2, columnBytes: 1,
+	convert: quantize256,
+	tile:    []dotFunc{nil, dotInt8256_1x1, dotInt8256_2x1, dotInt8256_3x1, dotInt8256_4x1, dotInt8256_5x1, dotInt8256_6x1},
+	wide:    []dotFunc{1: dotInt8256_1x4, 2: dotInt8256_2x2},
+	wideBy:  []int{1: 4, 2: 2},
+}
+
+var bf16Pairs = &dotKernels{
+	nr: 32, step: 2, rowBytes: 2, columnBytes: 2,
+	convert: roundPairs512,
+	tile: []dotFunc{nil,
+		dotBF16512_1x1, dotBF16512_2x1, dotBF16512_3x1, dotBF16512_4x1, dotBF16512_5x1, dotBF16512_6x1,
+		dotBF16512_7x1, dotBF16512_8x1, dotBF16512_9x1, dotBF16512_10x1, dotBF16512_11x1, dotBF16512_12x1,
+	},
+	wide:   []dotFunc{1: dotBF16512_1x4, 2: dotBF16512_2x2},
+	wideBy: []int{1: 4, 2: 2},
+}
+
+var bf16FMA512 = &dotKernels{
+	nr: 32, step: 2, rowBytes: 4, columnBytes: 2,
+	convert: roundValues512,
+	tile: []dotFunc{nil,
+		dotBF16FMA512_1x1, dotBF16FMA512_2x1, dotBF16FMA512_3x1, dotBF16FMA512_4x1, dotBF16FMA512_5x1, dotBF16FMA512_6x1,
+		dotBF16FMA512_7x1, dotBF16FMA512_8x1, dotBF16FMA512_9x1, dotBF16FMA512_10x1, dotBF16FMA512_11x1, dotBF16FMA512_12x1,
+	},
+	wide:   []dotFunc{1: dotBF16FMA512_1x4, 2: dotBF16FMA512_2x2},
+	wideBy: []int{1: 4, 2: 2},
+}
+
+var bf16FMA256 = &dotKernels{
+	nr: 16, step: 2, rowBytes: 4, columnBytes: 2,
+	convert: roundValues256,
+	tile:    []dotFunc{nil, dotBF16FMA256_1x1, dotBF16FMA256_2x1, dotBF16FMA256_3x1, dotBF16FMA256_4x1, dotBF16FMA256_5x1, dotBF16FMA256_6x1},
+	wide:    []dotFunc{1: dotBF16FMA256_1x4, 2: dotBF16FMA256_2x2},
+	wideBy:  []int{1: 4, 2: 2},
 }

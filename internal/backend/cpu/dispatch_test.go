@@ -26,6 +26,8 @@ func TestDispatch(t *testing.T) {
 	for _, c := range []struct{ godebug, not, want string }{
 		{"cpu.avx512f=off", "avx512", ""},
 		{"cpu.avx512bw=off", "avx512", ""},
+		{"cpu.avx512vnni=off", "vnni", ""},
+		{"cpu.avx512bf16=off", "bf16", ""},
 		{"cpu.avx2=off", "avx", "portable"},
 		{"cpu.fma=off", "avx", "portable"},
 		{"cpu.all=off", "avx", "portable"},

@@ -20,6 +20,8 @@ type kernels struct {
 	peakFlops int
 	// vector holds the kernels of the other operations, nil in portable Go.
 	vector *vectorKernels
+	// dot holds the kernels of each precision but Float32, nil for portable Go.
+	dot [3]*dotKernels
 }
 
 // mr is the largest number of rows of a tile.
@@ -49,11 +51,33 @@ type vectorKernels struct {
 	transpose     func(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
 }
 
+// dotKernels are the kernels of products of one reduced precision.
+type dotKernels struct {
+	// nr is the width of a column panel, step the number of values of K that a
+	// kernel takes at a time.
+	nr, step int
+	// rowBytes and columnBytes are the size of a value of x once it is converted
+	// and of w.
+	rowBytes, columnBytes int
+	// offset is what converted integers have too much.
+	offset int32
+	// convert turns rows of x into what the kernels read, and gives their scales.
+	convert func(rows, cols int, q *byte, qs uintptr, x *float32, xs uintptr, scale *float32)
+	// tile and wide are those of type kernels.
+	tile, wide []dotFunc
+	wideBy     []int
+}
+
+// dotFunc sets the tile c to the products of a and b over steps; integers to
+// (start + product)·(rows·columns). as lies between rows of a, bps between column
+// panels of b, cs between rows of c.
+type dotFunc func(steps int, a *byte, as uintptr, b *byte, bps uintptr, start *int32, rows, columns *float32, c *float32, cs uintptr)
+
 var portable = &kernels{name: "portable", nr: 16, tile: make([]gemmFunc, 5)}
 
 // at gives the address of element i of a slice, nil where the slice ends
 // before it.
-func at(s []float32, i int) *float32 {
+func at[T any](s []T, i int) *T {
 	if i >= len(s) {
 		return nil
 	}

@@ -22,18 +22,21 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 	}
 	j := b.job()
 	j.y, j.x, j.w, j.ep = y, x, w, ep
-	j.plan = b.planProduct(y.Rows, w.K, w.N)
-	j.do(j.plan.rowParts*j.plan.colParts, matMulPart)
+	switch p := w.Packed.(type) {
+	case *panels:
+		j.plan = b.planProduct(y.Rows, w.K, w.N)
+		j.do(j.plan.rowParts*j.plan.colParts, matMulPart)
+	case *reduced:
+		j.plan = b.planReduced(y.Rows, w.K, w.N, p.dotKernels)
+		j.do(j.plan.rowParts*j.plan.colParts, reducedPart)
+	default:
+		j.do(b.split(y.Rows, 1, float64(w.K)*float64(w.N)), naivePart)
+	}
 }
 
 func (b *Backend) planProduct(m, k, n int) plan {
 	p := plan{rowParts: (m + rowBlock - 1) / rowBlock, colParts: 1}
-	if b.threads == 1 {
-		return p
-	}
-	// Nanoseconds at the usual rate; few rows wait for the weights instead.
-	cost := float64(k) * float64(n) * max(float64(m)/40, 0.2)
-	want := min(int(cost/10_000), 4*b.threads)
+	want := b.wantedParts(m, k, n, 4)
 	if p.rowParts < want {
 		p.colParts = min((want+p.rowParts-1)/p.rowParts, (n+b.kernels.nr-1)/b.kernels.nr)
 	}
@@ -49,6 +52,17 @@ func (b *Backend) planProduct(m, k, n int) plan {
 		}
 	}
 	return p
+}
+
+// wantedParts is the number of parts of a product that are worth a goroutine each,
+// for weights of so many bytes: smaller ones are faster.
+func (b *Backend) wantedParts(m, k, n, bytes int) int {
+	if b.threads == 1 {
+		return 1
+	}
+	// Nanoseconds at the usual rate; few rows wait for the weights instead.
+	cost := float64(k) * float64(n) * max(float64(m)/40, 0.2) * float64(bytes) / 4
+	return min(int(cost/10_000), 4*b.threads)
 }
 
 func matMulPart(j *job, part int, s *scratch) {

@@ -22,7 +22,7 @@ type job struct {
 	left  atomic.Int32 // parts that are not done
 	done  sync.WaitGroup
 	ended func() bool // left is 0
-	users int // goroutines that may still look at the job; guarded by pool.mu
+	users int         // goroutines that may still look at the job; guarded by pool.mu
 }
 
 // operands are what the operations work on.

@@ -35,15 +35,31 @@ func (Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
 
 // MatMul sets y = epilogue(x·w).
 func (Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Epilogue) {
-	packed := w.Packed.([]float32)
 	for m := range y.Rows {
+		sum := dot(x.Row(m), w)
 		for n := range w.N {
-			var s float32
-			for k := range w.K {
-				s = f32.FMA(x.Row(m)[k], packed[k*w.N+n], s)
-			}
-			y.Row(m)[n] = epilogue(s, m, n, ep)
+			y.Row(m)[n] = epilogue(sum(n), m, n, ep)
 		}
+	}
+}
+
+// dot gives the products of a row and the columns of w.
+func dot(x []float32, w *backend.Weights) func(n int) float32 {
+	switch packed := w.Packed.(type) {
+	case []integers:
+		row := quantize(x)
+		return func(n int) float32 { return dotInt8(row, packed[n]) }
+	case []halves:
+		row := round(x)
+		return func(n int) float32 { return dotBFloat16(row, packed[n]) }
+	}
+	packed := w.Packed.([]float32)
+	return func(n int) float32 {
+		var s float32
+		for k := range w.K {
+			s = f32.FMA(x[k], packed[k*w.N+n], s)
+		}
+		return s
 	}
 }
 

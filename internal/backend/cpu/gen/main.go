@@ -78,6 +78,26 @@ var families = []struct {
 		both(depthwise)
 		both(smallest)
 	}},
+	{"dot", "cpu", func() {
+		for _, d := range []dotKind{int8VNNI, bf16Pairs, bf16FMA512} {
+			for mr := 1; mr <= 12; mr++ {
+				dot(d, mr, 1)
+			}
+			dot(d, 1, 4)
+			dot(d, 2, 2)
+		}
+		for _, d := range []dotKind{int8Words, bf16FMA256} {
+			for mr := 1; mr <= 6; mr++ {
+				dot(d, mr, 1)
+			}
+			dot(d, 1, 4)
+			dot(d, 2, 2)
+		}
+		quantize(avx512, true)
+		quantize(avx2, false)
+		roundPairs()
+		both(roundValues)
+	}},
 	{"norm", "cpu", func() {
 		both(layerNorm)
 		both(layerNormGrad)

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+)
+
+// precisionReport is the speed of one precision.
+type precisionReport struct {
+	Precision string  `json:"precision"`
+	GFLOPS    float64 `json:"gemm_gflops"` // conversion of the rows included
+	DecodeRTF float64 `json:"decode_rtf"`
+}
+
+// benchPrecisions measures each precision that the model decodes in, side by side.
+func benchPrecisions(ctx context.Context, dev *cpu.Backend, model codec.Codec, tokens *codec.Tokens) ([]precisionReport, error) {
+	native, ok := model.(*sotto.Model)
+	if !ok {
+		return nil, nil
+	}
+	var reports []precisionReport
+	var models []*sotto.Model
+	for _, p := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+		m, err := native.In(sotto.Precision(p.String()))
+		if err != nil {
+			return nil, err
+		}
+		models = append(models, m)
+		reports = append(reports, precisionReport{Precision: p.String(), GFLOPS: dev.MatMulRate(p, gemmSize, gemmSize, gemmSize) / 1e9})
+	}
+	info := native.Info()
+	seconds := float64(tokens.Frames) / info.FrameRate
+	for range 3 {
+		for i, m := range models {
+			start := time.Now()
+			if _, err := m.Decode(ctx, tokens); err != nil {
+				return nil, err
+			}
+			reports[i].DecodeRTF = max(reports[i].DecodeRTF, seconds/time.Since(start).Seconds())
+		}
+	}
+	return reports, nil
+}
+
+// printPrecisions writes rows of a table: rates, and their ratios to the first.
+func printPrecisions(w io.Writer, reports []precisionReport) {
+	for _, r := range reports {
+		fmt.Fprintf(w, "%s\tmatrix products %.0f GFLOP/s (x %.2f), decode %.0f x real time (x %.2f)\n", r.Precision,
+			r.GFLOPS, r.GFLOPS/reports[0].GFLOPS, r.DecodeRTF, r.DecodeRTF/reports[0].DecodeRTF)
+	}
+}

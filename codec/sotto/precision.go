@@ -1,0 +1,36 @@
+package sotto
+
+import (
+	"fmt"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
+
+// Precision is the arithmetic of the decoder's large matrix products. Encoder and
+// quantizer are float32 always, so tokens do not depend on it. In each of them the
+// decoder gives the same samples on every machine, in any chunks and with any number
+// of threads.
+type Precision string
+
+// Precisions.
+const (
+	Float32 Precision = "f32"
+	// BFloat16 rounds the factors to 8 bits of significand. Without AVX512-BF16 it is
+	// no faster than Float32.
+	BFloat16 Precision = "bf16"
+	// Int8 rounds the factors to 8 bits, with a scale for every frame and channel.
+	Int8 Precision = "int8"
+)
+
+// In gives the model with a decoder of another precision. Both share the weights.
+func (m *Model) In(p Precision) (*Model, error) {
+	for _, b := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+		if b.String() == string(p) {
+			r, network := *m, *m.network
+			network.Decoder = network.Decoder.Reduced(b)
+			r.network = &network
+			return &r, nil
+		}
+	}
+	return nil, fmt.Errorf("sotto: precision %q: give %s, %s or %s", p, Float32, BFloat16, Int8)
+}

@@ -1,0 +1,196 @@
+package cpu_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+)
+
+var reduced = []backend.Precision{backend.BFloat16, backend.Int8}
+
+func TestReducedMatMul(t *testing.T) {
+	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
+		for i := range 120 {
+			m, k, n := g.size(250), g.size(600), g.size(130)
+			switch i / 2 {
+			case 0:
+				m = 0
+			case 1:
+				k = 0
+			case 2:
+				m, k, n = 3, 4095+i%2, 70
+			case 3, 4:
+				m, n = i/2-2, 300
+			case 5:
+				m, k = 40, 1024 // rows on the same cache sets
+			case 6:
+				m, k, n = 2, backend.MaxInt8, 1
+			}
+			p := reduced[i%2]
+			x, w := g.tensor(m, k, g.IntN(12)-8), g.vector(k*n)
+			switch g.IntN(4) {
+			case 0:
+				g.wide(x)
+			case 1:
+				g.tiny(x.Data)
+				g.tiny(w)
+			case 2: // where integers become zeros
+				naive.ScaleAdd(x, x, slices.Repeat([]float32{0x1p-101}, k), nil)
+			}
+			if k == backend.MaxInt8 { // the largest sum
+				for j := range w {
+					w[j] = 1
+				}
+				for r := range m {
+					for j := range x.Row(r) {
+						x.Row(r)[j] = 1
+					}
+				}
+			}
+			if i > 60 && k > 0 {
+				w[g.IntN(k*n)] = []float32{nan, float32(math.Inf(-1)), 1e30, 1e-42}[g.IntN(4)]
+			}
+			ep := backend.Epilogue{Bias: g.maybe(n), Act: backend.Activation(g.IntN(3)), Scale: g.maybe(n)}
+			if g.IntN(2) == 0 {
+				ep.Residual = g.tensor(m, n, g.IntN(3))
+			}
+			got := poisoned(m, n, g.IntN(3))
+			want := clone(got)
+			b.MatMul(got, x, b.PackReduced(w, k, n, p), ep)
+			naive.MatMul(want, x, naive.PackReduced(w, k, n, p), ep)
+			sameBits(t, fmt.Sprintf("%v: [%d, %d]·[%d, %d] stride %d", p, m, k, k, n, x.Stride), got.Data, want.Data)
+		}
+	})
+}
+
+// tiny brings values to where their products are near the least normal number.
+func (g gen) tiny(v []float32) {
+	for i := range v {
+		v[i] *= float32(math.Ldexp(1, -70+g.IntN(12)))
+	}
+}
+
+// TestReducedBound holds products to their float64 values: within the rounding of
+// the factors, a half of the last of 8 bits of each.
+func TestReducedBound(t *testing.T) {
+	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
+		const m, k, n = 23, 700, 70
+		x, w := g.tensor(m, k, 0), g.tensor(k, n, 0)
+		most := func(r int, at func(i int) float32) (v float64) {
+			for i := range r {
+				v = max(v, math.Abs(float64(at(i))))
+			}
+			return v
+		}
+		for _, p := range reduced {
+			y := b.New(m, n)
+			b.MatMul(y, x, b.PackReduced(w.Data, k, n, p), backend.Epilogue{})
+			for i := range m {
+				row := func(l int) float32 { return x.Row(i)[l] }
+				dx := most(k, row) / 254
+				for j := range n {
+					column := func(l int) float32 { return w.Row(l)[j] }
+					dw := most(k, column) / 254
+					var sum, bound float64
+					for l := range k {
+						a, c := float64(row(l)), float64(column(l))
+						sum += a * c
+						if p == backend.BFloat16 {
+							dx, dw = math.Abs(a)/256, math.Abs(c)/256
+						}
+						bound += math.Abs(a)*dw + math.Abs(c)*dx + dx*dw + 1e-5*math.Abs(a*c)
+					}
+					if got := float64(y.Row(i)[j]); math.Abs(got-sum) > bound {
+						t.Fatalf("%v: sum %v, want %v to %g", p, got, sum, bound)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestReducedRowsAlone checks that a row does not depend on the rows beside it.
+func TestReducedRowsAlone(t *testing.T) {
+	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
+		const rows, k, n = 53, 200, 160
+		x, v := g.tensor(rows, k, 0), g.vector(n)
+		for r := range rows {
+			for i := range k {
+				x.Row(r)[i] *= float32(r)
+			}
+		}
+		for _, p := range reduced {
+			w := b.PackReduced(g.vector(k*n), k, n, p)
+			ep := backend.Epilogue{Bias: v, Act: backend.GELU, Scale: v}
+			whole := b.New(rows, n)
+			b.MatMul(whole, x, w, ep)
+			for lo := 0; lo < rows; {
+				hi := min(rows, lo+1+g.IntN(6))
+				part := poisoned(hi-lo, n, 0)
+				b.MatMul(part, backend.Host(x.Data[lo*k:], hi-lo, k), w, ep)
+				sameBits(t, fmt.Sprintf("%v: rows %d to %d", p, lo, hi), part.Data, whole.Data[lo*n:hi*n])
+				lo = hi
+			}
+		}
+	})
+}
+
+func TestPackReducedFloat32(t *testing.T) {
+	b, g := cpu.New(1), newGen(4)
+	x, w := g.tensor(3, 20, 0), g.vector(20*10)
+	got, want := b.New(3, 10), b.New(3, 10)
+	b.MatMul(got, x, b.PackReduced(w, 20, 10, backend.Float32), backend.Epilogue{})
+	b.MatMul(want, x, b.Pack(w, 20, 10), backend.Epilogue{})
+	sameBits(t, "float32", got.Data, want.Data)
+}
+
+func TestReducedMisuse(t *testing.T) {
+	b := cpu.New(1)
+	packed := b.PackReduced(make([]float32, 6), 2, 3, backend.Int8)
+	for name, f := range map[string]func(){
+		"values":      func() { b.PackReduced(make([]float32, 5), 2, 3, backend.Int8) },
+		"too many":    func() { b.PackReduced(make([]float32, backend.MaxInt8+1), backend.MaxInt8+1, 1, backend.Int8) },
+		"no such one": func() { b.PackReduced(make([]float32, 6), 2, 3, backend.Int8+1) },
+		"columns":     func() { b.MatMul(b.New(4, 3), b.New(4, 3), packed, backend.Epilogue{}) },
+		"repacked":    func() { b.Repack(packed, make([]float32, 6), false) },
+		"codebook":    func() { b.Nearest(make([]int32, 4), b.New(4, 2), packed, make([]float32, 3)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			f()
+		})
+	}
+}
+
+// TestReducedAllocatesNothing is TestWarmAllocatesNothing for these products.
+func TestReducedAllocatesNothing(t *testing.T) {
+	for _, path := range cpu.Paths() {
+		if path == "portable" {
+			continue // correct, not fast
+		}
+		for _, threads := range []int{1, 2} {
+			for _, rows := range []int{1, 300} {
+				for _, p := range reduced {
+					b, g := cpu.New(threads, cpu.Path(path)), newGen(5)
+					x, y := g.tensor(rows, 256, 0), b.New(rows, 500)
+					w := b.PackReduced(g.vector(256*500), 256, 500, p)
+					f := func() { b.MatMul(y, x, w, backend.Epilogue{Act: backend.GELU}) }
+					for range 20 { // every helper finds its scratch memory
+						f()
+					}
+					if n := testing.AllocsPerRun(50, f); n > 0 {
+						t.Errorf("%s/%d: %v of %d rows allocates %v times", path, threads, p, rows, n)
+					}
+				}
+			}
+		}
+	}
+}
