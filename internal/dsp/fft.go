@@ -13,7 +13,9 @@ type RealFFT struct {
 	n       int
 	stages  []stage
 	twiddle []float32 // (cos, sin) of k/n for k = 0 … n/4
+	kernels *kernels
 	scratch sync.Pool // *[]float32 of 2n values
+	lanes   sync.Pool // *Lanes
 }
 
 // stage is one pass of radix r over sub-transforms of r·m points.
@@ -36,7 +38,7 @@ func NewRealFFT(n int) (*RealFFT, error) {
 	if n < 2 || n%2 != 0 || rest != 1 {
 		return nil, fmt.Errorf("dsp: no FFT of %d points: the size must be even with prime factors 2, 3 and 5", n)
 	}
-	f := &RealFFT{n: n}
+	f := &RealFFT{n: n, kernels: available()}
 	f.scratch.New = func() any { b := make([]float32, 2*n); return &b }
 	length := half
 	for _, r := range radices {
@@ -147,20 +149,29 @@ func (f *RealFFT) complex(a, b []float32) (re, im []float32) {
 	xr, xi, yr, yi := a[:half], a[half:], b[:half], b[half:]
 	stride := 1
 	for _, st := range f.stages {
-		switch st.r {
-		case 2:
-			radix2(yr, yi, xr, xi, stride, st)
-		case 3:
-			radix3(yr, yi, xr, xi, stride, st)
-		case 4:
-			radix4(yr, yi, xr, xi, stride, st)
-		case 5:
-			radix5(yr, yi, xr, xi, stride, st)
-		}
+		f.pass(yr, yi, xr, xi, stride, st)
 		xr, xi, yr, yi = yr, yi, xr, xi
 		stride *= st.r
 	}
 	return xr, xi
+}
+
+// pass runs one stage over runs of s neighbours.
+func (f *RealFFT) pass(yr, yi, xr, xi []float32, s int, st stage) {
+	if k := f.kernels.radix[st.r]; k != nil && s%Width == 0 {
+		k(s, st.m, &yr[0], &yi[0], &xr[0], &xi[0], &st.twiddle[0])
+		return
+	}
+	switch st.r {
+	case 2:
+		radix2(yr, yi, xr, xi, s, st)
+	case 3:
+		radix3(yr, yi, xr, xi, s, st)
+	case 4:
+		radix4(yr, yi, xr, xi, s, st)
+	case 5:
+		radix5(yr, yi, xr, xi, s, st)
+	}
 }
 
 func radix2(yr, yi, xr, xi []float32, s int, st stage) {

@@ -43,7 +43,13 @@ func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	for i := range s.Batch {
 		copy(joined, history.Row(i))
 		copy(joined[past:], x.Slice(i*steps, (i+1)*steps).Data)
-		for t := range steps * perRow {
+		frames := steps * perRow
+		done := 0
+		if frames >= fewFrames {
+			done = frames
+			l.many(y.Data[i*frames*2*bins:], joined, frames)
+		}
+		for t := done; t < frames; t++ {
 			for k, w := range l.Window {
 				windowed[k] = w * joined[t*l.Hop+k]
 			}
@@ -56,6 +62,23 @@ func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 		copy(history.Row(i), joined[steps*l.RowHop:])
 	}
 	return y
+}
+
+// fewFrames is the number of frames from which transforming many at once is
+// faster than one by one.
+const fewFrames = 4
+
+// many transforms frames that follow each other in x; y holds a frame's pairs
+// after the other's.
+func (l *STFT) many(y, x []float32, frames int) {
+	width := 2 * l.fft.Bins()
+	lanes := l.fft.TakeLanes()
+	defer lanes.Release()
+	for t := 0; t < frames; t += dsp.Width {
+		n := min(dsp.Width, frames-t)
+		re, im := lanes.Forward(x[t*l.Hop:], l.Hop, n, l.Window)
+		lanes.Scatter(y[t*width:], width, lanes.Pairs(re, im), width, n)
+	}
 }
 
 // ISTFT turns spectra into samples: each row (re, im) of Size/2+1 bins is
@@ -93,16 +116,14 @@ func (l *ISTFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	steps := x.Rows / s.Batch
 	keep := l.Size - l.Hop
 	history := s.State(l, 1, keep).History
-	frame := s.Tensor(3, l.Size)
-	wave, re, im := frame.Row(0), frame.Row(1), frame.Row(2)
+	waves, bins := s.Tensor(dsp.Width, l.Size), s.Tensor(2, l.Size)
 	for i := range s.Batch {
 		tail := history.Row(i)
 		for t := range steps {
-			l.unpack(re, im, x.Row(i*steps+t))
-			l.fft.Inverse(wave, re, im)
-			for k, w := range l.Window {
-				wave[k] *= w
+			if t%dsp.Width == 0 {
+				l.waves(waves.Data, bins, x, i*steps+t, min(dsp.Width, steps-t))
 			}
+			wave := waves.Row(t % dsp.Width)
 			for k, v := range tail {
 				wave[k] = v + wave[k]
 			}
@@ -113,25 +134,42 @@ func (l *ISTFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	return y
 }
 
+// waves sets the windowed samples of n rows of spectra; bins is memory for one.
+func (l *ISTFT) waves(dst []float32, bins, x *backend.Tensor, row, n int) {
+	if n >= fewFrames {
+		lanes := l.fft.TakeLanes()
+		defer lanes.Release()
+		re, im := lanes.FromPairs(x.Data[row*x.Stride:], x.Stride, n)
+		lanes.Scatter(dst, l.Size, lanes.Inverse(re, im, l.Window), l.Size, n)
+		return
+	}
+	re, im := bins.Row(0), bins.Row(1)
+	for t := range n {
+		l.unpack(re, im, x.Row(row+t))
+		wave := dst[t*l.Size : (t+1)*l.Size]
+		l.fft.Inverse(wave, re, im)
+		for k, w := range l.Window {
+			wave[k] *= w
+		}
+	}
+}
+
 // Backward gathers the gradient of each row from the samples that it reached.
 func (l *ISTFT) Backward(s *Stream, x, _, dy *backend.Tensor, _ [][]float32) *backend.Tensor {
+	if x.Rows == 0 {
+		return s.Tensor(0, x.Cols)
+	}
 	dx := s.Tensor(x.Rows, x.Cols)
 	steps := x.Rows / s.Batch
-	frame := s.Tensor(3, l.Size)
-	wave, re, im := frame.Row(0), frame.Row(1), frame.Row(2)
+	samples := s.Tensor(1, (steps-1)*l.Hop+l.Size).Data
+	lanes := l.fft.TakeLanes()
+	defer lanes.Release()
 	for i := range s.Batch {
-		samples := dy.Slice(i*steps, (i+1)*steps).Data
-		for t := range steps {
-			clear(wave)
-			copy(wave, samples[t*l.Hop:])
-			for k, w := range l.Window {
-				wave[k] *= w
-			}
-			l.fft.AdjointInverse(re, im, wave)
-			out := dx.Row(i*steps + t)
-			for k := range l.fft.Bins() {
-				out[2*k], out[2*k+1] = re[k], im[k]
-			}
+		clear(samples[copy(samples, dy.Slice(i*steps, (i+1)*steps).Data):])
+		for t := 0; t < steps; t += dsp.Width {
+			n := min(dsp.Width, steps-t)
+			re, im := lanes.AdjointInverse(samples[t*l.Hop:], l.Hop, n, l.Window)
+			lanes.Scatter(dx.Data[(i*steps+t)*dx.Stride:], dx.Stride, lanes.Pairs(re, im), dx.Cols, n)
 		}
 	}
 	return dx

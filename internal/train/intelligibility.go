@@ -3,6 +3,8 @@ package train
 import (
 	"math"
 	"sync"
+
+	"github.com/sotto-audio/sotto/internal/dsp"
 )
 
 // Intelligibility is one minus the mean short-time correlation of band
@@ -61,37 +63,54 @@ func (l *Intelligibility) Eval(x, y []float32, weight float32, grad []float32) f
 	clear(e.grad)
 	b := l.analysis.scratch.Get().(*buffers)
 	defer l.analysis.scratch.Put(b)
-	for t := range frames {
-		l.analysis.forward(b.xr, b.xi, x, t, b)
-		l.analysis.forward(b.yr, b.yi, y, t, b)
-		l.fold(e.x[t*bands:], b.xr, b.xi)
-		l.fold(e.y[t*bands:], b.yr, b.yi)
+	for t := 0; t < frames; t += dsp.Width {
+		n := min(dsp.Width, frames-t)
+		xr, xi := l.analysis.forward(b.x, x, t, n)
+		l.fold(e.x[t*bands:], xr, xi, n)
+		yr, yi := l.analysis.forward(b.y, y, t, n)
+		l.fold(e.y[t*bands:], yr, yi, n)
 	}
 	loss := l.segments(e, frames)
 	// The spectra of y are cheaper to compute again than to keep.
-	for t := range frames {
-		l.analysis.forward(b.yr, b.yi, y, t, b)
-		clear(b.xr)
-		clear(b.xi)
+	for t := 0; t < frames; t += dsp.Width {
+		n := min(dsp.Width, frames-t)
+		yr, yi := l.analysis.forward(b.y, y, t, n)
+		below := 0 // bins of no band have no gradient
 		for i, r := range l.bands {
-			g := weight * e.grad[t*bands+i] / e.y[t*bands+i]
-			for k := r[0]; k < r[1]; k++ {
-				b.xr[k], b.xi[k] = g*b.yr[k], g*b.yi[k]
+			clear(yr[below:max(below, r[0])])
+			clear(yi[below:max(below, r[0])])
+			var g lane
+			for f := range n {
+				at := (t+f)*bands + i
+				g[f] = weight * e.grad[at] / e.y[at]
 			}
+			for k := r[0]; k < r[1]; k++ {
+				for f, v := range g {
+					yr[k][f] *= v
+					yi[k][f] *= v
+				}
+			}
+			below = r[1]
 		}
-		l.analysis.adjoint(grad, b.xr, b.xi, t, b)
+		clear(yr[below:])
+		clear(yi[below:])
+		l.analysis.adjoint(grad, yr, yi, t, n, b)
 	}
 	return loss
 }
 
-// fold gives the magnitude of each band.
-func (l *Intelligibility) fold(out, re, im []float32) {
+// fold gives the magnitude of each band of n frames, [n][bands].
+func (l *Intelligibility) fold(out []float32, re, im []lane, n int) {
 	for i, r := range l.bands {
-		p := float32(1e-9)
+		var p lane
 		for k := r[0]; k < r[1]; k++ {
-			p += re[k]*re[k] + im[k]*im[k]
+			for f := range p {
+				p[f] += re[k][f]*re[k][f] + im[k][f]*im[k][f]
+			}
 		}
-		out[i] = sqrt(p)
+		for f := range n {
+			out[f*len(l.bands)+i] = sqrt(p[f] + 1e-9)
+		}
 	}
 }
 

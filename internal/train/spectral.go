@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"unsafe"
 
 	"github.com/sotto-audio/sotto/internal/dsp"
 )
@@ -17,11 +18,15 @@ type analysis struct {
 	scratch   sync.Pool // *buffers
 }
 
+// lane holds a value of each of the frames that are worked on side by side.
+type lane = [dsp.Width]float32
+
+// buffers are memory for the spectra of dsp.Width frames.
 type buffers struct {
-	frame          []float32
-	xr, xi, yr, yi []float32
-	mag            []float32
-	signal         []float32
+	x, y        *dsp.Lanes
+	mag, target []lane    // [bins]
+	waves       []float32 // [frames][size]
+	signal      []float32
 }
 
 func newAnalysis(size, hop int) (*analysis, error) {
@@ -40,9 +45,8 @@ func newAnalysis(size, hop int) (*analysis, error) {
 	bins := fft.Bins()
 	a.scratch.New = func() any {
 		return &buffers{
-			frame: make([]float32, size), mag: make([]float32, bins),
-			xr: make([]float32, bins), xi: make([]float32, bins),
-			yr: make([]float32, bins), yi: make([]float32, bins),
+			x: fft.TakeLanes(), y: fft.TakeLanes(), mag: make([]lane, bins), target: make([]lane, bins),
+			waves: make([]float32, dsp.Width*size),
 		}
 	}
 	return a, nil
@@ -51,23 +55,28 @@ func newAnalysis(size, hop int) (*analysis, error) {
 // frames is the number of windows in n samples.
 func (a *analysis) frames(n int) int { return max(0, (n-a.size)/a.hop+1) }
 
-// forward sets re and im to the spectrum of frame t.
-func (a *analysis) forward(re, im, signal []float32, t int, b *buffers) {
-	in := signal[t*a.hop:][:a.size]
-	frame := b.frame[:len(in)]
-	for k, w := range a.window[:len(in)] {
-		frame[k] = w * in[k]
-	}
-	a.fft.Forward(re, im, frame)
+// forward gives the spectra of n frames from t on.
+func (a *analysis) forward(l *dsp.Lanes, signal []float32, t, n int) (re, im []lane) {
+	r, i := l.Forward(signal[t*a.hop:], a.hop, n, a.window)
+	return lanes(r), lanes(i)
 }
 
-// adjoint adds the gradient of the spectrum of frame t to that of the signal.
-func (a *analysis) adjoint(grad, re, im []float32, t int, b *buffers) {
-	a.fft.Adjoint(b.frame, re, im)
-	out := grad[t*a.hop:][:a.size]
-	frame := b.frame[:len(out)]
-	for k, w := range a.window[:len(out)] {
-		out[k] += w * frame[k]
+// lanes is a view of values [rows][dsp.Width].
+func lanes(x []float32) []lane {
+	return unsafe.Slice((*lane)(unsafe.Pointer(&x[0])), len(x)/dsp.Width)
+}
+
+// adjoint adds the gradients of the spectra of n frames from t on to that of the
+// signal.
+func (a *analysis) adjoint(grad []float32, re, im []lane, t, n int, b *buffers) {
+	flat := func(x []lane) []float32 { return unsafe.Slice(&x[0][0], len(x)*dsp.Width) }
+	w := b.y.Adjoint(flat(re), flat(im), a.window)
+	b.y.Scatter(b.waves, a.size, w, a.size, n)
+	for i := range n {
+		out := grad[(t+i)*a.hop:][:a.size]
+		for k, v := range b.waves[i*a.size:][:len(out)] {
+			out[k] += v
+		}
 	}
 }
 
@@ -121,47 +130,67 @@ func (s *melScale) eval(x, y []float32, floor, weight float32, grad []float32) f
 	frames := s.frames(len(x))
 	step := weight / float32(frames*len(s.bands))
 	var total float64
-	for t := range frames {
-		s.forward(b.xr, b.xi, x, t, b)
-		s.forward(b.yr, b.yi, y, t, b)
-		xm, ym := b.xr, b.mag
-		for k, re := range b.xr {
-			xm[k] = sqrt(re*re + b.xi[k]*b.xi[k] + tiny)
-		}
-		for k, re := range b.yr {
-			ym[k] = sqrt(re*re + b.yi[k]*b.yi[k] + tiny)
-		}
-		slope := b.xi // dL/d|Y|
+	for t := 0; t < frames; t += dsp.Width {
+		n := min(dsp.Width, frames-t)
+		xr, xi := s.forward(b.x, x, t, n)
+		yr, yi := s.forward(b.y, y, t, n)
+		magnitudes(b.target, xr, xi, tiny)
+		magnitudes(b.mag, yr, yi, tiny)
+		slope := xi // dL/d|Y|
 		clear(slope)
-		var sum float32
+		var sum lane
 		for _, f := range s.bands {
 			end := f.First + len(f.Weights)
-			var mx, my float32
-			xs, ys := xm[f.First:end], ym[f.First:end]
-			for k, w := range f.Weights {
-				mx += w * xs[k]
-				my += w * ys[k]
+			var mx, my, g lane
+			addWeighted(&mx, b.target[f.First:end], f.Weights)
+			addWeighted(&my, b.mag[f.First:end], f.Weights)
+			for i := range sum {
+				d := log(my[i]+floor) - log(mx[i]+floor)
+				g[i] = step / (my[i] + floor)
+				if d < 0 {
+					d, g[i] = -d, -g[i]
+				}
+				sum[i] += d
 			}
-			d := log(my+floor) - log(mx+floor)
-			g := step / (my + floor)
-			if d < 0 {
-				d, g = -d, -g
-			}
-			sum += d
 			out := slope[f.First:end]
 			for k, w := range f.Weights {
-				out[k] += g * w
+				for i := range g {
+					out[k][i] += w * g[i]
+				}
 			}
 		}
-		total += float64(sum)
-		for k, g := range slope {
-			g /= ym[k]
-			b.yr[k] *= g
-			b.yi[k] *= g
+		for _, v := range sum[:n] {
+			total += float64(v)
 		}
-		s.adjoint(grad, b.yr, b.yi, t, b)
+		for k := range slope {
+			for i, m := range b.mag[k] {
+				g := slope[k][i] / m
+				yr[k][i] *= g
+				yi[k][i] *= g
+			}
+		}
+		s.adjoint(grad, yr, yi, t, n, b)
 	}
 	return total / float64(frames*len(s.bands))
+}
+
+// magnitudes sets mag to √(re² + im² + tiny).
+func magnitudes(mag, re, im []lane, tiny float32) {
+	for k := range mag {
+		m, r, j := &mag[k], &re[k], &im[k]
+		for i := range m {
+			m[i] = sqrt(r[i]*r[i] + j[i]*j[i] + tiny)
+		}
+	}
+}
+
+// addWeighted adds the values of each row times its weight to sum.
+func addWeighted(sum *lane, rows []lane, weights []float32) {
+	for k, w := range weights[:len(rows)] {
+		for i, v := range rows[k] {
+			sum[i] += w * v
+		}
+	}
 }
 
 // ComplexSTFT is the squared difference of complex spectra compressed by
@@ -210,27 +239,31 @@ func (l *ComplexSTFT) eval(a *analysis, x, y []float32, weight float32, grad []f
 	clear(g)
 	var diff, energy float64
 	frames := a.frames(len(x))
-	for t := range frames {
-		a.forward(b.xr, b.xi, x, t, b)
-		a.forward(b.yr, b.yi, y, t, b)
-		var d2, e2 float32
-		for k, xr := range b.xr {
-			xi, yr, yi := b.xi[k], b.yr[k], b.yi[k]
-			gx := pow(xr*xr+xi*xi+eps, -l.power)
-			p := yr*yr + yi*yi + eps
-			gy := pow(p, -l.power)
-			cr, ci := gx*xr, gx*xi
-			e2 += cr*cr + ci*ci
-			dr, di := gy*yr-cr, gy*yi-ci
-			d2 += dr*dr + di*di
-			// d(S·p^−q) = p^−q·dS − 2q·p^(−q−1)·S·(S·dS)
-			along := 2 * l.power * gy / p * (yr*dr + yi*di)
-			b.yr[k] = 2 * (gy*dr - along*yr)
-			b.yi[k] = 2 * (gy*di - along*yi)
+	for t := 0; t < frames; t += dsp.Width {
+		n := min(dsp.Width, frames-t)
+		xr, xi := a.forward(b.x, x, t, n)
+		yr, yi := a.forward(b.y, y, t, n)
+		var d2, e2 lane
+		for k := range xr {
+			for i := range n {
+				xr, xi, yr, yi := xr[k][i], xi[k][i], &yr[k][i], &yi[k][i]
+				gx := pow(xr*xr+xi*xi+eps, -l.power)
+				p := *yr**yr + *yi**yi + eps
+				gy := pow(p, -l.power)
+				cr, ci := gx*xr, gx*xi
+				e2[i] += cr*cr + ci*ci
+				dr, di := gy**yr-cr, gy**yi-ci
+				d2[i] += dr*dr + di*di
+				// d(S·p^−q) = p^−q·dS − 2q·p^(−q−1)·S·(S·dS)
+				along := 2 * l.power * gy / p * (*yr*dr + *yi*di)
+				*yr, *yi = 2*(gy*dr-along**yr), 2*(gy*di-along**yi)
+			}
 		}
-		diff += float64(d2)
-		energy += float64(e2)
-		a.adjoint(g, b.yr, b.yi, t, b)
+		for i := range n {
+			diff += float64(d2[i])
+			energy += float64(e2[i])
+		}
+		a.adjoint(g, yr, yi, t, n, b)
 	}
 	n := float64(frames * a.fft.Bins())
 	scale := 1 / (energy + 1e-3*n)
