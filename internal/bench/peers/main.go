@@ -1,0 +1,297 @@
+// Peers measures the native codec beside PyTorch and ONNX Runtime, on the same
+// weights and samples and in turns of one run, and its matrix products beside
+// OpenBLAS's:
+//
+//	python -m venv /tmp/peers && /tmp/peers/bin/pip install -r internal/bench/peers/requirements.txt
+//	go run ./internal/bench/peers --python /tmp/peers/bin/python
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/bench/blas"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	python, folder, weights, samples string
+	seconds                          float64
+	rounds                           int
+	json                             bool
+}
+
+// report is what --json prints.
+type report struct {
+	Versions map[string]string `json:"versions"`
+	Codec    []timing          `json:"codec"`
+	Products []blas.Row        `json:"products,omitempty"`
+	Missing  []string          `json:"missing,omitempty"`
+}
+
+// timing is the best turn of one runtime.
+type timing struct {
+	Runtime  string  `json:"runtime"` // "sotto" is ours
+	Way      string  `json:"way"`     // encode or decode
+	Threads  int     `json:"threads"`
+	Seconds  float64 `json:"seconds"`
+	RealTime float64 `json:"real_time"` // seconds of sound a second
+	Ours     float64 `json:"ours"`      // our rate over this one
+	Frames   float64 `json:"frames"`    // share of frames with our codes
+	SNR      float64 `json:"snr"`       // of its samples against ours, dB
+}
+
+func run(ctx context.Context) error {
+	var o options
+	flag.StringVar(&o.python, "python", "python3", "Python with the packages of requirements.txt")
+	flag.StringVar(&o.folder, "scripts", "internal/bench/peers", "folder of worker.py")
+	flag.StringVar(&o.weights, "weights", "codec/sotto/weights/sotto-16k-v1.safetensors", "weights of the native codec")
+	flag.StringVar(&o.samples, "samples", "samples/speech.wav", "speech, repeated to the length asked for")
+	flag.Float64Var(&o.seconds, "seconds", 20, "length of the signal")
+	flag.IntVar(&o.rounds, "rounds", 12, "turns of each")
+	flag.BoolVar(&o.json, "json", false, "print one JSON object")
+	flag.Parse()
+	var r report
+	for _, threads := range []int{1, 2} {
+		if threads > runtime.NumCPU() {
+			continue
+		}
+		if err := o.codec(ctx, &r, threads); err != nil {
+			return err
+		}
+	}
+	if l, err := blas.Open(); err != nil {
+		r.Missing = append(r.Missing, err.Error())
+	} else {
+		r.Versions["openblas"] = l.Config()
+		for _, threads := range []int{1, 2} {
+			rows, err := blas.Compare(ctx, l, threads, blas.Shapes)
+			if err != nil {
+				return err
+			}
+			r.Products = append(r.Products, rows...)
+		}
+	}
+	if o.json {
+		return json.NewEncoder(os.Stdout).Encode(r)
+	}
+	return r.print(os.Stdout)
+}
+
+// codec measures all runtimes with a number of threads.
+func (o options) codec(ctx context.Context, r *report, threads int) error {
+	data, err := os.ReadFile(o.weights)
+	if err != nil {
+		return err
+	}
+	model, err := sotto.Load(data, sotto.WithThreads(threads))
+	if err != nil {
+		return err
+	}
+	rate := model.Info().SampleRate
+	clip, err := audio.ReadMono(o.samples, rate)
+	if err != nil {
+		return err
+	}
+	pcm := slices.Repeat(clip, int(o.seconds*float64(rate))/len(clip)+1)
+	pcm = pcm[:int(o.seconds*float64(rate))/model.Info().HopLength*model.Info().HopLength]
+	tokens, err := model.Encode(ctx, pcm, 0)
+	if err != nil {
+		return err
+	}
+	wave, err := model.Decode(ctx, tokens)
+	if err != nil {
+		return err
+	}
+	w, err := o.start(ctx, threads, pcm, tokens.Codes, wave)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	r.Versions = w.hello.Versions
+	for name, why := range w.hello.Failed {
+		r.Missing = append(r.Missing, fmt.Sprintf("%s with %d threads: %s", name, threads, why))
+	}
+	names := []string{"sotto"}
+	for name := range w.hello.Runtimes {
+		names = append(names, name)
+	}
+	slices.Sort(names[1:])
+	for _, way := range []string{"encode", "decode"} {
+		ours := func() (float64, error) { return timed(ctx, model, pcm, tokens, way) }
+		best := make([]float64, len(names))
+		for range o.rounds {
+			for i, name := range names {
+				measure := ours
+				if i > 0 {
+					measure = func() (float64, error) { return w.call(name, way) }
+				}
+				time.Sleep(pause)
+				t, err := measure()
+				if err != nil {
+					return err
+				}
+				if best[i] == 0 || t < best[i] {
+					best[i] = t
+				}
+			}
+		}
+		for i, name := range names {
+			same := agreement{1, 0}
+			if i > 0 {
+				same = w.hello.Runtimes[name]
+			}
+			r.Codec = append(r.Codec, timing{
+				Runtime: name, Way: way, Threads: threads, Seconds: best[i],
+				RealTime: float64(len(pcm)) / float64(rate) / best[i], Ours: best[i] / best[0],
+				Frames: same.Frames, SNR: same.SNR,
+			})
+		}
+	}
+	return nil
+}
+
+// pause lets the threads of the runtime before stop looking out for work.
+const pause = 50 * time.Millisecond
+
+// timed is the time of one of our calls in seconds.
+func timed(ctx context.Context, model codec.Codec, pcm []float32, tokens *codec.Tokens, way string) (float64, error) {
+	var err error
+	start := time.Now()
+	if way == "encode" {
+		_, err = model.Encode(ctx, pcm, 0)
+	} else {
+		_, err = model.Decode(ctx, tokens)
+	}
+	return time.Since(start).Seconds(), err
+}
+
+// worker is the Python side.
+type worker struct {
+	hello struct {
+		Versions map[string]string    `json:"versions"`
+		Runtimes map[string]agreement `json:"runtimes"`
+		Failed   map[string]string    `json:"failed"`
+	}
+	process *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Scanner
+	folder  string
+}
+
+// agreement is what a runtime's results have in common with ours.
+type agreement struct {
+	Frames float64 `json:"frames"`
+	SNR    float64 `json:"snr"`
+}
+
+func (o options) start(ctx context.Context, threads int, pcm []float32, codes []int32, wave []float32) (*worker, error) {
+	folder, err := os.MkdirTemp("", "peers")
+	if err != nil {
+		return nil, err
+	}
+	setup := map[string]any{"weights": o.weights, "threads": threads}
+	for name, values := range map[string]any{"samples": pcm, "codes": codes, "wave": wave} {
+		var b bytes.Buffer
+		if err := binary.Write(&b, binary.LittleEndian, values); err != nil {
+			return nil, err
+		}
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+			return nil, err
+		}
+		setup[name] = path
+	}
+	w := &worker{folder: folder, process: exec.CommandContext(ctx, o.python, filepath.Join(o.folder, "worker.py"))}
+	w.process.Env = append(os.Environ(), fmt.Sprintf("OMP_NUM_THREADS=%d", threads))
+	w.process.Stderr = os.Stderr
+	if w.in, err = w.process.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := w.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	w.out = bufio.NewScanner(out)
+	if err := w.process.Start(); err != nil {
+		return nil, fmt.Errorf("%w: name a Python with the packages of requirements.txt by --python", err)
+	}
+	if err := w.ask(setup, &w.hello); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *worker) ask(question, answer any) error {
+	if err := json.NewEncoder(w.in).Encode(question); err != nil {
+		return err
+	}
+	if !w.out.Scan() {
+		return errors.Join(errors.New("worker.py ended"), w.out.Err())
+	}
+	return json.Unmarshal(w.out.Bytes(), answer)
+}
+
+func (w *worker) call(runtime, way string) (float64, error) {
+	var answer struct {
+		Seconds float64 `json:"seconds"`
+	}
+	err := w.ask(map[string]any{"runtime": runtime, "way": way, "calls": 1}, &answer)
+	return answer.Seconds, err
+}
+
+func (w *worker) close() {
+	w.in.Close()
+	// It was asked to end; how it does is of no interest.
+	_ = w.process.Wait()
+	os.RemoveAll(w.folder)
+}
+
+func (r *report) print(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
+		fmt.Fprintf(t, "%s\t%s\n", name, r.Versions[name])
+	}
+	fmt.Fprintln(t, "\nruntime\tthreads\t\tms\tx real time\tours is\tframes equal\tSNR")
+	for _, c := range r.Codec {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%.1f\t%.0f\t%.2f x\t%.4f\t%.0f dB\n", c.Runtime, c.Threads, c.Way, 1000*c.Seconds, c.RealTime, c.Ours, c.Frames, c.SNR)
+	}
+	if len(r.Products) > 0 {
+		fmt.Fprintln(t, "\nproduct\tthreads\tGFLOP/s\tOpenBLAS\tratio\tof FMA peak")
+		for _, p := range r.Products {
+			fmt.Fprintf(t, "%dx%dx%d\t%d\t%.1f\t%.1f\t%.2f\t%.0f %%\n", p.M, p.K, p.N, p.Threads, p.Ours/1e9, p.Peer/1e9, p.Ratio, 100*p.Peak)
+		}
+	}
+	for _, m := range r.Missing {
+		fmt.Fprintf(t, "missing: %s\n", m)
+	}
+	return t.Flush()
+}
