@@ -73,10 +73,10 @@ type Weights struct {
 
 // Epilogue is applied to each element s of a product, in this order:
 //
-//	s += Bias[n];  s = Act(s);  s = FMA(Scale[n], s, Residual[m,n])
+//	s += Bias[n];  s = Act(s);  s *= Scale[n];  s += Residual[m,n]
 //
-// Steps with nil operands are left out; with Scale but no Residual the last
-// step is the product, with Residual but no Scale the sum.
+// Each step is rounded, so that a fused layer gives what its parts would. Steps
+// with nil operands are left out.
 type Epilogue struct {
 	Bias     []float32
 	Act      Activation
@@ -150,8 +150,8 @@ type Backend interface {
 	Copy(dst, src *Tensor)
 	// Add sets y = a + b.
 	Add(y, a, b *Tensor)
-	// ScaleAdd sets y[t,c] = FMA(scale[c], x[t,c], residual[t,c]), the product
-	// alone where residual is nil.
+	// ScaleAdd sets y[t,c] = scale[c]·x[t,c] + residual[t,c], rounded twice, or the
+	// product alone where residual is nil.
 	ScaleAdd(y, x *Tensor, scale []float32, residual *Tensor)
 	// ColumnSum (T) adds Σ_t x[t,c], or Σ_t x[t,c]·z[t,c] by FMA where z is given,
 	// to sum[c] in the order of t.

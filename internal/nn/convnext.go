@@ -44,8 +44,12 @@ func (b *ConvNeXt) Params() []*Param {
 	return Params(b.Depthwise, b.Norm, b.Expand, b.Project, b.Scale)
 }
 
-// ApplyConvNeXt is the block's forward pass.
+// ApplyConvNeXt is the block's forward pass. A Stream, which keeps nothing for a
+// gradient, runs the same operations fused into the matrix products.
 func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
+	if s, ok := any(r).(*Stream); ok {
+		return any(b.step(s, any(x).(*backend.Tensor))).(V)
+	}
 	h := r.Apply(b.Depthwise, x)
 	h = r.Apply(b.Norm, h)
 	h = r.Apply(b.Expand, h)
@@ -56,6 +60,15 @@ func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
 		x = r.Apply(b.Delay, x)
 	}
 	return r.Add(x, h)
+}
+
+func (b *ConvNeXt) step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	h := b.Norm.Step(s, b.Depthwise.Step(s, x))
+	h = b.Expand.fused(s, h, backend.Epilogue{Act: backend.GELU})
+	if b.Delay != nil {
+		x = b.Delay.Step(s, x)
+	}
+	return b.Project.fused(s, h, backend.Epilogue{Scale: b.Scale.Gamma.Data, Residual: x})
 }
 
 // Params joins the parameters of several layers.

@@ -38,8 +38,12 @@ func (l *Linear) Params() []*Param {
 
 // Step gives x·W + b.
 func (l *Linear) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	return l.fused(s, x, backend.Epilogue{})
+}
+
+// fused is Step with what follows it.
+func (l *Linear) fused(s *Stream, x *backend.Tensor, ep backend.Epilogue) *backend.Tensor {
 	y := s.Tensor(x.Rows, l.Out)
-	ep := backend.Epilogue{}
 	if l.Bias != nil {
 		ep.Bias = l.Bias.Data
 	}

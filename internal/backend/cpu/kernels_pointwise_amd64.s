@@ -37,14 +37,15 @@ groups3:
 	VADDPS  Z1, Z0, Z0
 
 end5:
-	TESTQ       DI, DI
-	JZ          noscale6
-	VMOVUPS     (DI)(R9*1), Z1
-	TESTQ       R8, R8
-	JZ          nores8
-	VMOVUPS     (R8)(R9*1), Z2
-	VFMADD213PS Z2, Z1, Z0
-	JMP         done7
+	TESTQ   DI, DI
+	JZ      noscale6
+	VMOVUPS (DI)(R9*1), Z1
+	TESTQ   R8, R8
+	JZ      nores8
+	VMOVUPS (R8)(R9*1), Z2
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z2, Z0, Z0
+	JMP     done7
 
 nores8:
 	VMULPS Z1, Z0, Z0
@@ -73,14 +74,15 @@ rest4:
 	VADDPS    Z1, Z0, Z0
 
 end11:
-	TESTQ       DI, DI
-	JZ          noscale12
-	VMOVUPS.Z   (DI)(R9*1), K1, Z1
-	TESTQ       R8, R8
-	JZ          nores14
-	VMOVUPS.Z   (R8)(R9*1), K1, Z2
-	VFMADD213PS Z2, Z1, Z0
-	JMP         done13
+	TESTQ     DI, DI
+	JZ        noscale12
+	VMOVUPS.Z (DI)(R9*1), K1, Z1
+	TESTQ     R8, R8
+	JZ        nores14
+	VMOVUPS.Z (R8)(R9*1), K1, Z2
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z2, Z0, Z0
+	JMP       done13
 
 nores14:
 	VMULPS Z1, Z0, Z0
@@ -175,7 +177,8 @@ end21:
 	TESTQ       R8, R8
 	JZ          nores24
 	VMOVUPS     (R8)(R9*1), Z2
-	VFMADD213PS Z2, Z1, Z0
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z2, Z0, Z0
 	JMP         done23
 
 nores24:
@@ -236,7 +239,8 @@ end27:
 	TESTQ       R8, R8
 	JZ          nores30
 	VMOVUPS.Z   (R8)(R9*1), K1, Z2
-	VFMADD213PS Z2, Z1, Z0
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z2, Z0, Z0
 	JMP         done29
 
 nores30:
@@ -581,7 +585,8 @@ end37:
 	TESTQ       R8, R8
 	JZ          nores40
 	VMOVUPS     (R8)(R9*1), Z2
-	VFMADD213PS Z2, Z1, Z0
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z2, Z0, Z0
 	JMP         done39
 
 nores40:
@@ -639,7 +644,8 @@ end43:
 	TESTQ       R8, R8
 	JZ          nores46
 	VMOVUPS.Z   (R8)(R9*1), K1, Z2
-	VFMADD213PS Z2, Z1, Z0
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z2, Z0, Z0
 	JMP         done45
 
 nores46:
@@ -1032,7 +1038,7 @@ end61:
 	RET
 
 // func pointwise256_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
-// Requires: AVX, FMA3
+// Requires: AVX
 TEXT ·pointwise256_identity(SB), NOSPLIT, $0-80
 	MOVQ    rows+0(FP), AX
 	MOVQ    cols+8(FP), CX
@@ -1065,14 +1071,15 @@ groups64:
 	VADDPS  Y3, Y2, Y2
 
 end66:
-	TESTQ       DI, DI
-	JZ          noscale67
-	VMOVUPS     (DI)(R9*1), Y3
-	TESTQ       R8, R8
-	JZ          nores69
-	VMOVUPS     (R8)(R9*1), Y4
-	VFMADD213PS Y4, Y3, Y2
-	JMP         done68
+	TESTQ   DI, DI
+	JZ      noscale67
+	VMOVUPS (DI)(R9*1), Y3
+	TESTQ   R8, R8
+	JZ      nores69
+	VMOVUPS (R8)(R9*1), Y4
+	VMULPS  Y3, Y2, Y2
+	VADDPS  Y4, Y2, Y2
+	JMP     done68
 
 nores69:
 	VMULPS Y3, Y2, Y2
@@ -1094,14 +1101,15 @@ done68:
 	VADDPS  Y3, Y2, Y2
 
 end71:
-	TESTQ       DI, DI
-	JZ          noscale72
-	VMOVUPS     32(DI)(R9*1), Y3
-	TESTQ       R8, R8
-	JZ          nores74
-	VMOVUPS     32(R8)(R9*1), Y4
-	VFMADD213PS Y4, Y3, Y2
-	JMP         done73
+	TESTQ   DI, DI
+	JZ      noscale72
+	VMOVUPS 32(DI)(R9*1), Y3
+	TESTQ   R8, R8
+	JZ      nores74
+	VMOVUPS 32(R8)(R9*1), Y4
+	VMULPS  Y3, Y2, Y2
+	VADDPS  Y4, Y2, Y2
+	JMP     done73
 
 nores74:
 	VMULPS Y3, Y2, Y2
@@ -1130,14 +1138,15 @@ rest65:
 	VADDPS     Y3, Y2, Y2
 
 end77:
-	TESTQ       DI, DI
-	JZ          noscale78
-	VMASKMOVPS  (DI)(R9*1), Y0, Y3
-	TESTQ       R8, R8
-	JZ          nores80
-	VMASKMOVPS  (R8)(R9*1), Y0, Y4
-	VFMADD213PS Y4, Y3, Y2
-	JMP         done79
+	TESTQ      DI, DI
+	JZ         noscale78
+	VMASKMOVPS (DI)(R9*1), Y0, Y3
+	TESTQ      R8, R8
+	JZ         nores80
+	VMASKMOVPS (R8)(R9*1), Y0, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done79
 
 nores80:
 	VMULPS Y3, Y2, Y2
@@ -1159,14 +1168,15 @@ done79:
 	VADDPS     Y3, Y2, Y2
 
 end82:
-	TESTQ       DI, DI
-	JZ          noscale83
-	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
-	TESTQ       R8, R8
-	JZ          nores85
-	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
-	VFMADD213PS Y4, Y3, Y2
-	JMP         done84
+	TESTQ      DI, DI
+	JZ         noscale83
+	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
+	TESTQ      R8, R8
+	JZ         nores85
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done84
 
 nores85:
 	VMULPS Y3, Y2, Y2
@@ -1296,7 +1306,8 @@ end92:
 	TESTQ       R8, R8
 	JZ          nores95
 	VMOVUPS     (R8)(R9*1), Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done94
 
 nores95:
@@ -1350,7 +1361,8 @@ end97:
 	TESTQ       R8, R8
 	JZ          nores100
 	VMOVUPS     32(R8)(R9*1), Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done99
 
 nores100:
@@ -1411,7 +1423,8 @@ end103:
 	TESTQ       R8, R8
 	JZ          nores106
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done105
 
 nores106:
@@ -1465,7 +1478,8 @@ end108:
 	TESTQ       R8, R8
 	JZ          nores111
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done110
 
 nores111:
@@ -1559,7 +1573,8 @@ end118:
 	TESTQ       R8, R8
 	JZ          nores121
 	VMOVUPS     (R8)(R9*1), Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done120
 
 nores121:
@@ -1610,7 +1625,8 @@ end123:
 	TESTQ       R8, R8
 	JZ          nores126
 	VMOVUPS     32(R8)(R9*1), Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done125
 
 nores126:
@@ -1668,7 +1684,8 @@ end129:
 	TESTQ       R8, R8
 	JZ          nores132
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done131
 
 nores132:
@@ -1719,7 +1736,8 @@ end134:
 	TESTQ       R8, R8
 	JZ          nores137
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
-	VFMADD213PS Y4, Y3, Y2
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
 	JMP         done136
 
 nores137:

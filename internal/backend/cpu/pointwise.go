@@ -53,12 +53,10 @@ func (b *Backend) finish(y *backend.Tensor, y0 int, x *backend.Tensor, x0, r0, m
 				v += ep.Bias[n+c]
 			}
 			v = activate(v, ep.Act)
-			switch {
-			case ep.Scale != nil && res != nil:
-				v = f32.FMA(ep.Scale[n+c], v, res[i*rs+c])
-			case ep.Scale != nil:
-				v *= ep.Scale[n+c]
-			case res != nil:
+			if ep.Scale != nil {
+				v = float32(v * ep.Scale[n+c])
+			}
+			if res != nil {
 				v += res[i*rs+c]
 			}
 			dst[i*y.Stride+c] = v

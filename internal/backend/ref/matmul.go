@@ -68,12 +68,10 @@ func epilogue(s float32, m, n int, ep backend.Epilogue) float32 {
 		s += ep.Bias[n]
 	}
 	s = activate(s, ep.Act)
-	switch {
-	case ep.Scale != nil && ep.Residual != nil:
-		s = f32.FMA(ep.Scale[n], s, ep.Residual.Row(m)[n])
-	case ep.Scale != nil:
-		s *= ep.Scale[n]
-	case ep.Residual != nil:
+	if ep.Scale != nil {
+		s = float32(s * ep.Scale[n])
+	}
+	if ep.Residual != nil {
 		s += ep.Residual.Row(m)[n]
 	}
 	return s

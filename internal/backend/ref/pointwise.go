@@ -60,11 +60,11 @@ func (Backend) Add(y, a, b *backend.Tensor) {
 func (Backend) ScaleAdd(y, x *backend.Tensor, scale []float32, residual *backend.Tensor) {
 	for t := range y.Rows {
 		for c := range y.Cols {
-			if residual == nil {
-				y.Row(t)[c] = scale[c] * x.Row(t)[c]
-			} else {
-				y.Row(t)[c] = f32.FMA(scale[c], x.Row(t)[c], residual.Row(t)[c])
+			v := float32(scale[c] * x.Row(t)[c])
+			if residual != nil {
+				v += residual.Row(t)[c]
 			}
+			y.Row(t)[c] = v
 		}
 	}
 }
