@@ -116,6 +116,7 @@ type Backend interface {
 	Repack(dst *Weights, w []float32, transposed bool)
 
 	Reducer
+	Spectra
 
 	// MatMul sets y[m,n] = epilogue(Σ_k x[m,k]·w[k,n]): the sum starts at +0 and
 	// adds by FMA in the order of k.

@@ -47,7 +47,7 @@ func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 		done := 0
 		if frames >= fewFrames {
 			done = frames
-			l.many(y.Data[i*frames*2*bins:], joined, frames)
+			l.all(s, y.Data[i*frames*2*bins:], joined, frames)
 		}
 		for t := done; t < frames; t++ {
 			for k, w := range l.Window {
@@ -68,14 +68,26 @@ func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 // faster than one by one.
 const fewFrames = 4
 
-// many transforms frames that follow each other in x; y holds a frame's pairs
+// all transforms frames that follow each other in x; y holds a frame's pairs
 // after the other's.
-func (l *STFT) many(y, x []float32, frames int) {
+func (l *STFT) all(s *Stream, y, x []float32, frames int) {
+	if frames < many {
+		l.some(y, x, 0, frames)
+		return
+	}
+	s.each(frames, dsp.Width, costSample*float64(l.Size), func(lo, hi int) { l.some(y, x, lo, hi) })
+}
+
+// costSample is that of a sample of a frame in a transform, in nanoseconds.
+const costSample = 0.8
+
+// some transforms the frames lo to hi.
+func (l *STFT) some(y, x []float32, lo, hi int) {
 	width := 2 * l.fft.Bins()
 	lanes := l.fft.TakeLanes()
 	defer lanes.Release()
-	for t := 0; t < frames; t += dsp.Width {
-		n := min(dsp.Width, frames-t)
+	for t := lo; t < hi; t += dsp.Width {
+		n := min(dsp.Width, hi-t)
 		re, im := lanes.Forward(x[t*l.Hop:], l.Hop, n, l.Window)
 		lanes.Scatter(y[t*width:], width, lanes.Pairs(re, im), width, n)
 	}
@@ -116,14 +128,16 @@ func (l *ISTFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	steps := x.Rows / s.Batch
 	keep := l.Size - l.Hop
 	history := s.State(l, 1, keep).History
-	waves, bins := s.Tensor(dsp.Width, l.Size), s.Tensor(2, l.Size)
+	waves, bins := s.Tensor(x.Rows, l.Size), s.Tensor(2, l.Size)
+	if x.Rows < many {
+		l.waves(waves, bins, x, 0, x.Rows)
+	} else {
+		s.each(x.Rows, dsp.Width, costSample*float64(l.Size), func(lo, hi int) { l.waves(waves, nil, x, lo, hi) })
+	}
 	for i := range s.Batch {
 		tail := history.Row(i)
 		for t := range steps {
-			if t%dsp.Width == 0 {
-				l.waves(waves.Data, bins, x, i*steps+t, min(dsp.Width, steps-t))
-			}
-			wave := waves.Row(t % dsp.Width)
+			wave := waves.Row(i*steps + t)
 			for k, v := range tail {
 				wave[k] = v + wave[k]
 			}
@@ -134,19 +148,23 @@ func (l *ISTFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	return y
 }
 
-// waves sets the windowed samples of n rows of spectra; bins is memory for one.
-func (l *ISTFT) waves(dst []float32, bins, x *backend.Tensor, row, n int) {
-	if n >= fewFrames {
+// waves sets the rows lo to hi to the windowed samples of spectra; bins is memory
+// for one, used where the rows are few.
+func (l *ISTFT) waves(y, bins, x *backend.Tensor, lo, hi int) {
+	if hi-lo >= fewFrames || bins == nil {
 		lanes := l.fft.TakeLanes()
 		defer lanes.Release()
-		re, im := lanes.FromPairs(x.Data[row*x.Stride:], x.Stride, n)
-		lanes.Scatter(dst, l.Size, lanes.Inverse(re, im, l.Window), l.Size, n)
+		for t := lo; t < hi; t += dsp.Width {
+			n := min(dsp.Width, hi-t)
+			re, im := lanes.FromPairs(x.Data[t*x.Stride:], x.Stride, n)
+			lanes.Scatter(y.Data[t*y.Stride:], y.Stride, lanes.Inverse(re, im, l.Window), l.Size, n)
+		}
 		return
 	}
 	re, im := bins.Row(0), bins.Row(1)
-	for t := range n {
-		l.unpack(re, im, x.Row(row+t))
-		wave := dst[t*l.Size : (t+1)*l.Size]
+	for t := lo; t < hi; t++ {
+		l.unpack(re, im, x.Row(t))
+		wave := y.Row(t)
 		l.fft.Inverse(wave, re, im)
 		for k, w := range l.Window {
 			wave[k] *= w
@@ -199,29 +217,32 @@ func (*SpectralFeatures) Params() []*Param { return nil }
 // Step computes the features of each row.
 func (f *SpectralFeatures) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, f.Frames*(2*f.Bins+len(f.Mel)))
-	magnitude := s.Tensor(1, f.Bins).Data
-	for t := range x.Rows {
-		in, out := x.Row(t), y.Row(t)
-		bands := out[len(in):]
+	m := s.Tensor(x.Rows, x.Cols)
+	s.CompressPairs(s.Columns(y, x.Cols), m, x, f.Eps)
+	if x.Rows < many {
+		f.bands(y, m, 0, x.Rows)
+	} else {
+		s.each(x.Rows, 1, float64(m.Cols), func(lo, hi int) { f.bands(y, m, lo, hi) })
+	}
+	return y
+}
+
+// bands sets the mel bands in the rows lo to hi of y from magnitudes m, each of
+// which is there twice.
+func (f *SpectralFeatures) bands(y, m *backend.Tensor, lo, hi int) {
+	for t := lo; t < hi; t++ {
+		out := y.Row(t)[m.Cols:]
 		for frame := range f.Frames {
-			from := 2 * f.Bins * frame
-			for k := range f.Bins {
-				re, im := in[from+2*k], in[from+2*k+1]
-				m := sqrt(float32(re*re) + float32(im*im) + f.Eps)
-				g := sqrt(sqrt(m)) / m
-				out[from+2*k], out[from+2*k+1] = re*g, im*g
-				magnitude[k] = m
-			}
+			magnitude := m.Row(t)[2*f.Bins*frame:]
 			for b, filter := range f.Mel {
-				var m float32
+				var sum float32
 				for k, w := range filter.Weights {
-					m += float32(w * magnitude[filter.First+k])
+					sum += float32(w * magnitude[2*(filter.First+k)])
 				}
-				bands[frame*len(f.Mel)+b] = 5 * (sqrt(sqrt(sqrt(m))) - 0.62)
+				out[frame*len(f.Mel)+b] = 5 * (sqrt(sqrt(sqrt(sum))) - 0.62)
 			}
 		}
 	}
-	return y
 }
 
 // Expand scales each complex number c = (re, im) to c·(|c|²+Eps), the inverse of
@@ -234,14 +255,7 @@ func (Expand) Params() []*Param { return nil }
 // Step expands the pairs of each row.
 func (e Expand) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, x.Cols)
-	for t := range x.Rows {
-		in, out := x.Row(t), y.Row(t)
-		for k := 0; k < len(in); k += 2 {
-			re, im := in[k], in[k+1]
-			g := float32(re*re) + float32(im*im) + e.Eps
-			out[k], out[k+1] = re*g, im*g
-		}
-	}
+	s.ExpandPairs(y, x, e.Eps)
 	return y
 }
 

@@ -39,6 +39,28 @@ func (s *Stream) Rows(t *backend.Tensor, from, to int) *backend.Tensor {
 	return s.arena.view(t.Slice(from, to))
 }
 
+// Columns is the view of the first n columns of t; it lives until the next Begin.
+func (s *Stream) Columns(t *backend.Tensor, n int) *backend.Tensor {
+	v := s.arena.view(t)
+	v.Cols = n
+	return v
+}
+
+// many is the number of rows from which work on host memory is shared out.
+const many = 32
+
+// each calls f for parts of n rows, side by side where the device has threads;
+// unit is the granularity, cost that of a row in nanoseconds.
+func (s *Stream) each(n, unit int, cost float64, f func(lo, hi int)) {
+	if b, ok := s.Backend.(interface {
+		Each(n, unit int, cost float64, f func(lo, hi int))
+	}); ok {
+		b.Each(n, unit, cost, f)
+		return
+	}
+	f(0, n)
+}
+
 // State gives the layer's state of `rows` past rows of `cols` channels.
 func (s *Stream) State(l Layer, rows, cols int) *State {
 	st := s.states[l]

@@ -48,6 +48,8 @@ type vectorKernels struct {
 	smallest      func(n int, p, half, best *float32, code *int32)
 	layerNorm     func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)
 	layerNormGrad func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
+	compress      func(rows, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)
+	expand        func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)
 	transpose     func(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
 }
 

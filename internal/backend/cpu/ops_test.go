@@ -172,3 +172,40 @@ func TestGather(t *testing.T) {
 		sameBits(t, what, got.Data, want.Data)
 	})
 }
+
+func TestSpectra(t *testing.T) {
+	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
+		c += c % 2
+		x := g.wide(g.tensor(r, c, 3))
+		got, m := poisoned(r, c, 2), poisoned(r, c, 0)
+		want, wantM := clone(got), clone(m)
+		b.CompressPairs(got, m, x, 1e-7)
+		naive.CompressPairs(want, wantM, x, 1e-7)
+		sameBits(t, "CompressPairs "+what, got.Data, want.Data)
+		sameBits(t, "its magnitudes "+what, m.Data, wantM.Data)
+		b.ExpandPairs(got, x, 0.05)
+		naive.ExpandPairs(want, x, 0.05)
+		sameBits(t, "ExpandPairs "+what, got.Data, want.Data)
+	})
+}
+
+// The formula in float64 bounds the reference.
+func TestCompressedMagnitudes(t *testing.T) {
+	g := newGen(3)
+	x := g.tensor(20, 40, 0)
+	y, m := clone(x), clone(x)
+	naive.CompressPairs(y, m, x, 1e-7)
+	for i := 0; i < len(x.Data); i += 2 {
+		re, im := float64(x.Data[i]), float64(x.Data[i+1])
+		p := re*re + im*im + 1e-7
+		f := math.Pow(p, -3.0/8)
+		for k, want := range []float64{re * f, im * f} {
+			if got := float64(y.Data[i+k]); math.Abs(got-want) > 1e-6*math.Abs(want) {
+				t.Fatalf("(%g, %g) becomes %g, want %g", re, im, got, want)
+			}
+		}
+		if got := float64(m.Data[i]); math.Abs(got-math.Sqrt(p)) > 1e-6*got || m.Data[i] != m.Data[i+1] {
+			t.Fatalf("the magnitude of (%g, %g) is %g", re, im, got)
+		}
+	}
+}

@@ -38,6 +38,8 @@ type operands struct {
 	adam           f32.AdamW
 	plan           plan
 	transposed     bool
+	each           func(lo, hi int)
+	n, unit        int
 }
 
 // scratch is memory that one goroutine owns while it runs parts.
@@ -232,6 +234,21 @@ func (b *Backend) split(n, unit int, cost float64) int {
 	}
 	parts := min(int(float64(n)*cost/worth), 4*b.threads, (n+unit-1)/unit)
 	return max(parts, 1)
+}
+
+// Each calls f for parts [lo, hi) of n items that add up to all of them, side by
+// side; unit is the granularity, cost that of an item in nanoseconds. It is for
+// work on host memory that is no operation of package backend.
+func (b *Backend) Each(n, unit int, cost float64, f func(lo, hi int)) {
+	j := b.job()
+	j.each, j.n, j.unit = f, n, unit
+	j.do(b.split(n, unit, cost), eachPart)
+}
+
+func eachPart(j *job, part int, _ *scratch) {
+	if lo, hi := span(j.n, j.unit, part, j.parts); lo < hi {
+		j.each(lo, hi)
+	}
 }
 
 // span gives the items of one of several parts: unit is the granularity.

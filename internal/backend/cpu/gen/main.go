@@ -102,6 +102,12 @@ var families = []struct {
 		both(layerNorm)
 		both(layerNormGrad)
 	}},
+	{"spectra", "cpu", func() {
+		both(func(v isa) {
+			complexRows(v, true)
+			complexRows(v, false)
+		})
+	}},
 	{"fft", "dsp", func() {
 		both(func(v isa) {
 			for r := 2; r <= 5; r++ {
