@@ -9,6 +9,7 @@
 package rvq
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sotto-audio/sotto/internal/backend"
@@ -137,6 +138,27 @@ func (q *Quantizer) Encode(codes []int32, z []float32, levels int) {
 			q.subtract(i, c, q.residual[t*q.Dim:])
 		}
 	}
+}
+
+// Decode is GRVQ.Decode, shared out where the frames are many.
+func (q *Quantizer) Decode(z []float32, codes []int32, levels int) error {
+	const many, cost = 64, 20.0 // frames; nanoseconds of an entry of a group
+	device, ok := q.device.(interface {
+		Each(n, unit int, cost float64, f func(lo, hi int))
+	})
+	width := levels * q.Groups
+	frames := len(z) / q.Dim
+	if !ok || frames < many || levels < 1 || len(codes) != frames*width {
+		return q.GRVQ.Decode(z, codes, levels)
+	}
+	errs := make([]error, frames)
+	device.Each(frames, many, cost*float64(width), func(lo, hi int) {
+		errs[lo] = q.GRVQ.Decode(z[lo*q.Dim:hi*q.Dim], codes[lo*width:hi*width], levels)
+	})
+	if errors.Join(errs...) != nil {
+		return q.GRVQ.Decode(z, codes, levels) // which names the frame
+	}
+	return nil
 }
 
 // nearest finds the codes of codebook i for rows of residuals [T, Dim].

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
@@ -25,7 +26,12 @@ type Model struct {
 	network   *native.Network
 	quantizer *rvq.Quantizer
 	device    backend.Backend
+	idle      *idle
 }
+
+// idle holds encoders and decoders of one signal between calls, with their
+// memory.
+type idle struct{ encoders, decoders sync.Pool }
 
 // newModel makes a codec of a checkpoint on a device.
 func newModel(c *native.Checkpoint, fingerprint codec.Fingerprint, device backend.Backend) *Model {
@@ -52,7 +58,7 @@ func newModel(c *native.Checkpoint, fingerprint codec.Fingerprint, device backen
 	for range cfg.Quantizer.Codebooks() {
 		info.CodebookSizes = append(info.CodebookSizes, cfg.Quantizer.Size)
 	}
-	return &Model{info: info, network: c.Network, quantizer: c.Quantizer.On(device), device: device}
+	return &Model{info: info, network: c.Network, quantizer: c.Quantizer.On(device), device: device, idle: &idle{}}
 }
 
 // Info describes the model.
@@ -101,7 +107,8 @@ func (m *Model) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int)
 		tokens[i] = &codec.Tokens{Frames: (len(x) + hop - 1) / hop, Codebooks: width}
 		longest = max(longest, tokens[i].Frames)
 	}
-	e := m.encoder(len(pcm), levels)
+	e := m.takeEncoder(len(pcm), levels)
+	defer m.idle.give(e)
 	for from := 0; from < longest; from += block {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -128,10 +135,12 @@ func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, er
 	if err := tokens.Validate(); err != nil {
 		return nil, err
 	}
-	d, err := m.NewDecoder(tokens.Codebooks)
+	levels, err := m.levels(tokens.Codebooks)
 	if err != nil {
 		return nil, err
 	}
+	d := m.takeDecoder(levels)
+	defer m.idle.decoders.Put(d)
 	out := make([]float32, 0, tokens.Frames*m.network.HopLength)
 	width := tokens.Codebooks
 	for from := 0; from < tokens.Frames; from += block {
@@ -151,7 +160,9 @@ func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, er
 func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, error) {
 	hop := m.network.HopLength
 	frames := (len(pcm) + hop - 1) / hop
-	e, d := m.encoder(1, 1), m.decoder(1)
+	e, d := m.takeEncoder(1, 1), m.takeDecoder(1)
+	defer m.idle.give(e)
+	defer m.idle.decoders.Put(d)
 	out := make([]float32, 0, frames*hop)
 	for from := 0; from < frames; from += block {
 		if err := ctx.Err(); err != nil {
@@ -171,7 +182,8 @@ func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, erro
 func (m *Model) Latents(ctx context.Context, pcm []float32) ([]float32, error) {
 	hop := m.network.HopLength
 	frames := (len(pcm) + hop - 1) / hop
-	e := m.encoder(1, 1)
+	e := m.takeEncoder(1, 1)
+	defer m.idle.give(e)
 	out := make([]float32, 0, frames*m.LatentDim())
 	for from := 0; from < frames; from += block {
 		if err := ctx.Err(); err != nil {
@@ -206,6 +218,32 @@ func (m *Model) NewDecoder(codebooks int) (codec.Decoder, error) {
 		return nil, err
 	}
 	return m.decoder(levels), nil
+}
+
+// takeEncoder gives an encoder in its first state.
+func (m *Model) takeEncoder(batch, levels int) *encoder {
+	if e, ok := m.idle.encoders.Get().(*encoder); ok && batch == 1 {
+		e.levels = levels
+		e.Reset()
+		return e
+	}
+	return m.encoder(batch, levels)
+}
+
+func (i *idle) give(e *encoder) {
+	if e.stream.Batch == 1 {
+		i.encoders.Put(e)
+	}
+}
+
+// takeDecoder gives a decoder in its first state.
+func (m *Model) takeDecoder(levels int) *decoder {
+	if d, ok := m.idle.decoders.Get().(*decoder); ok {
+		d.levels = levels
+		d.Reset()
+		return d
+	}
+	return m.decoder(levels)
 }
 
 func (m *Model) encoder(batch, levels int) *encoder {

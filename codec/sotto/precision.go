@@ -28,7 +28,7 @@ func (m *Model) In(p Precision) (*Model, error) {
 		if b.String() == string(p) {
 			r, network := *m, *m.network
 			network.Decoder = network.Decoder.Reduced(b)
-			r.network = &network
+			r.network, r.idle = &network, &idle{}
 			return &r, nil
 		}
 	}
