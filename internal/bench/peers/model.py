@@ -126,7 +126,7 @@ class Encoder(nn.Module):
         rows = lambda v: v.reshape(1, -1, per * v.shape[2])
         f = torch.cat([rows(bins), rows(bands)], -1)
         z = self.project(self.norm(self.blocks(self.input(f)))) + self.skip(f)
-        z = F.layer_norm(z, z.shape[-1:], eps=1e-5)[0]
+        z = F.layer_norm(z, (q["dim"],), eps=1e-5)[0]
         codes, dim = [], q["dim"] // q["groups"]
         residual = list(z.split(dim, 1))
         for i in range(q["levels"] * q["groups"]):
