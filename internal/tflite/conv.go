@@ -19,7 +19,6 @@ type conv struct {
 	bias                     []float32
 	biasInt                  []int32
 	multipliers              []multiplier
-	inputZero, outputZero    int32
 }
 
 func (p *Program) compileConv(op Operator) (step, error) {
