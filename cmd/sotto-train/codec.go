@@ -16,7 +16,7 @@ type codecCmd struct {
 	Data         []string `required:"" placeholder:"MANIFEST" help:"Manifests of recordings (tab-separated: path, seconds, split, speaker). Repeatable."`
 	Out          string   `required:"" placeholder:"DIR" help:"Folder of the run: checkpoint and log."`
 	Resume       bool     `help:"Continue the run in the folder."`
-	Init         string   `placeholder:"CHECKPOINT" help:"Begin a new schedule from a checkpoint's weights."`
+	Init         string   `placeholder:"FILE" help:"Begin a new schedule from the weights of a checkpoint, or of a released model; there the recipe may have another quantizer, which starts anew."`
 	Steps        int      `help:"Updates in all."`
 	Minutes      float64  `help:"Minutes in all; the learning rate reaches its floor then."`
 	Config       string   `type:"existingfile" help:"Recipe: a JSON file over the default one."`
@@ -74,9 +74,7 @@ func (c *codecCmd) Run(ctx context.Context) error {
 	case c.Resume:
 		err = t.Load(checkpoint)
 	case c.Init != "":
-		if err = t.Load(c.Init); err == nil {
-			t.Restart()
-		}
+		err = t.Begin(c.Init)
 	default:
 		err = t.Start()
 	}
@@ -97,7 +95,9 @@ func (c *codecCmd) recipe(checkpoint string) (r train.CodecConfig, err error) {
 	case c.Resume:
 		r, err = train.CheckpointConfig(checkpoint)
 	case c.Init != "":
-		r, err = train.CheckpointConfig(c.Init)
+		if r, err = train.CheckpointConfig(c.Init); err != nil {
+			err = fmt.Errorf("%w (a released model needs --config: its card holds the recipe)", err)
+		}
 	default:
 		r = train.DefaultCodecConfig()
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/native"
 	"github.com/sotto-audio/sotto/rvq"
 )
 
@@ -208,4 +209,84 @@ func TestDamagedCheckpoint(t *testing.T) {
 	if err := codec.Load(path); err == nil {
 		t.Error("a damaged checkpoint was loaded")
 	}
+}
+
+// TestAdopt holds a codec that was begun from the released model with another
+// quantizer to that model's sound without quantization.
+func TestAdopt(t *testing.T) {
+	model, clip := released(t), speech(t)
+	corpus := &Corpus{Rate: 16000, Clips: []Clip{clip}, cumulative: []float64{1}}
+	valid := []ValidClip{{Path: "speech"}}
+	for _, s := range clip.Samples {
+		valid[0].Samples = append(valid[0].Samples, float32(s)/32768)
+	}
+	score := func(q rvq.Config) ValidScore {
+		c := DefaultCodecConfig()
+		c.Model = model.Network.Config
+		c.Model.Quantizer, c.LinearCrops = q, 8
+		c.LevelShares = make([]float64, q.Levels)
+		codec, err := NewCodec(c, corpus, testDevice())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer codec.Close()
+		if err := codec.Adopt(model); err != nil {
+			t.Fatal(err)
+		}
+		if same := q == model.Network.Quantizer; codec.quantizer.Started() != same {
+			t.Errorf("%+v: the codebooks are started: %v", q, !same)
+		}
+		scores, err := codec.Validate(valid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return scores[0]
+	}
+	q := model.Network.Quantizer
+	whole := score(q)
+	q.Groups = 3 - q.Groups
+	turned := score(q)
+	q.Dim /= 2
+	half := score(q)
+	t.Logf("ESTOI %.3f; turned %.3f; half of the components %.3f", whole.ESTOI, turned.ESTOI, half.ESTOI)
+	if turned.ESTOI < whole.ESTOI-0.02 || half.ESTOI < whole.ESTOI-0.2 {
+		t.Errorf("ESTOI %.3f; turned %.3f; half of the components %.3f", whole.ESTOI, turned.ESTOI, half.ESTOI)
+	}
+	c := DefaultCodecConfig()
+	c.Model.Width /= 2
+	codec, err := NewCodec(c, corpus, testDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer codec.Close()
+	if err := codec.Adopt(model); err == nil {
+		t.Error("a network of another width was adopted")
+	}
+}
+
+// released is the model that ships.
+func released(t *testing.T) *native.Checkpoint {
+	t.Helper()
+	paths, err := filepath.Glob("../../codec/sotto/weights/*.safetensors")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no released weights", err)
+	}
+	data, err := os.ReadFile(paths[len(paths)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, _, err := native.Unmarshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model
+}
+
+func speech(t *testing.T) Clip {
+	t.Helper()
+	clip, err := loadClip(Row{Path: "../../samples/speech.wav"}, 16000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clip
 }
