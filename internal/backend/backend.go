@@ -63,7 +63,22 @@ const (
 	GELU
 	// SiLU is x / (1 + exp(−x)).
 	SiLU
+	// GELUErf is x/2·(1 + erf(x/√2)), the exact form of GELU.
+	GELUErf
+	ReLU
+	// LeakyReLU has the slope 0.1 below 0.
+	LeakyReLU
+	// ELU is exp(x) − 1 below 0 (Clevert et al. 2016).
+	ELU
+	Tanh
+	Sigmoid
+	// Snake is x + Inverse[n]·sin²(Alpha[n]·x) (Ziyin et al. 2020), in an Epilogue
+	// only.
+	Snake
 )
+
+// Activations is the number of activations.
+const Activations = int(Snake) + 1
 
 // Weights is a matrix that a Backend packed once for MatMul.
 type Weights struct {
@@ -78,10 +93,11 @@ type Weights struct {
 // Each step is rounded, so that a fused layer gives what its parts would. Steps
 // with nil operands are left out.
 type Epilogue struct {
-	Bias     []float32
-	Act      Activation
-	Scale    []float32
-	Residual *Tensor
+	Bias           []float32
+	Act            Activation
+	Alpha, Inverse []float32 // of Snake
+	Scale          []float32
+	Residual       *Tensor
 }
 
 // AdamW holds the constants of one optimiser step (Loshchilov & Hutter 2019,
@@ -142,8 +158,10 @@ type Backend interface {
 	// LayerNormGrad (T) sets dx and adds to dgamma and dbeta (which may be nil).
 	LayerNormGrad(dx *Tensor, dgamma, dbeta []float32, x, dy *Tensor, gamma []float32, eps float32)
 
-	// Activate sets y = act(x); y may be x.
+	// Activate sets y = act(x); y may be x. Package f32 defines the functions.
 	Activate(y, x *Tensor, act Activation)
+	// Finish sets y to the epilogue of x; y may be x.
+	Finish(y, x *Tensor, ep Epilogue)
 	// ActivateGrad (T) sets dx = dy·act'(x); dx may be dy.
 	ActivateGrad(dx, x, dy *Tensor, act Activation)
 

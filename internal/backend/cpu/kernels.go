@@ -1,5 +1,7 @@
 package cpu
 
+import "github.com/sotto-audio/sotto/internal/backend"
+
 // maxTile is the largest number of floats in a tile of any kernel.
 const maxTile = 12 * 32
 
@@ -33,15 +35,15 @@ func (k *kernels) mr() int { return len(k.tile) - 1 }
 type gemmFunc func(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 
 type (
-	pointwiseFunc func(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
+	pointwiseFunc func(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
 	slopesFunc    func(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 )
 
 // vectorKernels are the kernels of the operations on rows and columns. The
 // tables are by activation.
 type vectorKernels struct {
-	pointwise     [3]pointwiseFunc
-	slopes        [3]slopesFunc
+	pointwise     [backend.Activations]pointwiseFunc
+	slopes        [backend.Activations]slopesFunc
 	columnSum     func(rows, cols int, sum, x *float32, xs uintptr, z *float32, zs uintptr)
 	depthwise     func(rows, cols, taps int, y *float32, ys uintptr, x *float32, xs, xtap uintptr, w *float32, wtap uintptr, bias *float32)
 	adamw         func(n int, w, grad, m, v, c *float32)

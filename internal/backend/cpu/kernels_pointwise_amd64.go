@@ -7,17 +7,52 @@ package cpu
 // pointwise512_identity sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwise512_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+func pointwise512_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
 // pointwise512_gelu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwise512_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+func pointwise512_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
 // pointwise512_silu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwise512_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+func pointwise512_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_geluerf sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_geluerf(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_relu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_relu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_leaky sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_leaky(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_elu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_elu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_tanh sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_tanh(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_sigmoid sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_sigmoid(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise512_snake sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_snake(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
 // slopes512_gelu sets dx = dy·act'(x).
 //
@@ -29,6 +64,36 @@ func slopes512_gelu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs
 //go:noescape
 func slopes512_silu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 
+// slopes512_geluerf sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_geluerf(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes512_relu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_relu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes512_leaky sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_leaky(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes512_elu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_elu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes512_tanh sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_tanh(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes512_sigmoid sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_sigmoid(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
 // adamw512 updates weights w and moments m, v by gradient grad; c are the fields of f32.AdamW.
 //
 //go:noescape
@@ -37,17 +102,52 @@ func adamw512(n int, w *float32, grad *float32, m *float32, v *float32, c *float
 // pointwise256_identity sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwise256_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+func pointwise256_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
 // pointwise256_gelu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwise256_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+func pointwise256_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
 // pointwise256_silu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_geluerf sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_geluerf(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_relu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_relu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_leaky sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_leaky(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_elu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_elu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_tanh sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_tanh(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_sigmoid sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_sigmoid(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
+// pointwise256_snake sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_snake(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
 // slopes256_gelu sets dx = dy·act'(x).
 //
@@ -58,6 +158,36 @@ func slopes256_gelu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs
 //
 //go:noescape
 func slopes256_silu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_geluerf sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_geluerf(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_relu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_relu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_leaky sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_leaky(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_elu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_elu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_tanh sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_tanh(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_sigmoid sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_sigmoid(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 
 // adamw256 updates weights w and moments m, v by gradient grad; c are the fields of f32.AdamW.
 //

@@ -4,16 +4,16 @@
 
 #include "textflag.h"
 
-// func pointwise512_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// func pointwise512_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·pointwise512_identity(SB), NOSPLIT, $0-80
+TEXT ·pointwise512_identity(SB), NOSPLIT, $0-96
 	MOVQ  rows+0(FP), AX
 	MOVQ  cols+8(FP), CX
 	MOVQ  dst+16(FP), DX
 	MOVQ  src+32(FP), BX
 	MOVQ  bias+48(FP), SI
-	MOVQ  scale+56(FP), DI
-	MOVQ  res+64(FP), R8
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
 	MOVQ  CX, R9
 	ANDQ  $0x0f, R9
 	MOVQ  $0x0000000000000001, R10
@@ -103,7 +103,7 @@ end10:
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
 	JZ    end16
-	ADDQ  rs+72(FP), R8
+	ADDQ  rs+88(FP), R8
 
 end16:
 	DECQ AX
@@ -113,16 +113,16 @@ end2:
 	VZEROUPPER
 	RET
 
-// func pointwise512_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// func pointwise512_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·pointwise512_gelu(SB), NOSPLIT, $0-80
+TEXT ·pointwise512_gelu(SB), NOSPLIT, $0-96
 	MOVQ  rows+0(FP), AX
 	MOVQ  cols+8(FP), CX
 	MOVQ  dst+16(FP), DX
 	MOVQ  src+32(FP), BX
 	MOVQ  bias+48(FP), SI
-	MOVQ  scale+56(FP), DI
-	MOVQ  res+64(FP), R8
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
 	MOVQ  CX, R9
 	ANDQ  $0x0f, R9
 	MOVQ  $0x0000000000000001, R10
@@ -154,20 +154,20 @@ end21:
 	VMINPS      Z1, Z2, Z1
 	VMOVUPS     expmin<>+0(SB), Z2
 	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     expmagic<>+0(SB), Z2
+	VMOVUPS     magic<>+0(SB), Z2
 	VFMADD231PS log2e<>+0(SB), Z1, Z2
-	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z2, Z3
 	VFMADD231PS expneghi<>+0(SB), Z3, Z1
 	VFMADD231PS expneglo<>+0(SB), Z3, Z1
-	VMOVUPS     expc6<>+0(SB), Z3
-	VFMADD213PS expc5<>+0(SB), Z1, Z3
-	VFMADD213PS expc4<>+0(SB), Z1, Z3
-	VFMADD213PS expc3<>+0(SB), Z1, Z3
-	VFMADD213PS expc2<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z1, Z3
+	VFMADD213PS exp2<>+0(SB), Z1, Z3
+	VFMADD213PS exp3<>+0(SB), Z1, Z3
+	VFMADD213PS exp4<>+0(SB), Z1, Z3
+	VFMADD213PS exp5<>+0(SB), Z1, Z3
 	VPSLLD      $0x17, Z2, Z2
 	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z1, Z3
 	VMULPS      Z2, Z3, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
@@ -216,20 +216,20 @@ end27:
 	VMINPS      Z1, Z2, Z1
 	VMOVUPS     expmin<>+0(SB), Z2
 	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     expmagic<>+0(SB), Z2
+	VMOVUPS     magic<>+0(SB), Z2
 	VFMADD231PS log2e<>+0(SB), Z1, Z2
-	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z2, Z3
 	VFMADD231PS expneghi<>+0(SB), Z3, Z1
 	VFMADD231PS expneglo<>+0(SB), Z3, Z1
-	VMOVUPS     expc6<>+0(SB), Z3
-	VFMADD213PS expc5<>+0(SB), Z1, Z3
-	VFMADD213PS expc4<>+0(SB), Z1, Z3
-	VFMADD213PS expc3<>+0(SB), Z1, Z3
-	VFMADD213PS expc2<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z1, Z3
+	VFMADD213PS exp2<>+0(SB), Z1, Z3
+	VFMADD213PS exp3<>+0(SB), Z1, Z3
+	VFMADD213PS exp4<>+0(SB), Z1, Z3
+	VFMADD213PS exp5<>+0(SB), Z1, Z3
 	VPSLLD      $0x17, Z2, Z2
 	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z1, Z3
 	VMULPS      Z2, Z3, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
@@ -262,7 +262,7 @@ end26:
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
 	JZ    end32
-	ADDQ  rs+72(FP), R8
+	ADDQ  rs+88(FP), R8
 
 end32:
 	DECQ AX
@@ -344,24 +344,6 @@ DATA expmin<>+56(SB)/4, $0xc2ae999a
 DATA expmin<>+60(SB)/4, $0xc2ae999a
 GLOBL expmin<>(SB), RODATA|NOPTR, $64
 
-DATA expmagic<>+0(SB)/4, $0x4b400000
-DATA expmagic<>+4(SB)/4, $0x4b400000
-DATA expmagic<>+8(SB)/4, $0x4b400000
-DATA expmagic<>+12(SB)/4, $0x4b400000
-DATA expmagic<>+16(SB)/4, $0x4b400000
-DATA expmagic<>+20(SB)/4, $0x4b400000
-DATA expmagic<>+24(SB)/4, $0x4b400000
-DATA expmagic<>+28(SB)/4, $0x4b400000
-DATA expmagic<>+32(SB)/4, $0x4b400000
-DATA expmagic<>+36(SB)/4, $0x4b400000
-DATA expmagic<>+40(SB)/4, $0x4b400000
-DATA expmagic<>+44(SB)/4, $0x4b400000
-DATA expmagic<>+48(SB)/4, $0x4b400000
-DATA expmagic<>+52(SB)/4, $0x4b400000
-DATA expmagic<>+56(SB)/4, $0x4b400000
-DATA expmagic<>+60(SB)/4, $0x4b400000
-GLOBL expmagic<>(SB), RODATA|NOPTR, $64
-
 DATA log2e<>+0(SB)/4, $0x3fb8aa3b
 DATA log2e<>+4(SB)/4, $0x3fb8aa3b
 DATA log2e<>+8(SB)/4, $0x3fb8aa3b
@@ -379,6 +361,24 @@ DATA log2e<>+52(SB)/4, $0x3fb8aa3b
 DATA log2e<>+56(SB)/4, $0x3fb8aa3b
 DATA log2e<>+60(SB)/4, $0x3fb8aa3b
 GLOBL log2e<>(SB), RODATA|NOPTR, $64
+
+DATA magic<>+0(SB)/4, $0x4b400000
+DATA magic<>+4(SB)/4, $0x4b400000
+DATA magic<>+8(SB)/4, $0x4b400000
+DATA magic<>+12(SB)/4, $0x4b400000
+DATA magic<>+16(SB)/4, $0x4b400000
+DATA magic<>+20(SB)/4, $0x4b400000
+DATA magic<>+24(SB)/4, $0x4b400000
+DATA magic<>+28(SB)/4, $0x4b400000
+DATA magic<>+32(SB)/4, $0x4b400000
+DATA magic<>+36(SB)/4, $0x4b400000
+DATA magic<>+40(SB)/4, $0x4b400000
+DATA magic<>+44(SB)/4, $0x4b400000
+DATA magic<>+48(SB)/4, $0x4b400000
+DATA magic<>+52(SB)/4, $0x4b400000
+DATA magic<>+56(SB)/4, $0x4b400000
+DATA magic<>+60(SB)/4, $0x4b400000
+GLOBL magic<>(SB), RODATA|NOPTR, $64
 
 DATA expneghi<>+0(SB)/4, $0xbf317218
 DATA expneghi<>+4(SB)/4, $0xbf317218
@@ -416,95 +416,113 @@ DATA expneglo<>+56(SB)/4, $0x3102e308
 DATA expneglo<>+60(SB)/4, $0x3102e308
 GLOBL expneglo<>(SB), RODATA|NOPTR, $64
 
-DATA expc6<>+0(SB)/4, $0x3ab511a9
-DATA expc6<>+4(SB)/4, $0x3ab511a9
-DATA expc6<>+8(SB)/4, $0x3ab511a9
-DATA expc6<>+12(SB)/4, $0x3ab511a9
-DATA expc6<>+16(SB)/4, $0x3ab511a9
-DATA expc6<>+20(SB)/4, $0x3ab511a9
-DATA expc6<>+24(SB)/4, $0x3ab511a9
-DATA expc6<>+28(SB)/4, $0x3ab511a9
-DATA expc6<>+32(SB)/4, $0x3ab511a9
-DATA expc6<>+36(SB)/4, $0x3ab511a9
-DATA expc6<>+40(SB)/4, $0x3ab511a9
-DATA expc6<>+44(SB)/4, $0x3ab511a9
-DATA expc6<>+48(SB)/4, $0x3ab511a9
-DATA expc6<>+52(SB)/4, $0x3ab511a9
-DATA expc6<>+56(SB)/4, $0x3ab511a9
-DATA expc6<>+60(SB)/4, $0x3ab511a9
-GLOBL expc6<>(SB), RODATA|NOPTR, $64
+DATA exp0<>+0(SB)/4, $0x3ab511a9
+DATA exp0<>+4(SB)/4, $0x3ab511a9
+DATA exp0<>+8(SB)/4, $0x3ab511a9
+DATA exp0<>+12(SB)/4, $0x3ab511a9
+DATA exp0<>+16(SB)/4, $0x3ab511a9
+DATA exp0<>+20(SB)/4, $0x3ab511a9
+DATA exp0<>+24(SB)/4, $0x3ab511a9
+DATA exp0<>+28(SB)/4, $0x3ab511a9
+DATA exp0<>+32(SB)/4, $0x3ab511a9
+DATA exp0<>+36(SB)/4, $0x3ab511a9
+DATA exp0<>+40(SB)/4, $0x3ab511a9
+DATA exp0<>+44(SB)/4, $0x3ab511a9
+DATA exp0<>+48(SB)/4, $0x3ab511a9
+DATA exp0<>+52(SB)/4, $0x3ab511a9
+DATA exp0<>+56(SB)/4, $0x3ab511a9
+DATA exp0<>+60(SB)/4, $0x3ab511a9
+GLOBL exp0<>(SB), RODATA|NOPTR, $64
 
-DATA expc5<>+0(SB)/4, $0x3c091d36
-DATA expc5<>+4(SB)/4, $0x3c091d36
-DATA expc5<>+8(SB)/4, $0x3c091d36
-DATA expc5<>+12(SB)/4, $0x3c091d36
-DATA expc5<>+16(SB)/4, $0x3c091d36
-DATA expc5<>+20(SB)/4, $0x3c091d36
-DATA expc5<>+24(SB)/4, $0x3c091d36
-DATA expc5<>+28(SB)/4, $0x3c091d36
-DATA expc5<>+32(SB)/4, $0x3c091d36
-DATA expc5<>+36(SB)/4, $0x3c091d36
-DATA expc5<>+40(SB)/4, $0x3c091d36
-DATA expc5<>+44(SB)/4, $0x3c091d36
-DATA expc5<>+48(SB)/4, $0x3c091d36
-DATA expc5<>+52(SB)/4, $0x3c091d36
-DATA expc5<>+56(SB)/4, $0x3c091d36
-DATA expc5<>+60(SB)/4, $0x3c091d36
-GLOBL expc5<>(SB), RODATA|NOPTR, $64
+DATA exp1<>+0(SB)/4, $0x3c091d36
+DATA exp1<>+4(SB)/4, $0x3c091d36
+DATA exp1<>+8(SB)/4, $0x3c091d36
+DATA exp1<>+12(SB)/4, $0x3c091d36
+DATA exp1<>+16(SB)/4, $0x3c091d36
+DATA exp1<>+20(SB)/4, $0x3c091d36
+DATA exp1<>+24(SB)/4, $0x3c091d36
+DATA exp1<>+28(SB)/4, $0x3c091d36
+DATA exp1<>+32(SB)/4, $0x3c091d36
+DATA exp1<>+36(SB)/4, $0x3c091d36
+DATA exp1<>+40(SB)/4, $0x3c091d36
+DATA exp1<>+44(SB)/4, $0x3c091d36
+DATA exp1<>+48(SB)/4, $0x3c091d36
+DATA exp1<>+52(SB)/4, $0x3c091d36
+DATA exp1<>+56(SB)/4, $0x3c091d36
+DATA exp1<>+60(SB)/4, $0x3c091d36
+GLOBL exp1<>(SB), RODATA|NOPTR, $64
 
-DATA expc4<>+0(SB)/4, $0x3d2aac7a
-DATA expc4<>+4(SB)/4, $0x3d2aac7a
-DATA expc4<>+8(SB)/4, $0x3d2aac7a
-DATA expc4<>+12(SB)/4, $0x3d2aac7a
-DATA expc4<>+16(SB)/4, $0x3d2aac7a
-DATA expc4<>+20(SB)/4, $0x3d2aac7a
-DATA expc4<>+24(SB)/4, $0x3d2aac7a
-DATA expc4<>+28(SB)/4, $0x3d2aac7a
-DATA expc4<>+32(SB)/4, $0x3d2aac7a
-DATA expc4<>+36(SB)/4, $0x3d2aac7a
-DATA expc4<>+40(SB)/4, $0x3d2aac7a
-DATA expc4<>+44(SB)/4, $0x3d2aac7a
-DATA expc4<>+48(SB)/4, $0x3d2aac7a
-DATA expc4<>+52(SB)/4, $0x3d2aac7a
-DATA expc4<>+56(SB)/4, $0x3d2aac7a
-DATA expc4<>+60(SB)/4, $0x3d2aac7a
-GLOBL expc4<>(SB), RODATA|NOPTR, $64
+DATA exp2<>+0(SB)/4, $0x3d2aac7a
+DATA exp2<>+4(SB)/4, $0x3d2aac7a
+DATA exp2<>+8(SB)/4, $0x3d2aac7a
+DATA exp2<>+12(SB)/4, $0x3d2aac7a
+DATA exp2<>+16(SB)/4, $0x3d2aac7a
+DATA exp2<>+20(SB)/4, $0x3d2aac7a
+DATA exp2<>+24(SB)/4, $0x3d2aac7a
+DATA exp2<>+28(SB)/4, $0x3d2aac7a
+DATA exp2<>+32(SB)/4, $0x3d2aac7a
+DATA exp2<>+36(SB)/4, $0x3d2aac7a
+DATA exp2<>+40(SB)/4, $0x3d2aac7a
+DATA exp2<>+44(SB)/4, $0x3d2aac7a
+DATA exp2<>+48(SB)/4, $0x3d2aac7a
+DATA exp2<>+52(SB)/4, $0x3d2aac7a
+DATA exp2<>+56(SB)/4, $0x3d2aac7a
+DATA exp2<>+60(SB)/4, $0x3d2aac7a
+GLOBL exp2<>(SB), RODATA|NOPTR, $64
 
-DATA expc3<>+0(SB)/4, $0x3e2aaa48
-DATA expc3<>+4(SB)/4, $0x3e2aaa48
-DATA expc3<>+8(SB)/4, $0x3e2aaa48
-DATA expc3<>+12(SB)/4, $0x3e2aaa48
-DATA expc3<>+16(SB)/4, $0x3e2aaa48
-DATA expc3<>+20(SB)/4, $0x3e2aaa48
-DATA expc3<>+24(SB)/4, $0x3e2aaa48
-DATA expc3<>+28(SB)/4, $0x3e2aaa48
-DATA expc3<>+32(SB)/4, $0x3e2aaa48
-DATA expc3<>+36(SB)/4, $0x3e2aaa48
-DATA expc3<>+40(SB)/4, $0x3e2aaa48
-DATA expc3<>+44(SB)/4, $0x3e2aaa48
-DATA expc3<>+48(SB)/4, $0x3e2aaa48
-DATA expc3<>+52(SB)/4, $0x3e2aaa48
-DATA expc3<>+56(SB)/4, $0x3e2aaa48
-DATA expc3<>+60(SB)/4, $0x3e2aaa48
-GLOBL expc3<>(SB), RODATA|NOPTR, $64
+DATA exp3<>+0(SB)/4, $0x3e2aaa48
+DATA exp3<>+4(SB)/4, $0x3e2aaa48
+DATA exp3<>+8(SB)/4, $0x3e2aaa48
+DATA exp3<>+12(SB)/4, $0x3e2aaa48
+DATA exp3<>+16(SB)/4, $0x3e2aaa48
+DATA exp3<>+20(SB)/4, $0x3e2aaa48
+DATA exp3<>+24(SB)/4, $0x3e2aaa48
+DATA exp3<>+28(SB)/4, $0x3e2aaa48
+DATA exp3<>+32(SB)/4, $0x3e2aaa48
+DATA exp3<>+36(SB)/4, $0x3e2aaa48
+DATA exp3<>+40(SB)/4, $0x3e2aaa48
+DATA exp3<>+44(SB)/4, $0x3e2aaa48
+DATA exp3<>+48(SB)/4, $0x3e2aaa48
+DATA exp3<>+52(SB)/4, $0x3e2aaa48
+DATA exp3<>+56(SB)/4, $0x3e2aaa48
+DATA exp3<>+60(SB)/4, $0x3e2aaa48
+GLOBL exp3<>(SB), RODATA|NOPTR, $64
 
-DATA expc2<>+0(SB)/4, $0x3efffffe
-DATA expc2<>+4(SB)/4, $0x3efffffe
-DATA expc2<>+8(SB)/4, $0x3efffffe
-DATA expc2<>+12(SB)/4, $0x3efffffe
-DATA expc2<>+16(SB)/4, $0x3efffffe
-DATA expc2<>+20(SB)/4, $0x3efffffe
-DATA expc2<>+24(SB)/4, $0x3efffffe
-DATA expc2<>+28(SB)/4, $0x3efffffe
-DATA expc2<>+32(SB)/4, $0x3efffffe
-DATA expc2<>+36(SB)/4, $0x3efffffe
-DATA expc2<>+40(SB)/4, $0x3efffffe
-DATA expc2<>+44(SB)/4, $0x3efffffe
-DATA expc2<>+48(SB)/4, $0x3efffffe
-DATA expc2<>+52(SB)/4, $0x3efffffe
-DATA expc2<>+56(SB)/4, $0x3efffffe
-DATA expc2<>+60(SB)/4, $0x3efffffe
-GLOBL expc2<>(SB), RODATA|NOPTR, $64
+DATA exp4<>+0(SB)/4, $0x3efffffe
+DATA exp4<>+4(SB)/4, $0x3efffffe
+DATA exp4<>+8(SB)/4, $0x3efffffe
+DATA exp4<>+12(SB)/4, $0x3efffffe
+DATA exp4<>+16(SB)/4, $0x3efffffe
+DATA exp4<>+20(SB)/4, $0x3efffffe
+DATA exp4<>+24(SB)/4, $0x3efffffe
+DATA exp4<>+28(SB)/4, $0x3efffffe
+DATA exp4<>+32(SB)/4, $0x3efffffe
+DATA exp4<>+36(SB)/4, $0x3efffffe
+DATA exp4<>+40(SB)/4, $0x3efffffe
+DATA exp4<>+44(SB)/4, $0x3efffffe
+DATA exp4<>+48(SB)/4, $0x3efffffe
+DATA exp4<>+52(SB)/4, $0x3efffffe
+DATA exp4<>+56(SB)/4, $0x3efffffe
+DATA exp4<>+60(SB)/4, $0x3efffffe
+GLOBL exp4<>(SB), RODATA|NOPTR, $64
+
+DATA exp5<>+0(SB)/4, $0x3f800000
+DATA exp5<>+4(SB)/4, $0x3f800000
+DATA exp5<>+8(SB)/4, $0x3f800000
+DATA exp5<>+12(SB)/4, $0x3f800000
+DATA exp5<>+16(SB)/4, $0x3f800000
+DATA exp5<>+20(SB)/4, $0x3f800000
+DATA exp5<>+24(SB)/4, $0x3f800000
+DATA exp5<>+28(SB)/4, $0x3f800000
+DATA exp5<>+32(SB)/4, $0x3f800000
+DATA exp5<>+36(SB)/4, $0x3f800000
+DATA exp5<>+40(SB)/4, $0x3f800000
+DATA exp5<>+44(SB)/4, $0x3f800000
+DATA exp5<>+48(SB)/4, $0x3f800000
+DATA exp5<>+52(SB)/4, $0x3f800000
+DATA exp5<>+56(SB)/4, $0x3f800000
+DATA exp5<>+60(SB)/4, $0x3f800000
+GLOBL exp5<>(SB), RODATA|NOPTR, $64
 
 DATA one<>+0(SB)/4, $0x3f800000
 DATA one<>+4(SB)/4, $0x3f800000
@@ -524,16 +542,16 @@ DATA one<>+56(SB)/4, $0x3f800000
 DATA one<>+60(SB)/4, $0x3f800000
 GLOBL one<>(SB), RODATA|NOPTR, $64
 
-// func pointwise512_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// func pointwise512_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·pointwise512_silu(SB), NOSPLIT, $0-80
+TEXT ·pointwise512_silu(SB), NOSPLIT, $0-96
 	MOVQ  rows+0(FP), AX
 	MOVQ  cols+8(FP), CX
 	MOVQ  dst+16(FP), DX
 	MOVQ  src+32(FP), BX
 	MOVQ  bias+48(FP), SI
-	MOVQ  scale+56(FP), DI
-	MOVQ  res+64(FP), R8
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
 	MOVQ  CX, R9
 	ANDQ  $0x0f, R9
 	MOVQ  $0x0000000000000001, R10
@@ -562,20 +580,20 @@ end37:
 	VMINPS      Z1, Z2, Z1
 	VMOVUPS     expmin<>+0(SB), Z2
 	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     expmagic<>+0(SB), Z2
+	VMOVUPS     magic<>+0(SB), Z2
 	VFMADD231PS log2e<>+0(SB), Z1, Z2
-	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z2, Z3
 	VFMADD231PS expneghi<>+0(SB), Z3, Z1
 	VFMADD231PS expneglo<>+0(SB), Z3, Z1
-	VMOVUPS     expc6<>+0(SB), Z3
-	VFMADD213PS expc5<>+0(SB), Z1, Z3
-	VFMADD213PS expc4<>+0(SB), Z1, Z3
-	VFMADD213PS expc3<>+0(SB), Z1, Z3
-	VFMADD213PS expc2<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z1, Z3
+	VFMADD213PS exp2<>+0(SB), Z1, Z3
+	VFMADD213PS exp3<>+0(SB), Z1, Z3
+	VFMADD213PS exp4<>+0(SB), Z1, Z3
+	VFMADD213PS exp5<>+0(SB), Z1, Z3
 	VPSLLD      $0x17, Z2, Z2
 	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z1, Z3
 	VMULPS      Z2, Z3, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
@@ -621,20 +639,20 @@ end43:
 	VMINPS      Z1, Z2, Z1
 	VMOVUPS     expmin<>+0(SB), Z2
 	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     expmagic<>+0(SB), Z2
+	VMOVUPS     magic<>+0(SB), Z2
 	VFMADD231PS log2e<>+0(SB), Z1, Z2
-	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z2, Z3
 	VFMADD231PS expneghi<>+0(SB), Z3, Z1
 	VFMADD231PS expneglo<>+0(SB), Z3, Z1
-	VMOVUPS     expc6<>+0(SB), Z3
-	VFMADD213PS expc5<>+0(SB), Z1, Z3
-	VFMADD213PS expc4<>+0(SB), Z1, Z3
-	VFMADD213PS expc3<>+0(SB), Z1, Z3
-	VFMADD213PS expc2<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z1, Z3
+	VFMADD213PS exp2<>+0(SB), Z1, Z3
+	VFMADD213PS exp3<>+0(SB), Z1, Z3
+	VFMADD213PS exp4<>+0(SB), Z1, Z3
+	VFMADD213PS exp5<>+0(SB), Z1, Z3
 	VPSLLD      $0x17, Z2, Z2
 	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z1, Z3
 	VMULPS      Z2, Z3, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VDIVPS      Z1, Z0, Z0
@@ -667,7 +685,7 @@ end42:
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
 	JZ    end48
-	ADDQ  rs+72(FP), R8
+	ADDQ  rs+88(FP), R8
 
 end48:
 	DECQ AX
@@ -695,6 +713,1853 @@ DATA sign<>+56(SB)/4, $0x80000000
 DATA sign<>+60(SB)/4, $0x80000000
 GLOBL sign<>(SB), RODATA|NOPTR, $64
 
+// func pointwise512_geluerf(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·pointwise512_geluerf(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end50
+
+loop49:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups51:
+	CMPQ    R10, $0x00000010
+	JL      rest52
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end53
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end53:
+	VMULPS      half<>+0(SB), Z0, Z1
+	VMULPS      roothalf<>+0(SB), Z0, Z0
+	VANDPS      magnitude<>+0(SB), Z0, Z4
+	VMULPS      Z0, Z0, Z5
+	VMOVUPS     erf0<>+0(SB), Z6
+	VFMADD213PS erf1<>+0(SB), Z5, Z6
+	VFMADD213PS erf2<>+0(SB), Z5, Z6
+	VFMADD213PS erf3<>+0(SB), Z5, Z6
+	VFMADD213PS erf4<>+0(SB), Z5, Z6
+	VFMADD213PS erf5<>+0(SB), Z5, Z6
+	VFMADD213PS erf6<>+0(SB), Z5, Z6
+	VMULPS      Z0, Z6, Z6
+	VMOVUPS     four<>+0(SB), Z5
+	VMINPS      Z4, Z5, Z5
+	VMOVUPS     erfc0<>+0(SB), Z7
+	VFMADD213PS erfc1<>+0(SB), Z5, Z7
+	VFMADD213PS erfc2<>+0(SB), Z5, Z7
+	VFMADD213PS erfc3<>+0(SB), Z5, Z7
+	VFMADD213PS erfc4<>+0(SB), Z5, Z7
+	VFMADD213PS erfc5<>+0(SB), Z5, Z7
+	VFMADD213PS erfc6<>+0(SB), Z5, Z7
+	VMOVUPS     expmax<>+0(SB), Z5
+	VMINPS      Z7, Z5, Z7
+	VMOVUPS     expmin<>+0(SB), Z5
+	VMAXPS      Z7, Z5, Z7
+	VMOVUPS     magic<>+0(SB), Z5
+	VFMADD231PS log2e<>+0(SB), Z7, Z5
+	VSUBPS      magic<>+0(SB), Z5, Z8
+	VFMADD231PS expneghi<>+0(SB), Z8, Z7
+	VFMADD231PS expneglo<>+0(SB), Z8, Z7
+	VMOVUPS     exp0<>+0(SB), Z8
+	VFMADD213PS exp1<>+0(SB), Z7, Z8
+	VFMADD213PS exp2<>+0(SB), Z7, Z8
+	VFMADD213PS exp3<>+0(SB), Z7, Z8
+	VFMADD213PS exp4<>+0(SB), Z7, Z8
+	VFMADD213PS exp5<>+0(SB), Z7, Z8
+	VPSLLD      $0x17, Z5, Z5
+	VPADDD      one<>+0(SB), Z5, Z5
+	VFMADD213PS one<>+0(SB), Z7, Z8
+	VMULPS      Z5, Z8, Z7
+	VMOVUPS     one<>+0(SB), Z5
+	VSUBPS      Z7, Z5, Z7
+	VANDPS      sign<>+0(SB), Z0, Z0
+	VORPS       Z0, Z7, Z7
+	VCMPPS      $0x11, one<>+0(SB), Z4, K2
+	VBLENDMPS   Z6, Z7, K2, Z2
+	VMOVUPS     Z2, Z0
+	VFMADD213PS Z1, Z1, Z0
+	TESTQ       DI, DI
+	JZ          noscale54
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores56
+	VMOVUPS     (R8)(R9*1), Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done55
+
+nores56:
+	VMULPS Z1, Z0, Z0
+	JMP    done55
+
+noscale54:
+	TESTQ   R8, R8
+	JZ      end57
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end57:
+done55:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups51
+
+rest52:
+	TESTQ     R10, R10
+	JZ        end58
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end59
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end59:
+	VMULPS      half<>+0(SB), Z0, Z1
+	VMULPS      roothalf<>+0(SB), Z0, Z0
+	VANDPS      magnitude<>+0(SB), Z0, Z4
+	VMULPS      Z0, Z0, Z5
+	VMOVUPS     erf0<>+0(SB), Z6
+	VFMADD213PS erf1<>+0(SB), Z5, Z6
+	VFMADD213PS erf2<>+0(SB), Z5, Z6
+	VFMADD213PS erf3<>+0(SB), Z5, Z6
+	VFMADD213PS erf4<>+0(SB), Z5, Z6
+	VFMADD213PS erf5<>+0(SB), Z5, Z6
+	VFMADD213PS erf6<>+0(SB), Z5, Z6
+	VMULPS      Z0, Z6, Z6
+	VMOVUPS     four<>+0(SB), Z5
+	VMINPS      Z4, Z5, Z5
+	VMOVUPS     erfc0<>+0(SB), Z7
+	VFMADD213PS erfc1<>+0(SB), Z5, Z7
+	VFMADD213PS erfc2<>+0(SB), Z5, Z7
+	VFMADD213PS erfc3<>+0(SB), Z5, Z7
+	VFMADD213PS erfc4<>+0(SB), Z5, Z7
+	VFMADD213PS erfc5<>+0(SB), Z5, Z7
+	VFMADD213PS erfc6<>+0(SB), Z5, Z7
+	VMOVUPS     expmax<>+0(SB), Z5
+	VMINPS      Z7, Z5, Z7
+	VMOVUPS     expmin<>+0(SB), Z5
+	VMAXPS      Z7, Z5, Z7
+	VMOVUPS     magic<>+0(SB), Z5
+	VFMADD231PS log2e<>+0(SB), Z7, Z5
+	VSUBPS      magic<>+0(SB), Z5, Z8
+	VFMADD231PS expneghi<>+0(SB), Z8, Z7
+	VFMADD231PS expneglo<>+0(SB), Z8, Z7
+	VMOVUPS     exp0<>+0(SB), Z8
+	VFMADD213PS exp1<>+0(SB), Z7, Z8
+	VFMADD213PS exp2<>+0(SB), Z7, Z8
+	VFMADD213PS exp3<>+0(SB), Z7, Z8
+	VFMADD213PS exp4<>+0(SB), Z7, Z8
+	VFMADD213PS exp5<>+0(SB), Z7, Z8
+	VPSLLD      $0x17, Z5, Z5
+	VPADDD      one<>+0(SB), Z5, Z5
+	VFMADD213PS one<>+0(SB), Z7, Z8
+	VMULPS      Z5, Z8, Z7
+	VMOVUPS     one<>+0(SB), Z5
+	VSUBPS      Z7, Z5, Z7
+	VANDPS      sign<>+0(SB), Z0, Z0
+	VORPS       Z0, Z7, Z7
+	VCMPPS      $0x11, one<>+0(SB), Z4, K2
+	VBLENDMPS   Z6, Z7, K2, Z3
+	VMOVUPS     Z3, Z0
+	VFMADD213PS Z1, Z1, Z0
+	TESTQ       DI, DI
+	JZ          noscale60
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores62
+	VMOVUPS.Z   (R8)(R9*1), K1, Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done61
+
+nores62:
+	VMULPS Z1, Z0, Z0
+	JMP    done61
+
+noscale60:
+	TESTQ     R8, R8
+	JZ        end63
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end63:
+done61:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end58:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end64
+	ADDQ  rs+88(FP), R8
+
+end64:
+	DECQ AX
+	JNZ  loop49
+
+end50:
+	VZEROUPPER
+	RET
+
+DATA half<>+0(SB)/4, $0x3f000000
+DATA half<>+4(SB)/4, $0x3f000000
+DATA half<>+8(SB)/4, $0x3f000000
+DATA half<>+12(SB)/4, $0x3f000000
+DATA half<>+16(SB)/4, $0x3f000000
+DATA half<>+20(SB)/4, $0x3f000000
+DATA half<>+24(SB)/4, $0x3f000000
+DATA half<>+28(SB)/4, $0x3f000000
+DATA half<>+32(SB)/4, $0x3f000000
+DATA half<>+36(SB)/4, $0x3f000000
+DATA half<>+40(SB)/4, $0x3f000000
+DATA half<>+44(SB)/4, $0x3f000000
+DATA half<>+48(SB)/4, $0x3f000000
+DATA half<>+52(SB)/4, $0x3f000000
+DATA half<>+56(SB)/4, $0x3f000000
+DATA half<>+60(SB)/4, $0x3f000000
+GLOBL half<>(SB), RODATA|NOPTR, $64
+
+DATA roothalf<>+0(SB)/4, $0x3f3504f3
+DATA roothalf<>+4(SB)/4, $0x3f3504f3
+DATA roothalf<>+8(SB)/4, $0x3f3504f3
+DATA roothalf<>+12(SB)/4, $0x3f3504f3
+DATA roothalf<>+16(SB)/4, $0x3f3504f3
+DATA roothalf<>+20(SB)/4, $0x3f3504f3
+DATA roothalf<>+24(SB)/4, $0x3f3504f3
+DATA roothalf<>+28(SB)/4, $0x3f3504f3
+DATA roothalf<>+32(SB)/4, $0x3f3504f3
+DATA roothalf<>+36(SB)/4, $0x3f3504f3
+DATA roothalf<>+40(SB)/4, $0x3f3504f3
+DATA roothalf<>+44(SB)/4, $0x3f3504f3
+DATA roothalf<>+48(SB)/4, $0x3f3504f3
+DATA roothalf<>+52(SB)/4, $0x3f3504f3
+DATA roothalf<>+56(SB)/4, $0x3f3504f3
+DATA roothalf<>+60(SB)/4, $0x3f3504f3
+GLOBL roothalf<>(SB), RODATA|NOPTR, $64
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff
+DATA magnitude<>+4(SB)/4, $0x7fffffff
+DATA magnitude<>+8(SB)/4, $0x7fffffff
+DATA magnitude<>+12(SB)/4, $0x7fffffff
+DATA magnitude<>+16(SB)/4, $0x7fffffff
+DATA magnitude<>+20(SB)/4, $0x7fffffff
+DATA magnitude<>+24(SB)/4, $0x7fffffff
+DATA magnitude<>+28(SB)/4, $0x7fffffff
+DATA magnitude<>+32(SB)/4, $0x7fffffff
+DATA magnitude<>+36(SB)/4, $0x7fffffff
+DATA magnitude<>+40(SB)/4, $0x7fffffff
+DATA magnitude<>+44(SB)/4, $0x7fffffff
+DATA magnitude<>+48(SB)/4, $0x7fffffff
+DATA magnitude<>+52(SB)/4, $0x7fffffff
+DATA magnitude<>+56(SB)/4, $0x7fffffff
+DATA magnitude<>+60(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA|NOPTR, $64
+
+DATA erf0<>+0(SB)/4, $0x38a57268
+DATA erf0<>+4(SB)/4, $0x38a57268
+DATA erf0<>+8(SB)/4, $0x38a57268
+DATA erf0<>+12(SB)/4, $0x38a57268
+DATA erf0<>+16(SB)/4, $0x38a57268
+DATA erf0<>+20(SB)/4, $0x38a57268
+DATA erf0<>+24(SB)/4, $0x38a57268
+DATA erf0<>+28(SB)/4, $0x38a57268
+DATA erf0<>+32(SB)/4, $0x38a57268
+DATA erf0<>+36(SB)/4, $0x38a57268
+DATA erf0<>+40(SB)/4, $0x38a57268
+DATA erf0<>+44(SB)/4, $0x38a57268
+DATA erf0<>+48(SB)/4, $0x38a57268
+DATA erf0<>+52(SB)/4, $0x38a57268
+DATA erf0<>+56(SB)/4, $0x38a57268
+DATA erf0<>+60(SB)/4, $0x38a57268
+GLOBL erf0<>(SB), RODATA|NOPTR, $64
+
+DATA erf1<>+0(SB)/4, $0xba5242f6
+DATA erf1<>+4(SB)/4, $0xba5242f6
+DATA erf1<>+8(SB)/4, $0xba5242f6
+DATA erf1<>+12(SB)/4, $0xba5242f6
+DATA erf1<>+16(SB)/4, $0xba5242f6
+DATA erf1<>+20(SB)/4, $0xba5242f6
+DATA erf1<>+24(SB)/4, $0xba5242f6
+DATA erf1<>+28(SB)/4, $0xba5242f6
+DATA erf1<>+32(SB)/4, $0xba5242f6
+DATA erf1<>+36(SB)/4, $0xba5242f6
+DATA erf1<>+40(SB)/4, $0xba5242f6
+DATA erf1<>+44(SB)/4, $0xba5242f6
+DATA erf1<>+48(SB)/4, $0xba5242f6
+DATA erf1<>+52(SB)/4, $0xba5242f6
+DATA erf1<>+56(SB)/4, $0xba5242f6
+DATA erf1<>+60(SB)/4, $0xba5242f6
+GLOBL erf1<>(SB), RODATA|NOPTR, $64
+
+DATA erf2<>+0(SB)/4, $0x3baa0cfb
+DATA erf2<>+4(SB)/4, $0x3baa0cfb
+DATA erf2<>+8(SB)/4, $0x3baa0cfb
+DATA erf2<>+12(SB)/4, $0x3baa0cfb
+DATA erf2<>+16(SB)/4, $0x3baa0cfb
+DATA erf2<>+20(SB)/4, $0x3baa0cfb
+DATA erf2<>+24(SB)/4, $0x3baa0cfb
+DATA erf2<>+28(SB)/4, $0x3baa0cfb
+DATA erf2<>+32(SB)/4, $0x3baa0cfb
+DATA erf2<>+36(SB)/4, $0x3baa0cfb
+DATA erf2<>+40(SB)/4, $0x3baa0cfb
+DATA erf2<>+44(SB)/4, $0x3baa0cfb
+DATA erf2<>+48(SB)/4, $0x3baa0cfb
+DATA erf2<>+52(SB)/4, $0x3baa0cfb
+DATA erf2<>+56(SB)/4, $0x3baa0cfb
+DATA erf2<>+60(SB)/4, $0x3baa0cfb
+GLOBL erf2<>(SB), RODATA|NOPTR, $64
+
+DATA erf3<>+0(SB)/4, $0xbcdbfdda
+DATA erf3<>+4(SB)/4, $0xbcdbfdda
+DATA erf3<>+8(SB)/4, $0xbcdbfdda
+DATA erf3<>+12(SB)/4, $0xbcdbfdda
+DATA erf3<>+16(SB)/4, $0xbcdbfdda
+DATA erf3<>+20(SB)/4, $0xbcdbfdda
+DATA erf3<>+24(SB)/4, $0xbcdbfdda
+DATA erf3<>+28(SB)/4, $0xbcdbfdda
+DATA erf3<>+32(SB)/4, $0xbcdbfdda
+DATA erf3<>+36(SB)/4, $0xbcdbfdda
+DATA erf3<>+40(SB)/4, $0xbcdbfdda
+DATA erf3<>+44(SB)/4, $0xbcdbfdda
+DATA erf3<>+48(SB)/4, $0xbcdbfdda
+DATA erf3<>+52(SB)/4, $0xbcdbfdda
+DATA erf3<>+56(SB)/4, $0xbcdbfdda
+DATA erf3<>+60(SB)/4, $0xbcdbfdda
+GLOBL erf3<>(SB), RODATA|NOPTR, $64
+
+DATA erf4<>+0(SB)/4, $0x3de71690
+DATA erf4<>+4(SB)/4, $0x3de71690
+DATA erf4<>+8(SB)/4, $0x3de71690
+DATA erf4<>+12(SB)/4, $0x3de71690
+DATA erf4<>+16(SB)/4, $0x3de71690
+DATA erf4<>+20(SB)/4, $0x3de71690
+DATA erf4<>+24(SB)/4, $0x3de71690
+DATA erf4<>+28(SB)/4, $0x3de71690
+DATA erf4<>+32(SB)/4, $0x3de71690
+DATA erf4<>+36(SB)/4, $0x3de71690
+DATA erf4<>+40(SB)/4, $0x3de71690
+DATA erf4<>+44(SB)/4, $0x3de71690
+DATA erf4<>+48(SB)/4, $0x3de71690
+DATA erf4<>+52(SB)/4, $0x3de71690
+DATA erf4<>+56(SB)/4, $0x3de71690
+DATA erf4<>+60(SB)/4, $0x3de71690
+GLOBL erf4<>(SB), RODATA|NOPTR, $64
+
+DATA erf5<>+0(SB)/4, $0xbec0939f
+DATA erf5<>+4(SB)/4, $0xbec0939f
+DATA erf5<>+8(SB)/4, $0xbec0939f
+DATA erf5<>+12(SB)/4, $0xbec0939f
+DATA erf5<>+16(SB)/4, $0xbec0939f
+DATA erf5<>+20(SB)/4, $0xbec0939f
+DATA erf5<>+24(SB)/4, $0xbec0939f
+DATA erf5<>+28(SB)/4, $0xbec0939f
+DATA erf5<>+32(SB)/4, $0xbec0939f
+DATA erf5<>+36(SB)/4, $0xbec0939f
+DATA erf5<>+40(SB)/4, $0xbec0939f
+DATA erf5<>+44(SB)/4, $0xbec0939f
+DATA erf5<>+48(SB)/4, $0xbec0939f
+DATA erf5<>+52(SB)/4, $0xbec0939f
+DATA erf5<>+56(SB)/4, $0xbec0939f
+DATA erf5<>+60(SB)/4, $0xbec0939f
+GLOBL erf5<>(SB), RODATA|NOPTR, $64
+
+DATA erf6<>+0(SB)/4, $0x3f906eba
+DATA erf6<>+4(SB)/4, $0x3f906eba
+DATA erf6<>+8(SB)/4, $0x3f906eba
+DATA erf6<>+12(SB)/4, $0x3f906eba
+DATA erf6<>+16(SB)/4, $0x3f906eba
+DATA erf6<>+20(SB)/4, $0x3f906eba
+DATA erf6<>+24(SB)/4, $0x3f906eba
+DATA erf6<>+28(SB)/4, $0x3f906eba
+DATA erf6<>+32(SB)/4, $0x3f906eba
+DATA erf6<>+36(SB)/4, $0x3f906eba
+DATA erf6<>+40(SB)/4, $0x3f906eba
+DATA erf6<>+44(SB)/4, $0x3f906eba
+DATA erf6<>+48(SB)/4, $0x3f906eba
+DATA erf6<>+52(SB)/4, $0x3f906eba
+DATA erf6<>+56(SB)/4, $0x3f906eba
+DATA erf6<>+60(SB)/4, $0x3f906eba
+GLOBL erf6<>(SB), RODATA|NOPTR, $64
+
+DATA four<>+0(SB)/4, $0x40800000
+DATA four<>+4(SB)/4, $0x40800000
+DATA four<>+8(SB)/4, $0x40800000
+DATA four<>+12(SB)/4, $0x40800000
+DATA four<>+16(SB)/4, $0x40800000
+DATA four<>+20(SB)/4, $0x40800000
+DATA four<>+24(SB)/4, $0x40800000
+DATA four<>+28(SB)/4, $0x40800000
+DATA four<>+32(SB)/4, $0x40800000
+DATA four<>+36(SB)/4, $0x40800000
+DATA four<>+40(SB)/4, $0x40800000
+DATA four<>+44(SB)/4, $0x40800000
+DATA four<>+48(SB)/4, $0x40800000
+DATA four<>+52(SB)/4, $0x40800000
+DATA four<>+56(SB)/4, $0x40800000
+DATA four<>+60(SB)/4, $0x40800000
+GLOBL four<>(SB), RODATA|NOPTR, $64
+
+DATA erfc0<>+0(SB)/4, $0x394296a3
+DATA erfc0<>+4(SB)/4, $0x394296a3
+DATA erfc0<>+8(SB)/4, $0x394296a3
+DATA erfc0<>+12(SB)/4, $0x394296a3
+DATA erfc0<>+16(SB)/4, $0x394296a3
+DATA erfc0<>+20(SB)/4, $0x394296a3
+DATA erfc0<>+24(SB)/4, $0x394296a3
+DATA erfc0<>+28(SB)/4, $0x394296a3
+DATA erfc0<>+32(SB)/4, $0x394296a3
+DATA erfc0<>+36(SB)/4, $0x394296a3
+DATA erfc0<>+40(SB)/4, $0x394296a3
+DATA erfc0<>+44(SB)/4, $0x394296a3
+DATA erfc0<>+48(SB)/4, $0x394296a3
+DATA erfc0<>+52(SB)/4, $0x394296a3
+DATA erfc0<>+56(SB)/4, $0x394296a3
+DATA erfc0<>+60(SB)/4, $0x394296a3
+GLOBL erfc0<>(SB), RODATA|NOPTR, $64
+
+DATA erfc1<>+0(SB)/4, $0xbb40a66c
+DATA erfc1<>+4(SB)/4, $0xbb40a66c
+DATA erfc1<>+8(SB)/4, $0xbb40a66c
+DATA erfc1<>+12(SB)/4, $0xbb40a66c
+DATA erfc1<>+16(SB)/4, $0xbb40a66c
+DATA erfc1<>+20(SB)/4, $0xbb40a66c
+DATA erfc1<>+24(SB)/4, $0xbb40a66c
+DATA erfc1<>+28(SB)/4, $0xbb40a66c
+DATA erfc1<>+32(SB)/4, $0xbb40a66c
+DATA erfc1<>+36(SB)/4, $0xbb40a66c
+DATA erfc1<>+40(SB)/4, $0xbb40a66c
+DATA erfc1<>+44(SB)/4, $0xbb40a66c
+DATA erfc1<>+48(SB)/4, $0xbb40a66c
+DATA erfc1<>+52(SB)/4, $0xbb40a66c
+DATA erfc1<>+56(SB)/4, $0xbb40a66c
+DATA erfc1<>+60(SB)/4, $0xbb40a66c
+GLOBL erfc1<>(SB), RODATA|NOPTR, $64
+
+DATA erfc2<>+0(SB)/4, $0x3cb2a111
+DATA erfc2<>+4(SB)/4, $0x3cb2a111
+DATA erfc2<>+8(SB)/4, $0x3cb2a111
+DATA erfc2<>+12(SB)/4, $0x3cb2a111
+DATA erfc2<>+16(SB)/4, $0x3cb2a111
+DATA erfc2<>+20(SB)/4, $0x3cb2a111
+DATA erfc2<>+24(SB)/4, $0x3cb2a111
+DATA erfc2<>+28(SB)/4, $0x3cb2a111
+DATA erfc2<>+32(SB)/4, $0x3cb2a111
+DATA erfc2<>+36(SB)/4, $0x3cb2a111
+DATA erfc2<>+40(SB)/4, $0x3cb2a111
+DATA erfc2<>+44(SB)/4, $0x3cb2a111
+DATA erfc2<>+48(SB)/4, $0x3cb2a111
+DATA erfc2<>+52(SB)/4, $0x3cb2a111
+DATA erfc2<>+56(SB)/4, $0x3cb2a111
+DATA erfc2<>+60(SB)/4, $0x3cb2a111
+GLOBL erfc2<>(SB), RODATA|NOPTR, $64
+
+DATA erfc3<>+0(SB)/4, $0xbdd30541
+DATA erfc3<>+4(SB)/4, $0xbdd30541
+DATA erfc3<>+8(SB)/4, $0xbdd30541
+DATA erfc3<>+12(SB)/4, $0xbdd30541
+DATA erfc3<>+16(SB)/4, $0xbdd30541
+DATA erfc3<>+20(SB)/4, $0xbdd30541
+DATA erfc3<>+24(SB)/4, $0xbdd30541
+DATA erfc3<>+28(SB)/4, $0xbdd30541
+DATA erfc3<>+32(SB)/4, $0xbdd30541
+DATA erfc3<>+36(SB)/4, $0xbdd30541
+DATA erfc3<>+40(SB)/4, $0xbdd30541
+DATA erfc3<>+44(SB)/4, $0xbdd30541
+DATA erfc3<>+48(SB)/4, $0xbdd30541
+DATA erfc3<>+52(SB)/4, $0xbdd30541
+DATA erfc3<>+56(SB)/4, $0xbdd30541
+DATA erfc3<>+60(SB)/4, $0xbdd30541
+GLOBL erfc3<>(SB), RODATA|NOPTR, $64
+
+DATA erfc4<>+0(SB)/4, $0xbf2362c2
+DATA erfc4<>+4(SB)/4, $0xbf2362c2
+DATA erfc4<>+8(SB)/4, $0xbf2362c2
+DATA erfc4<>+12(SB)/4, $0xbf2362c2
+DATA erfc4<>+16(SB)/4, $0xbf2362c2
+DATA erfc4<>+20(SB)/4, $0xbf2362c2
+DATA erfc4<>+24(SB)/4, $0xbf2362c2
+DATA erfc4<>+28(SB)/4, $0xbf2362c2
+DATA erfc4<>+32(SB)/4, $0xbf2362c2
+DATA erfc4<>+36(SB)/4, $0xbf2362c2
+DATA erfc4<>+40(SB)/4, $0xbf2362c2
+DATA erfc4<>+44(SB)/4, $0xbf2362c2
+DATA erfc4<>+48(SB)/4, $0xbf2362c2
+DATA erfc4<>+52(SB)/4, $0xbf2362c2
+DATA erfc4<>+56(SB)/4, $0xbf2362c2
+DATA erfc4<>+60(SB)/4, $0xbf2362c2
+GLOBL erfc4<>(SB), RODATA|NOPTR, $64
+
+DATA erfc5<>+0(SB)/4, $0xbf9042d9
+DATA erfc5<>+4(SB)/4, $0xbf9042d9
+DATA erfc5<>+8(SB)/4, $0xbf9042d9
+DATA erfc5<>+12(SB)/4, $0xbf9042d9
+DATA erfc5<>+16(SB)/4, $0xbf9042d9
+DATA erfc5<>+20(SB)/4, $0xbf9042d9
+DATA erfc5<>+24(SB)/4, $0xbf9042d9
+DATA erfc5<>+28(SB)/4, $0xbf9042d9
+DATA erfc5<>+32(SB)/4, $0xbf9042d9
+DATA erfc5<>+36(SB)/4, $0xbf9042d9
+DATA erfc5<>+40(SB)/4, $0xbf9042d9
+DATA erfc5<>+44(SB)/4, $0xbf9042d9
+DATA erfc5<>+48(SB)/4, $0xbf9042d9
+DATA erfc5<>+52(SB)/4, $0xbf9042d9
+DATA erfc5<>+56(SB)/4, $0xbf9042d9
+DATA erfc5<>+60(SB)/4, $0xbf9042d9
+GLOBL erfc5<>(SB), RODATA|NOPTR, $64
+
+DATA erfc6<>+0(SB)/4, $0xb9b97376
+DATA erfc6<>+4(SB)/4, $0xb9b97376
+DATA erfc6<>+8(SB)/4, $0xb9b97376
+DATA erfc6<>+12(SB)/4, $0xb9b97376
+DATA erfc6<>+16(SB)/4, $0xb9b97376
+DATA erfc6<>+20(SB)/4, $0xb9b97376
+DATA erfc6<>+24(SB)/4, $0xb9b97376
+DATA erfc6<>+28(SB)/4, $0xb9b97376
+DATA erfc6<>+32(SB)/4, $0xb9b97376
+DATA erfc6<>+36(SB)/4, $0xb9b97376
+DATA erfc6<>+40(SB)/4, $0xb9b97376
+DATA erfc6<>+44(SB)/4, $0xb9b97376
+DATA erfc6<>+48(SB)/4, $0xb9b97376
+DATA erfc6<>+52(SB)/4, $0xb9b97376
+DATA erfc6<>+56(SB)/4, $0xb9b97376
+DATA erfc6<>+60(SB)/4, $0xb9b97376
+GLOBL erfc6<>(SB), RODATA|NOPTR, $64
+
+// func pointwise512_relu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pointwise512_relu(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end66
+
+loop65:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups67:
+	CMPQ    R10, $0x00000010
+	JL      rest68
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end69
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end69:
+	VPXORD  Z2, Z2, Z2
+	VMAXPS  Z0, Z2, Z0
+	TESTQ   DI, DI
+	JZ      noscale70
+	VMOVUPS (DI)(R9*1), Z1
+	TESTQ   R8, R8
+	JZ      nores72
+	VMOVUPS (R8)(R9*1), Z4
+	VMULPS  Z1, Z0, Z0
+	VADDPS  Z4, Z0, Z0
+	JMP     done71
+
+nores72:
+	VMULPS Z1, Z0, Z0
+	JMP    done71
+
+noscale70:
+	TESTQ   R8, R8
+	JZ      end73
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end73:
+done71:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups67
+
+rest68:
+	TESTQ     R10, R10
+	JZ        end74
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end75
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end75:
+	VPXORD    Z3, Z3, Z3
+	VMAXPS    Z0, Z3, Z0
+	TESTQ     DI, DI
+	JZ        noscale76
+	VMOVUPS.Z (DI)(R9*1), K1, Z1
+	TESTQ     R8, R8
+	JZ        nores78
+	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z4, Z0, Z0
+	JMP       done77
+
+nores78:
+	VMULPS Z1, Z0, Z0
+	JMP    done77
+
+noscale76:
+	TESTQ     R8, R8
+	JZ        end79
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end79:
+done77:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end74:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end80
+	ADDQ  rs+88(FP), R8
+
+end80:
+	DECQ AX
+	JNZ  loop65
+
+end66:
+	VZEROUPPER
+	RET
+
+// func pointwise512_leaky(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pointwise512_leaky(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end82
+
+loop81:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups83:
+	CMPQ    R10, $0x00000010
+	JL      rest84
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end85
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end85:
+	VMULPS    leak<>+0(SB), Z0, Z1
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z1, Z0, K2, Z2
+	VMOVUPS   Z2, Z0
+	TESTQ     DI, DI
+	JZ        noscale86
+	VMOVUPS   (DI)(R9*1), Z1
+	TESTQ     R8, R8
+	JZ        nores88
+	VMOVUPS   (R8)(R9*1), Z4
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z4, Z0, Z0
+	JMP       done87
+
+nores88:
+	VMULPS Z1, Z0, Z0
+	JMP    done87
+
+noscale86:
+	TESTQ   R8, R8
+	JZ      end89
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end89:
+done87:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups83
+
+rest84:
+	TESTQ     R10, R10
+	JZ        end90
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end91
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end91:
+	VMULPS    leak<>+0(SB), Z0, Z1
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z1, Z0, K2, Z3
+	VMOVUPS   Z3, Z0
+	TESTQ     DI, DI
+	JZ        noscale92
+	VMOVUPS.Z (DI)(R9*1), K1, Z1
+	TESTQ     R8, R8
+	JZ        nores94
+	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z4, Z0, Z0
+	JMP       done93
+
+nores94:
+	VMULPS Z1, Z0, Z0
+	JMP    done93
+
+noscale92:
+	TESTQ     R8, R8
+	JZ        end95
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end95:
+done93:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end90:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end96
+	ADDQ  rs+88(FP), R8
+
+end96:
+	DECQ AX
+	JNZ  loop81
+
+end82:
+	VZEROUPPER
+	RET
+
+DATA leak<>+0(SB)/4, $0x3dcccccd
+DATA leak<>+4(SB)/4, $0x3dcccccd
+DATA leak<>+8(SB)/4, $0x3dcccccd
+DATA leak<>+12(SB)/4, $0x3dcccccd
+DATA leak<>+16(SB)/4, $0x3dcccccd
+DATA leak<>+20(SB)/4, $0x3dcccccd
+DATA leak<>+24(SB)/4, $0x3dcccccd
+DATA leak<>+28(SB)/4, $0x3dcccccd
+DATA leak<>+32(SB)/4, $0x3dcccccd
+DATA leak<>+36(SB)/4, $0x3dcccccd
+DATA leak<>+40(SB)/4, $0x3dcccccd
+DATA leak<>+44(SB)/4, $0x3dcccccd
+DATA leak<>+48(SB)/4, $0x3dcccccd
+DATA leak<>+52(SB)/4, $0x3dcccccd
+DATA leak<>+56(SB)/4, $0x3dcccccd
+DATA leak<>+60(SB)/4, $0x3dcccccd
+GLOBL leak<>(SB), RODATA|NOPTR, $64
+
+DATA zero<>+0(SB)/4, $0x00000000
+DATA zero<>+4(SB)/4, $0x00000000
+DATA zero<>+8(SB)/4, $0x00000000
+DATA zero<>+12(SB)/4, $0x00000000
+DATA zero<>+16(SB)/4, $0x00000000
+DATA zero<>+20(SB)/4, $0x00000000
+DATA zero<>+24(SB)/4, $0x00000000
+DATA zero<>+28(SB)/4, $0x00000000
+DATA zero<>+32(SB)/4, $0x00000000
+DATA zero<>+36(SB)/4, $0x00000000
+DATA zero<>+40(SB)/4, $0x00000000
+DATA zero<>+44(SB)/4, $0x00000000
+DATA zero<>+48(SB)/4, $0x00000000
+DATA zero<>+52(SB)/4, $0x00000000
+DATA zero<>+56(SB)/4, $0x00000000
+DATA zero<>+60(SB)/4, $0x00000000
+GLOBL zero<>(SB), RODATA|NOPTR, $64
+
+// func pointwise512_elu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pointwise512_elu(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end98
+
+loop97:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups99:
+	CMPQ    R10, $0x00000010
+	JL      rest100
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end101
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end101:
+	VMOVUPS     Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMOVUPS     expmin<>+0(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     magic<>+0(SB), Z4
+	VFMADD231PS log2e<>+0(SB), Z1, Z4
+	VSUBPS      magic<>+0(SB), Z4, Z5
+	VFMADD231PS expneghi<>+0(SB), Z5, Z1
+	VFMADD231PS expneglo<>+0(SB), Z5, Z1
+	VMOVUPS     exp0<>+0(SB), Z5
+	VFMADD213PS exp1<>+0(SB), Z1, Z5
+	VFMADD213PS exp2<>+0(SB), Z1, Z5
+	VFMADD213PS exp3<>+0(SB), Z1, Z5
+	VFMADD213PS exp4<>+0(SB), Z1, Z5
+	VFMADD213PS exp5<>+0(SB), Z1, Z5
+	VPSLLD      $0x17, Z4, Z4
+	VPADDD      one<>+0(SB), Z4, Z4
+	VMULPS      Z5, Z1, Z1
+	VSUBPS      one<>+0(SB), Z4, Z5
+	VFMADD213PS Z5, Z4, Z1
+	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS   Z1, Z0, K2, Z2
+	VMOVUPS     Z2, Z0
+	TESTQ       DI, DI
+	JZ          noscale102
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores104
+	VMOVUPS     (R8)(R9*1), Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done103
+
+nores104:
+	VMULPS Z1, Z0, Z0
+	JMP    done103
+
+noscale102:
+	TESTQ   R8, R8
+	JZ      end105
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end105:
+done103:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups99
+
+rest100:
+	TESTQ     R10, R10
+	JZ        end106
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end107
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end107:
+	VMOVUPS     Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMOVUPS     expmin<>+0(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     magic<>+0(SB), Z4
+	VFMADD231PS log2e<>+0(SB), Z1, Z4
+	VSUBPS      magic<>+0(SB), Z4, Z5
+	VFMADD231PS expneghi<>+0(SB), Z5, Z1
+	VFMADD231PS expneglo<>+0(SB), Z5, Z1
+	VMOVUPS     exp0<>+0(SB), Z5
+	VFMADD213PS exp1<>+0(SB), Z1, Z5
+	VFMADD213PS exp2<>+0(SB), Z1, Z5
+	VFMADD213PS exp3<>+0(SB), Z1, Z5
+	VFMADD213PS exp4<>+0(SB), Z1, Z5
+	VFMADD213PS exp5<>+0(SB), Z1, Z5
+	VPSLLD      $0x17, Z4, Z4
+	VPADDD      one<>+0(SB), Z4, Z4
+	VMULPS      Z5, Z1, Z1
+	VSUBPS      one<>+0(SB), Z4, Z5
+	VFMADD213PS Z5, Z4, Z1
+	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS   Z1, Z0, K2, Z3
+	VMOVUPS     Z3, Z0
+	TESTQ       DI, DI
+	JZ          noscale108
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores110
+	VMOVUPS.Z   (R8)(R9*1), K1, Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done109
+
+nores110:
+	VMULPS Z1, Z0, Z0
+	JMP    done109
+
+noscale108:
+	TESTQ     R8, R8
+	JZ        end111
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end111:
+done109:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end106:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end112
+	ADDQ  rs+88(FP), R8
+
+end112:
+	DECQ AX
+	JNZ  loop97
+
+end98:
+	VZEROUPPER
+	RET
+
+// func pointwise512_tanh(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·pointwise512_tanh(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end114
+
+loop113:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups115:
+	CMPQ    R10, $0x00000010
+	JL      rest116
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end117
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end117:
+	VANDPS      magnitude<>+0(SB), Z0, Z1
+	VMULPS      Z0, Z0, Z4
+	VMOVUPS     tanh0<>+0(SB), Z5
+	VFMADD213PS tanh1<>+0(SB), Z4, Z5
+	VFMADD213PS tanh2<>+0(SB), Z4, Z5
+	VFMADD213PS tanh3<>+0(SB), Z4, Z5
+	VFMADD213PS tanh4<>+0(SB), Z4, Z5
+	VMULPS      Z4, Z5, Z5
+	VFMADD213PS Z0, Z0, Z5
+	VADDPS      Z1, Z1, Z4
+	VMOVUPS     expmax<>+0(SB), Z6
+	VMINPS      Z4, Z6, Z4
+	VMOVUPS     expmin<>+0(SB), Z6
+	VMAXPS      Z4, Z6, Z4
+	VMOVUPS     magic<>+0(SB), Z6
+	VFMADD231PS log2e<>+0(SB), Z4, Z6
+	VSUBPS      magic<>+0(SB), Z6, Z7
+	VFMADD231PS expneghi<>+0(SB), Z7, Z4
+	VFMADD231PS expneglo<>+0(SB), Z7, Z4
+	VMOVUPS     exp0<>+0(SB), Z7
+	VFMADD213PS exp1<>+0(SB), Z4, Z7
+	VFMADD213PS exp2<>+0(SB), Z4, Z7
+	VFMADD213PS exp3<>+0(SB), Z4, Z7
+	VFMADD213PS exp4<>+0(SB), Z4, Z7
+	VFMADD213PS exp5<>+0(SB), Z4, Z7
+	VPSLLD      $0x17, Z6, Z6
+	VPADDD      one<>+0(SB), Z6, Z6
+	VFMADD213PS one<>+0(SB), Z4, Z7
+	VMULPS      Z6, Z7, Z4
+	VADDPS      one<>+0(SB), Z4, Z4
+	VMOVUPS     two<>+0(SB), Z6
+	VDIVPS      Z4, Z6, Z4
+	VMOVUPS     one<>+0(SB), Z6
+	VSUBPS      Z4, Z6, Z4
+	VANDPS      sign<>+0(SB), Z0, Z0
+	VORPS       Z0, Z4, Z4
+	VCMPPS      $0x11, tanhedge<>+0(SB), Z1, K2
+	VBLENDMPS   Z5, Z4, K2, Z2
+	VMOVUPS     Z2, Z0
+	TESTQ       DI, DI
+	JZ          noscale118
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores120
+	VMOVUPS     (R8)(R9*1), Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done119
+
+nores120:
+	VMULPS Z1, Z0, Z0
+	JMP    done119
+
+noscale118:
+	TESTQ   R8, R8
+	JZ      end121
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end121:
+done119:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups115
+
+rest116:
+	TESTQ     R10, R10
+	JZ        end122
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end123
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end123:
+	VANDPS      magnitude<>+0(SB), Z0, Z1
+	VMULPS      Z0, Z0, Z4
+	VMOVUPS     tanh0<>+0(SB), Z5
+	VFMADD213PS tanh1<>+0(SB), Z4, Z5
+	VFMADD213PS tanh2<>+0(SB), Z4, Z5
+	VFMADD213PS tanh3<>+0(SB), Z4, Z5
+	VFMADD213PS tanh4<>+0(SB), Z4, Z5
+	VMULPS      Z4, Z5, Z5
+	VFMADD213PS Z0, Z0, Z5
+	VADDPS      Z1, Z1, Z4
+	VMOVUPS     expmax<>+0(SB), Z6
+	VMINPS      Z4, Z6, Z4
+	VMOVUPS     expmin<>+0(SB), Z6
+	VMAXPS      Z4, Z6, Z4
+	VMOVUPS     magic<>+0(SB), Z6
+	VFMADD231PS log2e<>+0(SB), Z4, Z6
+	VSUBPS      magic<>+0(SB), Z6, Z7
+	VFMADD231PS expneghi<>+0(SB), Z7, Z4
+	VFMADD231PS expneglo<>+0(SB), Z7, Z4
+	VMOVUPS     exp0<>+0(SB), Z7
+	VFMADD213PS exp1<>+0(SB), Z4, Z7
+	VFMADD213PS exp2<>+0(SB), Z4, Z7
+	VFMADD213PS exp3<>+0(SB), Z4, Z7
+	VFMADD213PS exp4<>+0(SB), Z4, Z7
+	VFMADD213PS exp5<>+0(SB), Z4, Z7
+	VPSLLD      $0x17, Z6, Z6
+	VPADDD      one<>+0(SB), Z6, Z6
+	VFMADD213PS one<>+0(SB), Z4, Z7
+	VMULPS      Z6, Z7, Z4
+	VADDPS      one<>+0(SB), Z4, Z4
+	VMOVUPS     two<>+0(SB), Z6
+	VDIVPS      Z4, Z6, Z4
+	VMOVUPS     one<>+0(SB), Z6
+	VSUBPS      Z4, Z6, Z4
+	VANDPS      sign<>+0(SB), Z0, Z0
+	VORPS       Z0, Z4, Z4
+	VCMPPS      $0x11, tanhedge<>+0(SB), Z1, K2
+	VBLENDMPS   Z5, Z4, K2, Z3
+	VMOVUPS     Z3, Z0
+	TESTQ       DI, DI
+	JZ          noscale124
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores126
+	VMOVUPS.Z   (R8)(R9*1), K1, Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done125
+
+nores126:
+	VMULPS Z1, Z0, Z0
+	JMP    done125
+
+noscale124:
+	TESTQ     R8, R8
+	JZ        end127
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end127:
+done125:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end122:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end128
+	ADDQ  rs+88(FP), R8
+
+end128:
+	DECQ AX
+	JNZ  loop113
+
+end114:
+	VZEROUPPER
+	RET
+
+DATA tanh0<>+0(SB)/4, $0xbbbb560d
+DATA tanh0<>+4(SB)/4, $0xbbbb560d
+DATA tanh0<>+8(SB)/4, $0xbbbb560d
+DATA tanh0<>+12(SB)/4, $0xbbbb560d
+DATA tanh0<>+16(SB)/4, $0xbbbb560d
+DATA tanh0<>+20(SB)/4, $0xbbbb560d
+DATA tanh0<>+24(SB)/4, $0xbbbb560d
+DATA tanh0<>+28(SB)/4, $0xbbbb560d
+DATA tanh0<>+32(SB)/4, $0xbbbb560d
+DATA tanh0<>+36(SB)/4, $0xbbbb560d
+DATA tanh0<>+40(SB)/4, $0xbbbb560d
+DATA tanh0<>+44(SB)/4, $0xbbbb560d
+DATA tanh0<>+48(SB)/4, $0xbbbb560d
+DATA tanh0<>+52(SB)/4, $0xbbbb560d
+DATA tanh0<>+56(SB)/4, $0xbbbb560d
+DATA tanh0<>+60(SB)/4, $0xbbbb560d
+GLOBL tanh0<>(SB), RODATA|NOPTR, $64
+
+DATA tanh1<>+0(SB)/4, $0x3ca92b6c
+DATA tanh1<>+4(SB)/4, $0x3ca92b6c
+DATA tanh1<>+8(SB)/4, $0x3ca92b6c
+DATA tanh1<>+12(SB)/4, $0x3ca92b6c
+DATA tanh1<>+16(SB)/4, $0x3ca92b6c
+DATA tanh1<>+20(SB)/4, $0x3ca92b6c
+DATA tanh1<>+24(SB)/4, $0x3ca92b6c
+DATA tanh1<>+28(SB)/4, $0x3ca92b6c
+DATA tanh1<>+32(SB)/4, $0x3ca92b6c
+DATA tanh1<>+36(SB)/4, $0x3ca92b6c
+DATA tanh1<>+40(SB)/4, $0x3ca92b6c
+DATA tanh1<>+44(SB)/4, $0x3ca92b6c
+DATA tanh1<>+48(SB)/4, $0x3ca92b6c
+DATA tanh1<>+52(SB)/4, $0x3ca92b6c
+DATA tanh1<>+56(SB)/4, $0x3ca92b6c
+DATA tanh1<>+60(SB)/4, $0x3ca92b6c
+GLOBL tanh1<>(SB), RODATA|NOPTR, $64
+
+DATA tanh2<>+0(SB)/4, $0xbd5c2224
+DATA tanh2<>+4(SB)/4, $0xbd5c2224
+DATA tanh2<>+8(SB)/4, $0xbd5c2224
+DATA tanh2<>+12(SB)/4, $0xbd5c2224
+DATA tanh2<>+16(SB)/4, $0xbd5c2224
+DATA tanh2<>+20(SB)/4, $0xbd5c2224
+DATA tanh2<>+24(SB)/4, $0xbd5c2224
+DATA tanh2<>+28(SB)/4, $0xbd5c2224
+DATA tanh2<>+32(SB)/4, $0xbd5c2224
+DATA tanh2<>+36(SB)/4, $0xbd5c2224
+DATA tanh2<>+40(SB)/4, $0xbd5c2224
+DATA tanh2<>+44(SB)/4, $0xbd5c2224
+DATA tanh2<>+48(SB)/4, $0xbd5c2224
+DATA tanh2<>+52(SB)/4, $0xbd5c2224
+DATA tanh2<>+56(SB)/4, $0xbd5c2224
+DATA tanh2<>+60(SB)/4, $0xbd5c2224
+GLOBL tanh2<>(SB), RODATA|NOPTR, $64
+
+DATA tanh3<>+0(SB)/4, $0x3e0883b4
+DATA tanh3<>+4(SB)/4, $0x3e0883b4
+DATA tanh3<>+8(SB)/4, $0x3e0883b4
+DATA tanh3<>+12(SB)/4, $0x3e0883b4
+DATA tanh3<>+16(SB)/4, $0x3e0883b4
+DATA tanh3<>+20(SB)/4, $0x3e0883b4
+DATA tanh3<>+24(SB)/4, $0x3e0883b4
+DATA tanh3<>+28(SB)/4, $0x3e0883b4
+DATA tanh3<>+32(SB)/4, $0x3e0883b4
+DATA tanh3<>+36(SB)/4, $0x3e0883b4
+DATA tanh3<>+40(SB)/4, $0x3e0883b4
+DATA tanh3<>+44(SB)/4, $0x3e0883b4
+DATA tanh3<>+48(SB)/4, $0x3e0883b4
+DATA tanh3<>+52(SB)/4, $0x3e0883b4
+DATA tanh3<>+56(SB)/4, $0x3e0883b4
+DATA tanh3<>+60(SB)/4, $0x3e0883b4
+GLOBL tanh3<>(SB), RODATA|NOPTR, $64
+
+DATA tanh4<>+0(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+4(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+8(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+12(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+16(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+20(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+24(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+28(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+32(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+36(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+40(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+44(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+48(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+52(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+56(SB)/4, $0xbeaaaa9a
+DATA tanh4<>+60(SB)/4, $0xbeaaaa9a
+GLOBL tanh4<>(SB), RODATA|NOPTR, $64
+
+DATA two<>+0(SB)/4, $0x40000000
+DATA two<>+4(SB)/4, $0x40000000
+DATA two<>+8(SB)/4, $0x40000000
+DATA two<>+12(SB)/4, $0x40000000
+DATA two<>+16(SB)/4, $0x40000000
+DATA two<>+20(SB)/4, $0x40000000
+DATA two<>+24(SB)/4, $0x40000000
+DATA two<>+28(SB)/4, $0x40000000
+DATA two<>+32(SB)/4, $0x40000000
+DATA two<>+36(SB)/4, $0x40000000
+DATA two<>+40(SB)/4, $0x40000000
+DATA two<>+44(SB)/4, $0x40000000
+DATA two<>+48(SB)/4, $0x40000000
+DATA two<>+52(SB)/4, $0x40000000
+DATA two<>+56(SB)/4, $0x40000000
+DATA two<>+60(SB)/4, $0x40000000
+GLOBL two<>(SB), RODATA|NOPTR, $64
+
+DATA tanhedge<>+0(SB)/4, $0x3f200000
+DATA tanhedge<>+4(SB)/4, $0x3f200000
+DATA tanhedge<>+8(SB)/4, $0x3f200000
+DATA tanhedge<>+12(SB)/4, $0x3f200000
+DATA tanhedge<>+16(SB)/4, $0x3f200000
+DATA tanhedge<>+20(SB)/4, $0x3f200000
+DATA tanhedge<>+24(SB)/4, $0x3f200000
+DATA tanhedge<>+28(SB)/4, $0x3f200000
+DATA tanhedge<>+32(SB)/4, $0x3f200000
+DATA tanhedge<>+36(SB)/4, $0x3f200000
+DATA tanhedge<>+40(SB)/4, $0x3f200000
+DATA tanhedge<>+44(SB)/4, $0x3f200000
+DATA tanhedge<>+48(SB)/4, $0x3f200000
+DATA tanhedge<>+52(SB)/4, $0x3f200000
+DATA tanhedge<>+56(SB)/4, $0x3f200000
+DATA tanhedge<>+60(SB)/4, $0x3f200000
+GLOBL tanhedge<>(SB), RODATA|NOPTR, $64
+
+// func pointwise512_sigmoid(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·pointwise512_sigmoid(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end130
+
+loop129:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups131:
+	CMPQ    R10, $0x00000010
+	JL      rest132
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end133
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end133:
+	VXORPS      sign<>+0(SB), Z0, Z0
+	VMOVUPS     expmax<>+0(SB), Z1
+	VMINPS      Z0, Z1, Z0
+	VMOVUPS     expmin<>+0(SB), Z1
+	VMAXPS      Z0, Z1, Z0
+	VMOVUPS     magic<>+0(SB), Z1
+	VFMADD231PS log2e<>+0(SB), Z0, Z1
+	VSUBPS      magic<>+0(SB), Z1, Z2
+	VFMADD231PS expneghi<>+0(SB), Z2, Z0
+	VFMADD231PS expneglo<>+0(SB), Z2, Z0
+	VMOVUPS     exp0<>+0(SB), Z2
+	VFMADD213PS exp1<>+0(SB), Z0, Z2
+	VFMADD213PS exp2<>+0(SB), Z0, Z2
+	VFMADD213PS exp3<>+0(SB), Z0, Z2
+	VFMADD213PS exp4<>+0(SB), Z0, Z2
+	VFMADD213PS exp5<>+0(SB), Z0, Z2
+	VPSLLD      $0x17, Z1, Z1
+	VPADDD      one<>+0(SB), Z1, Z1
+	VFMADD213PS one<>+0(SB), Z0, Z2
+	VMULPS      Z1, Z2, Z0
+	VADDPS      one<>+0(SB), Z0, Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VDIVPS      Z0, Z1, Z0
+	TESTQ       DI, DI
+	JZ          noscale134
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores136
+	VMOVUPS     (R8)(R9*1), Z2
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z2, Z0, Z0
+	JMP         done135
+
+nores136:
+	VMULPS Z1, Z0, Z0
+	JMP    done135
+
+noscale134:
+	TESTQ   R8, R8
+	JZ      end137
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end137:
+done135:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups131
+
+rest132:
+	TESTQ     R10, R10
+	JZ        end138
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end139
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end139:
+	VXORPS      sign<>+0(SB), Z0, Z0
+	VMOVUPS     expmax<>+0(SB), Z1
+	VMINPS      Z0, Z1, Z0
+	VMOVUPS     expmin<>+0(SB), Z1
+	VMAXPS      Z0, Z1, Z0
+	VMOVUPS     magic<>+0(SB), Z1
+	VFMADD231PS log2e<>+0(SB), Z0, Z1
+	VSUBPS      magic<>+0(SB), Z1, Z2
+	VFMADD231PS expneghi<>+0(SB), Z2, Z0
+	VFMADD231PS expneglo<>+0(SB), Z2, Z0
+	VMOVUPS     exp0<>+0(SB), Z2
+	VFMADD213PS exp1<>+0(SB), Z0, Z2
+	VFMADD213PS exp2<>+0(SB), Z0, Z2
+	VFMADD213PS exp3<>+0(SB), Z0, Z2
+	VFMADD213PS exp4<>+0(SB), Z0, Z2
+	VFMADD213PS exp5<>+0(SB), Z0, Z2
+	VPSLLD      $0x17, Z1, Z1
+	VPADDD      one<>+0(SB), Z1, Z1
+	VFMADD213PS one<>+0(SB), Z0, Z2
+	VMULPS      Z1, Z2, Z0
+	VADDPS      one<>+0(SB), Z0, Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VDIVPS      Z0, Z1, Z0
+	TESTQ       DI, DI
+	JZ          noscale140
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores142
+	VMOVUPS.Z   (R8)(R9*1), K1, Z2
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z2, Z0, Z0
+	JMP         done141
+
+nores142:
+	VMULPS Z1, Z0, Z0
+	JMP    done141
+
+noscale140:
+	TESTQ     R8, R8
+	JZ        end143
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end143:
+done141:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end138:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end144
+	ADDQ  rs+88(FP), R8
+
+end144:
+	DECQ AX
+	JNZ  loop129
+
+end130:
+	VZEROUPPER
+	RET
+
+// func pointwise512_snake(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·pointwise512_snake(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  alpha+56(FP), R9
+	MOVQ  inverse+64(FP), R10
+	MOVQ  CX, R11
+	ANDQ  $0x0f, R11
+	MOVQ  $0x0000000000000001, R12
+	SHLXQ R11, R12, R11
+	DECQ  R11
+	KMOVW R11, K1
+	TESTQ AX, AX
+	JZ    end146
+
+loop145:
+	XORQ R11, R11
+	MOVQ CX, R12
+
+groups147:
+	CMPQ    R12, $0x00000010
+	JL      rest148
+	VMOVUPS (BX)(R11*1), Z0
+	TESTQ   SI, SI
+	JZ      end149
+	VMOVUPS (SI)(R11*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end149:
+	VMOVUPS     (R9)(R11*1), Z1
+	VMULPS      Z1, Z0, Z1
+	VMOVUPS     trigmax<>+0(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMOVUPS     trigmin<>+0(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     magic<>+0(SB), Z4
+	VFMADD231PS turn<>+0(SB), Z1, Z4
+	VSUBPS      magic<>+0(SB), Z4, Z5
+	VFMADD231PS trighi<>+0(SB), Z5, Z1
+	VFMADD231PS trigmd<>+0(SB), Z5, Z1
+	VFMADD231PS triglo<>+0(SB), Z5, Z1
+	VMULPS      Z1, Z1, Z5
+	VMOVUPS     sin0<>+0(SB), Z6
+	VFMADD213PS sin1<>+0(SB), Z5, Z6
+	VFMADD213PS sin2<>+0(SB), Z5, Z6
+	VMULPS      Z5, Z6, Z6
+	VFMADD213PS Z1, Z1, Z6
+	VMOVUPS     cos0<>+0(SB), Z1
+	VFMADD213PS cos1<>+0(SB), Z5, Z1
+	VFMADD213PS cos2<>+0(SB), Z5, Z1
+	VFMADD213PS cos3<>+0(SB), Z5, Z1
+	VFMADD213PS cos4<>+0(SB), Z5, Z1
+	VPSLLD      $0x1f, Z4, Z5
+	VPMOVD2M    Z5, K2
+	VBLENDMPS   Z1, Z6, K2, Z2
+	VPSRLD      $0x01, Z4, Z4
+	VPSLLD      $0x1f, Z4, Z4
+	VXORPS      Z4, Z2, Z1
+	VMULPS      Z1, Z1, Z1
+	VMOVUPS     (R10)(R11*1), Z4
+	VFMADD231PS Z4, Z1, Z0
+	TESTQ       DI, DI
+	JZ          noscale150
+	VMOVUPS     (DI)(R11*1), Z1
+	TESTQ       R8, R8
+	JZ          nores152
+	VMOVUPS     (R8)(R11*1), Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done151
+
+nores152:
+	VMULPS Z1, Z0, Z0
+	JMP    done151
+
+noscale150:
+	TESTQ   R8, R8
+	JZ      end153
+	VMOVUPS (R8)(R11*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end153:
+done151:
+	VMOVUPS Z0, (DX)(R11*1)
+	ADDQ    $0x00000040, R11
+	SUBQ    $0x00000010, R12
+	JMP     groups147
+
+rest148:
+	TESTQ     R12, R12
+	JZ        end154
+	VMOVUPS.Z (BX)(R11*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end155
+	VMOVUPS.Z (SI)(R11*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end155:
+	VMOVUPS.Z   (R9)(R11*1), K1, Z1
+	VMULPS      Z1, Z0, Z1
+	VMOVUPS     trigmax<>+0(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMOVUPS     trigmin<>+0(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     magic<>+0(SB), Z4
+	VFMADD231PS turn<>+0(SB), Z1, Z4
+	VSUBPS      magic<>+0(SB), Z4, Z5
+	VFMADD231PS trighi<>+0(SB), Z5, Z1
+	VFMADD231PS trigmd<>+0(SB), Z5, Z1
+	VFMADD231PS triglo<>+0(SB), Z5, Z1
+	VMULPS      Z1, Z1, Z5
+	VMOVUPS     sin0<>+0(SB), Z6
+	VFMADD213PS sin1<>+0(SB), Z5, Z6
+	VFMADD213PS sin2<>+0(SB), Z5, Z6
+	VMULPS      Z5, Z6, Z6
+	VFMADD213PS Z1, Z1, Z6
+	VMOVUPS     cos0<>+0(SB), Z1
+	VFMADD213PS cos1<>+0(SB), Z5, Z1
+	VFMADD213PS cos2<>+0(SB), Z5, Z1
+	VFMADD213PS cos3<>+0(SB), Z5, Z1
+	VFMADD213PS cos4<>+0(SB), Z5, Z1
+	VPSLLD      $0x1f, Z4, Z5
+	VPMOVD2M    Z5, K2
+	VBLENDMPS   Z1, Z6, K2, Z3
+	VPSRLD      $0x01, Z4, Z4
+	VPSLLD      $0x1f, Z4, Z4
+	VXORPS      Z4, Z3, Z1
+	VMULPS      Z1, Z1, Z1
+	VMOVUPS.Z   (R10)(R11*1), K1, Z4
+	VFMADD231PS Z4, Z1, Z0
+	TESTQ       DI, DI
+	JZ          noscale156
+	VMOVUPS.Z   (DI)(R11*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores158
+	VMOVUPS.Z   (R8)(R11*1), K1, Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done157
+
+nores158:
+	VMULPS Z1, Z0, Z0
+	JMP    done157
+
+noscale156:
+	TESTQ     R8, R8
+	JZ        end159
+	VMOVUPS.Z (R8)(R11*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end159:
+done157:
+	VMOVUPS Z0, K1, (DX)(R11*1)
+
+end154:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end160
+	ADDQ  rs+88(FP), R8
+
+end160:
+	DECQ AX
+	JNZ  loop145
+
+end146:
+	VZEROUPPER
+	RET
+
+DATA trigmax<>+0(SB)/4, $0x49800000
+DATA trigmax<>+4(SB)/4, $0x49800000
+DATA trigmax<>+8(SB)/4, $0x49800000
+DATA trigmax<>+12(SB)/4, $0x49800000
+DATA trigmax<>+16(SB)/4, $0x49800000
+DATA trigmax<>+20(SB)/4, $0x49800000
+DATA trigmax<>+24(SB)/4, $0x49800000
+DATA trigmax<>+28(SB)/4, $0x49800000
+DATA trigmax<>+32(SB)/4, $0x49800000
+DATA trigmax<>+36(SB)/4, $0x49800000
+DATA trigmax<>+40(SB)/4, $0x49800000
+DATA trigmax<>+44(SB)/4, $0x49800000
+DATA trigmax<>+48(SB)/4, $0x49800000
+DATA trigmax<>+52(SB)/4, $0x49800000
+DATA trigmax<>+56(SB)/4, $0x49800000
+DATA trigmax<>+60(SB)/4, $0x49800000
+GLOBL trigmax<>(SB), RODATA|NOPTR, $64
+
+DATA trigmin<>+0(SB)/4, $0xc9800000
+DATA trigmin<>+4(SB)/4, $0xc9800000
+DATA trigmin<>+8(SB)/4, $0xc9800000
+DATA trigmin<>+12(SB)/4, $0xc9800000
+DATA trigmin<>+16(SB)/4, $0xc9800000
+DATA trigmin<>+20(SB)/4, $0xc9800000
+DATA trigmin<>+24(SB)/4, $0xc9800000
+DATA trigmin<>+28(SB)/4, $0xc9800000
+DATA trigmin<>+32(SB)/4, $0xc9800000
+DATA trigmin<>+36(SB)/4, $0xc9800000
+DATA trigmin<>+40(SB)/4, $0xc9800000
+DATA trigmin<>+44(SB)/4, $0xc9800000
+DATA trigmin<>+48(SB)/4, $0xc9800000
+DATA trigmin<>+52(SB)/4, $0xc9800000
+DATA trigmin<>+56(SB)/4, $0xc9800000
+DATA trigmin<>+60(SB)/4, $0xc9800000
+GLOBL trigmin<>(SB), RODATA|NOPTR, $64
+
+DATA turn<>+0(SB)/4, $0x3f22f983
+DATA turn<>+4(SB)/4, $0x3f22f983
+DATA turn<>+8(SB)/4, $0x3f22f983
+DATA turn<>+12(SB)/4, $0x3f22f983
+DATA turn<>+16(SB)/4, $0x3f22f983
+DATA turn<>+20(SB)/4, $0x3f22f983
+DATA turn<>+24(SB)/4, $0x3f22f983
+DATA turn<>+28(SB)/4, $0x3f22f983
+DATA turn<>+32(SB)/4, $0x3f22f983
+DATA turn<>+36(SB)/4, $0x3f22f983
+DATA turn<>+40(SB)/4, $0x3f22f983
+DATA turn<>+44(SB)/4, $0x3f22f983
+DATA turn<>+48(SB)/4, $0x3f22f983
+DATA turn<>+52(SB)/4, $0x3f22f983
+DATA turn<>+56(SB)/4, $0x3f22f983
+DATA turn<>+60(SB)/4, $0x3f22f983
+GLOBL turn<>(SB), RODATA|NOPTR, $64
+
+DATA trighi<>+0(SB)/4, $0xbfc90fdb
+DATA trighi<>+4(SB)/4, $0xbfc90fdb
+DATA trighi<>+8(SB)/4, $0xbfc90fdb
+DATA trighi<>+12(SB)/4, $0xbfc90fdb
+DATA trighi<>+16(SB)/4, $0xbfc90fdb
+DATA trighi<>+20(SB)/4, $0xbfc90fdb
+DATA trighi<>+24(SB)/4, $0xbfc90fdb
+DATA trighi<>+28(SB)/4, $0xbfc90fdb
+DATA trighi<>+32(SB)/4, $0xbfc90fdb
+DATA trighi<>+36(SB)/4, $0xbfc90fdb
+DATA trighi<>+40(SB)/4, $0xbfc90fdb
+DATA trighi<>+44(SB)/4, $0xbfc90fdb
+DATA trighi<>+48(SB)/4, $0xbfc90fdb
+DATA trighi<>+52(SB)/4, $0xbfc90fdb
+DATA trighi<>+56(SB)/4, $0xbfc90fdb
+DATA trighi<>+60(SB)/4, $0xbfc90fdb
+GLOBL trighi<>(SB), RODATA|NOPTR, $64
+
+DATA trigmd<>+0(SB)/4, $0x333bbd2e
+DATA trigmd<>+4(SB)/4, $0x333bbd2e
+DATA trigmd<>+8(SB)/4, $0x333bbd2e
+DATA trigmd<>+12(SB)/4, $0x333bbd2e
+DATA trigmd<>+16(SB)/4, $0x333bbd2e
+DATA trigmd<>+20(SB)/4, $0x333bbd2e
+DATA trigmd<>+24(SB)/4, $0x333bbd2e
+DATA trigmd<>+28(SB)/4, $0x333bbd2e
+DATA trigmd<>+32(SB)/4, $0x333bbd2e
+DATA trigmd<>+36(SB)/4, $0x333bbd2e
+DATA trigmd<>+40(SB)/4, $0x333bbd2e
+DATA trigmd<>+44(SB)/4, $0x333bbd2e
+DATA trigmd<>+48(SB)/4, $0x333bbd2e
+DATA trigmd<>+52(SB)/4, $0x333bbd2e
+DATA trigmd<>+56(SB)/4, $0x333bbd2e
+DATA trigmd<>+60(SB)/4, $0x333bbd2e
+GLOBL trigmd<>(SB), RODATA|NOPTR, $64
+
+DATA triglo<>+0(SB)/4, $0x26f72ced
+DATA triglo<>+4(SB)/4, $0x26f72ced
+DATA triglo<>+8(SB)/4, $0x26f72ced
+DATA triglo<>+12(SB)/4, $0x26f72ced
+DATA triglo<>+16(SB)/4, $0x26f72ced
+DATA triglo<>+20(SB)/4, $0x26f72ced
+DATA triglo<>+24(SB)/4, $0x26f72ced
+DATA triglo<>+28(SB)/4, $0x26f72ced
+DATA triglo<>+32(SB)/4, $0x26f72ced
+DATA triglo<>+36(SB)/4, $0x26f72ced
+DATA triglo<>+40(SB)/4, $0x26f72ced
+DATA triglo<>+44(SB)/4, $0x26f72ced
+DATA triglo<>+48(SB)/4, $0x26f72ced
+DATA triglo<>+52(SB)/4, $0x26f72ced
+DATA triglo<>+56(SB)/4, $0x26f72ced
+DATA triglo<>+60(SB)/4, $0x26f72ced
+GLOBL triglo<>(SB), RODATA|NOPTR, $64
+
+DATA sin0<>+0(SB)/4, $0xb94c9619
+DATA sin0<>+4(SB)/4, $0xb94c9619
+DATA sin0<>+8(SB)/4, $0xb94c9619
+DATA sin0<>+12(SB)/4, $0xb94c9619
+DATA sin0<>+16(SB)/4, $0xb94c9619
+DATA sin0<>+20(SB)/4, $0xb94c9619
+DATA sin0<>+24(SB)/4, $0xb94c9619
+DATA sin0<>+28(SB)/4, $0xb94c9619
+DATA sin0<>+32(SB)/4, $0xb94c9619
+DATA sin0<>+36(SB)/4, $0xb94c9619
+DATA sin0<>+40(SB)/4, $0xb94c9619
+DATA sin0<>+44(SB)/4, $0xb94c9619
+DATA sin0<>+48(SB)/4, $0xb94c9619
+DATA sin0<>+52(SB)/4, $0xb94c9619
+DATA sin0<>+56(SB)/4, $0xb94c9619
+DATA sin0<>+60(SB)/4, $0xb94c9619
+GLOBL sin0<>(SB), RODATA|NOPTR, $64
+
+DATA sin1<>+0(SB)/4, $0x3c08837e
+DATA sin1<>+4(SB)/4, $0x3c08837e
+DATA sin1<>+8(SB)/4, $0x3c08837e
+DATA sin1<>+12(SB)/4, $0x3c08837e
+DATA sin1<>+16(SB)/4, $0x3c08837e
+DATA sin1<>+20(SB)/4, $0x3c08837e
+DATA sin1<>+24(SB)/4, $0x3c08837e
+DATA sin1<>+28(SB)/4, $0x3c08837e
+DATA sin1<>+32(SB)/4, $0x3c08837e
+DATA sin1<>+36(SB)/4, $0x3c08837e
+DATA sin1<>+40(SB)/4, $0x3c08837e
+DATA sin1<>+44(SB)/4, $0x3c08837e
+DATA sin1<>+48(SB)/4, $0x3c08837e
+DATA sin1<>+52(SB)/4, $0x3c08837e
+DATA sin1<>+56(SB)/4, $0x3c08837e
+DATA sin1<>+60(SB)/4, $0x3c08837e
+GLOBL sin1<>(SB), RODATA|NOPTR, $64
+
+DATA sin2<>+0(SB)/4, $0xbe2aaaa2
+DATA sin2<>+4(SB)/4, $0xbe2aaaa2
+DATA sin2<>+8(SB)/4, $0xbe2aaaa2
+DATA sin2<>+12(SB)/4, $0xbe2aaaa2
+DATA sin2<>+16(SB)/4, $0xbe2aaaa2
+DATA sin2<>+20(SB)/4, $0xbe2aaaa2
+DATA sin2<>+24(SB)/4, $0xbe2aaaa2
+DATA sin2<>+28(SB)/4, $0xbe2aaaa2
+DATA sin2<>+32(SB)/4, $0xbe2aaaa2
+DATA sin2<>+36(SB)/4, $0xbe2aaaa2
+DATA sin2<>+40(SB)/4, $0xbe2aaaa2
+DATA sin2<>+44(SB)/4, $0xbe2aaaa2
+DATA sin2<>+48(SB)/4, $0xbe2aaaa2
+DATA sin2<>+52(SB)/4, $0xbe2aaaa2
+DATA sin2<>+56(SB)/4, $0xbe2aaaa2
+DATA sin2<>+60(SB)/4, $0xbe2aaaa2
+GLOBL sin2<>(SB), RODATA|NOPTR, $64
+
+DATA cos0<>+0(SB)/4, $0x37ccf1b1
+DATA cos0<>+4(SB)/4, $0x37ccf1b1
+DATA cos0<>+8(SB)/4, $0x37ccf1b1
+DATA cos0<>+12(SB)/4, $0x37ccf1b1
+DATA cos0<>+16(SB)/4, $0x37ccf1b1
+DATA cos0<>+20(SB)/4, $0x37ccf1b1
+DATA cos0<>+24(SB)/4, $0x37ccf1b1
+DATA cos0<>+28(SB)/4, $0x37ccf1b1
+DATA cos0<>+32(SB)/4, $0x37ccf1b1
+DATA cos0<>+36(SB)/4, $0x37ccf1b1
+DATA cos0<>+40(SB)/4, $0x37ccf1b1
+DATA cos0<>+44(SB)/4, $0x37ccf1b1
+DATA cos0<>+48(SB)/4, $0x37ccf1b1
+DATA cos0<>+52(SB)/4, $0x37ccf1b1
+DATA cos0<>+56(SB)/4, $0x37ccf1b1
+DATA cos0<>+60(SB)/4, $0x37ccf1b1
+GLOBL cos0<>(SB), RODATA|NOPTR, $64
+
+DATA cos1<>+0(SB)/4, $0xbab60611
+DATA cos1<>+4(SB)/4, $0xbab60611
+DATA cos1<>+8(SB)/4, $0xbab60611
+DATA cos1<>+12(SB)/4, $0xbab60611
+DATA cos1<>+16(SB)/4, $0xbab60611
+DATA cos1<>+20(SB)/4, $0xbab60611
+DATA cos1<>+24(SB)/4, $0xbab60611
+DATA cos1<>+28(SB)/4, $0xbab60611
+DATA cos1<>+32(SB)/4, $0xbab60611
+DATA cos1<>+36(SB)/4, $0xbab60611
+DATA cos1<>+40(SB)/4, $0xbab60611
+DATA cos1<>+44(SB)/4, $0xbab60611
+DATA cos1<>+48(SB)/4, $0xbab60611
+DATA cos1<>+52(SB)/4, $0xbab60611
+DATA cos1<>+56(SB)/4, $0xbab60611
+DATA cos1<>+60(SB)/4, $0xbab60611
+GLOBL cos1<>(SB), RODATA|NOPTR, $64
+
+DATA cos2<>+0(SB)/4, $0x3d2aaaa5
+DATA cos2<>+4(SB)/4, $0x3d2aaaa5
+DATA cos2<>+8(SB)/4, $0x3d2aaaa5
+DATA cos2<>+12(SB)/4, $0x3d2aaaa5
+DATA cos2<>+16(SB)/4, $0x3d2aaaa5
+DATA cos2<>+20(SB)/4, $0x3d2aaaa5
+DATA cos2<>+24(SB)/4, $0x3d2aaaa5
+DATA cos2<>+28(SB)/4, $0x3d2aaaa5
+DATA cos2<>+32(SB)/4, $0x3d2aaaa5
+DATA cos2<>+36(SB)/4, $0x3d2aaaa5
+DATA cos2<>+40(SB)/4, $0x3d2aaaa5
+DATA cos2<>+44(SB)/4, $0x3d2aaaa5
+DATA cos2<>+48(SB)/4, $0x3d2aaaa5
+DATA cos2<>+52(SB)/4, $0x3d2aaaa5
+DATA cos2<>+56(SB)/4, $0x3d2aaaa5
+DATA cos2<>+60(SB)/4, $0x3d2aaaa5
+GLOBL cos2<>(SB), RODATA|NOPTR, $64
+
+DATA cos3<>+0(SB)/4, $0xbf000000
+DATA cos3<>+4(SB)/4, $0xbf000000
+DATA cos3<>+8(SB)/4, $0xbf000000
+DATA cos3<>+12(SB)/4, $0xbf000000
+DATA cos3<>+16(SB)/4, $0xbf000000
+DATA cos3<>+20(SB)/4, $0xbf000000
+DATA cos3<>+24(SB)/4, $0xbf000000
+DATA cos3<>+28(SB)/4, $0xbf000000
+DATA cos3<>+32(SB)/4, $0xbf000000
+DATA cos3<>+36(SB)/4, $0xbf000000
+DATA cos3<>+40(SB)/4, $0xbf000000
+DATA cos3<>+44(SB)/4, $0xbf000000
+DATA cos3<>+48(SB)/4, $0xbf000000
+DATA cos3<>+52(SB)/4, $0xbf000000
+DATA cos3<>+56(SB)/4, $0xbf000000
+DATA cos3<>+60(SB)/4, $0xbf000000
+GLOBL cos3<>(SB), RODATA|NOPTR, $64
+
+DATA cos4<>+0(SB)/4, $0x3f800000
+DATA cos4<>+4(SB)/4, $0x3f800000
+DATA cos4<>+8(SB)/4, $0x3f800000
+DATA cos4<>+12(SB)/4, $0x3f800000
+DATA cos4<>+16(SB)/4, $0x3f800000
+DATA cos4<>+20(SB)/4, $0x3f800000
+DATA cos4<>+24(SB)/4, $0x3f800000
+DATA cos4<>+28(SB)/4, $0x3f800000
+DATA cos4<>+32(SB)/4, $0x3f800000
+DATA cos4<>+36(SB)/4, $0x3f800000
+DATA cos4<>+40(SB)/4, $0x3f800000
+DATA cos4<>+44(SB)/4, $0x3f800000
+DATA cos4<>+48(SB)/4, $0x3f800000
+DATA cos4<>+52(SB)/4, $0x3f800000
+DATA cos4<>+56(SB)/4, $0x3f800000
+DATA cos4<>+60(SB)/4, $0x3f800000
+GLOBL cos4<>(SB), RODATA|NOPTR, $64
+
 // func slopes512_gelu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·slopes512_gelu(SB), NOSPLIT, $0-64
@@ -710,16 +2575,17 @@ TEXT ·slopes512_gelu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end50
+	JZ    end162
 
-loop49:
+loop161:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups51:
+groups163:
 	CMPQ        R8, $0x00000010
-	JL          rest52
+	JL          rest164
 	VMOVUPS     (BX)(DI*1), Z0
+	VMOVUPS     one<>+0(SB), Z1
 	VMULPS      Z0, Z0, Z2
 	VMOVUPS     geluneg1<>+0(SB), Z1
 	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
@@ -728,20 +2594,20 @@ groups51:
 	VMINPS      Z1, Z3, Z1
 	VMOVUPS     expmin<>+0(SB), Z3
 	VMAXPS      Z1, Z3, Z1
-	VMOVUPS     expmagic<>+0(SB), Z3
+	VMOVUPS     magic<>+0(SB), Z3
 	VFMADD231PS log2e<>+0(SB), Z1, Z3
-	VSUBPS      expmagic<>+0(SB), Z3, Z4
+	VSUBPS      magic<>+0(SB), Z3, Z4
 	VFMADD231PS expneghi<>+0(SB), Z4, Z1
 	VFMADD231PS expneglo<>+0(SB), Z4, Z1
-	VMOVUPS     expc6<>+0(SB), Z4
-	VFMADD213PS expc5<>+0(SB), Z1, Z4
-	VFMADD213PS expc4<>+0(SB), Z1, Z4
-	VFMADD213PS expc3<>+0(SB), Z1, Z4
-	VFMADD213PS expc2<>+0(SB), Z1, Z4
-	VFMADD213PS one<>+0(SB), Z1, Z4
-	VFMADD213PS one<>+0(SB), Z1, Z4
+	VMOVUPS     exp0<>+0(SB), Z4
+	VFMADD213PS exp1<>+0(SB), Z1, Z4
+	VFMADD213PS exp2<>+0(SB), Z1, Z4
+	VFMADD213PS exp3<>+0(SB), Z1, Z4
+	VFMADD213PS exp4<>+0(SB), Z1, Z4
+	VFMADD213PS exp5<>+0(SB), Z1, Z4
 	VPSLLD      $0x17, Z3, Z3
 	VPADDD      one<>+0(SB), Z3, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z4
 	VMULPS      Z3, Z4, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VMOVUPS     one<>+0(SB), Z3
@@ -757,12 +2623,13 @@ groups51:
 	VMOVUPS     Z1, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups51
+	JMP         groups163
 
-rest52:
+rest164:
 	TESTQ       R8, R8
-	JZ          end53
+	JZ          end165
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
+	VMOVUPS     one<>+0(SB), Z1
 	VMULPS      Z0, Z0, Z2
 	VMOVUPS     geluneg1<>+0(SB), Z1
 	VFMADD231PS geluneg3<>+0(SB), Z2, Z1
@@ -771,20 +2638,20 @@ rest52:
 	VMINPS      Z1, Z3, Z1
 	VMOVUPS     expmin<>+0(SB), Z3
 	VMAXPS      Z1, Z3, Z1
-	VMOVUPS     expmagic<>+0(SB), Z3
+	VMOVUPS     magic<>+0(SB), Z3
 	VFMADD231PS log2e<>+0(SB), Z1, Z3
-	VSUBPS      expmagic<>+0(SB), Z3, Z4
+	VSUBPS      magic<>+0(SB), Z3, Z4
 	VFMADD231PS expneghi<>+0(SB), Z4, Z1
 	VFMADD231PS expneglo<>+0(SB), Z4, Z1
-	VMOVUPS     expc6<>+0(SB), Z4
-	VFMADD213PS expc5<>+0(SB), Z1, Z4
-	VFMADD213PS expc4<>+0(SB), Z1, Z4
-	VFMADD213PS expc3<>+0(SB), Z1, Z4
-	VFMADD213PS expc2<>+0(SB), Z1, Z4
-	VFMADD213PS one<>+0(SB), Z1, Z4
-	VFMADD213PS one<>+0(SB), Z1, Z4
+	VMOVUPS     exp0<>+0(SB), Z4
+	VFMADD213PS exp1<>+0(SB), Z1, Z4
+	VFMADD213PS exp2<>+0(SB), Z1, Z4
+	VFMADD213PS exp3<>+0(SB), Z1, Z4
+	VFMADD213PS exp4<>+0(SB), Z1, Z4
+	VFMADD213PS exp5<>+0(SB), Z1, Z4
 	VPSLLD      $0x17, Z3, Z3
 	VPADDD      one<>+0(SB), Z3, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z4
 	VMULPS      Z3, Z4, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VMOVUPS     one<>+0(SB), Z3
@@ -799,14 +2666,14 @@ rest52:
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (DX)(DI*1)
 
-end53:
+end165:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop49
+	JNZ  loop161
 
-end50:
+end162:
 	VZEROUPPER
 	RET
 
@@ -861,35 +2728,36 @@ TEXT ·slopes512_silu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end55
+	JZ    end167
 
-loop54:
+loop166:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups56:
+groups168:
 	CMPQ        R8, $0x00000010
-	JL          rest57
+	JL          rest169
 	VMOVUPS     (BX)(DI*1), Z0
+	VMOVUPS     one<>+0(SB), Z1
 	VXORPS      sign<>+0(SB), Z0, Z1
 	VMOVUPS     expmax<>+0(SB), Z2
 	VMINPS      Z1, Z2, Z1
 	VMOVUPS     expmin<>+0(SB), Z2
 	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     expmagic<>+0(SB), Z2
+	VMOVUPS     magic<>+0(SB), Z2
 	VFMADD231PS log2e<>+0(SB), Z1, Z2
-	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z2, Z3
 	VFMADD231PS expneghi<>+0(SB), Z3, Z1
 	VFMADD231PS expneglo<>+0(SB), Z3, Z1
-	VMOVUPS     expc6<>+0(SB), Z3
-	VFMADD213PS expc5<>+0(SB), Z1, Z3
-	VFMADD213PS expc4<>+0(SB), Z1, Z3
-	VFMADD213PS expc3<>+0(SB), Z1, Z3
-	VFMADD213PS expc2<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z1, Z3
+	VFMADD213PS exp2<>+0(SB), Z1, Z3
+	VFMADD213PS exp3<>+0(SB), Z1, Z3
+	VFMADD213PS exp4<>+0(SB), Z1, Z3
+	VFMADD213PS exp5<>+0(SB), Z1, Z3
 	VPSLLD      $0x17, Z2, Z2
 	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z1, Z3
 	VMULPS      Z2, Z3, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VMOVUPS     one<>+0(SB), Z2
@@ -902,31 +2770,32 @@ groups56:
 	VMOVUPS     Z1, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups56
+	JMP         groups168
 
-rest57:
+rest169:
 	TESTQ       R8, R8
-	JZ          end58
+	JZ          end170
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
+	VMOVUPS     one<>+0(SB), Z1
 	VXORPS      sign<>+0(SB), Z0, Z1
 	VMOVUPS     expmax<>+0(SB), Z2
 	VMINPS      Z1, Z2, Z1
 	VMOVUPS     expmin<>+0(SB), Z2
 	VMAXPS      Z1, Z2, Z1
-	VMOVUPS     expmagic<>+0(SB), Z2
+	VMOVUPS     magic<>+0(SB), Z2
 	VFMADD231PS log2e<>+0(SB), Z1, Z2
-	VSUBPS      expmagic<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z2, Z3
 	VFMADD231PS expneghi<>+0(SB), Z3, Z1
 	VFMADD231PS expneglo<>+0(SB), Z3, Z1
-	VMOVUPS     expc6<>+0(SB), Z3
-	VFMADD213PS expc5<>+0(SB), Z1, Z3
-	VFMADD213PS expc4<>+0(SB), Z1, Z3
-	VFMADD213PS expc3<>+0(SB), Z1, Z3
-	VFMADD213PS expc2<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
-	VFMADD213PS one<>+0(SB), Z1, Z3
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z1, Z3
+	VFMADD213PS exp2<>+0(SB), Z1, Z3
+	VFMADD213PS exp3<>+0(SB), Z1, Z3
+	VFMADD213PS exp4<>+0(SB), Z1, Z3
+	VFMADD213PS exp5<>+0(SB), Z1, Z3
 	VPSLLD      $0x17, Z2, Z2
 	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z1, Z3
 	VMULPS      Z2, Z3, Z1
 	VADDPS      one<>+0(SB), Z1, Z1
 	VMOVUPS     one<>+0(SB), Z2
@@ -938,14 +2807,698 @@ rest57:
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (DX)(DI*1)
 
-end58:
+end170:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop54
+	JNZ  loop166
 
-end55:
+end167:
+	VZEROUPPER
+	RET
+
+// func slopes512_geluerf(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·slopes512_geluerf(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end172
+
+loop171:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups173:
+	CMPQ        R8, $0x00000010
+	JL          rest174
+	VMOVUPS     (BX)(DI*1), Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VMOVUPS     Z0, Z3
+	VMULPS      Z0, Z0, Z2
+	VMULPS      neghalf<>+0(SB), Z2, Z2
+	VMOVUPS     expmax<>+0(SB), Z1
+	VMINPS      Z2, Z1, Z2
+	VMOVUPS     expmin<>+0(SB), Z1
+	VMAXPS      Z2, Z1, Z2
+	VMOVUPS     magic<>+0(SB), Z1
+	VFMADD231PS log2e<>+0(SB), Z2, Z1
+	VSUBPS      magic<>+0(SB), Z1, Z6
+	VFMADD231PS expneghi<>+0(SB), Z6, Z2
+	VFMADD231PS expneglo<>+0(SB), Z6, Z2
+	VMOVUPS     exp0<>+0(SB), Z6
+	VFMADD213PS exp1<>+0(SB), Z2, Z6
+	VFMADD213PS exp2<>+0(SB), Z2, Z6
+	VFMADD213PS exp3<>+0(SB), Z2, Z6
+	VFMADD213PS exp4<>+0(SB), Z2, Z6
+	VFMADD213PS exp5<>+0(SB), Z2, Z6
+	VPSLLD      $0x17, Z1, Z1
+	VPADDD      one<>+0(SB), Z1, Z1
+	VFMADD213PS one<>+0(SB), Z2, Z6
+	VMULPS      Z1, Z6, Z2
+	VMULPS      normaltop<>+0(SB), Z2, Z2
+	VMULPS      roothalf<>+0(SB), Z3, Z3
+	VANDPS      magnitude<>+0(SB), Z3, Z1
+	VMULPS      Z3, Z3, Z6
+	VMOVUPS     erf0<>+0(SB), Z7
+	VFMADD213PS erf1<>+0(SB), Z6, Z7
+	VFMADD213PS erf2<>+0(SB), Z6, Z7
+	VFMADD213PS erf3<>+0(SB), Z6, Z7
+	VFMADD213PS erf4<>+0(SB), Z6, Z7
+	VFMADD213PS erf5<>+0(SB), Z6, Z7
+	VFMADD213PS erf6<>+0(SB), Z6, Z7
+	VMULPS      Z3, Z7, Z7
+	VMOVUPS     four<>+0(SB), Z6
+	VMINPS      Z1, Z6, Z6
+	VMOVUPS     erfc0<>+0(SB), Z8
+	VFMADD213PS erfc1<>+0(SB), Z6, Z8
+	VFMADD213PS erfc2<>+0(SB), Z6, Z8
+	VFMADD213PS erfc3<>+0(SB), Z6, Z8
+	VFMADD213PS erfc4<>+0(SB), Z6, Z8
+	VFMADD213PS erfc5<>+0(SB), Z6, Z8
+	VFMADD213PS erfc6<>+0(SB), Z6, Z8
+	VMOVUPS     expmax<>+0(SB), Z6
+	VMINPS      Z8, Z6, Z8
+	VMOVUPS     expmin<>+0(SB), Z6
+	VMAXPS      Z8, Z6, Z8
+	VMOVUPS     magic<>+0(SB), Z6
+	VFMADD231PS log2e<>+0(SB), Z8, Z6
+	VSUBPS      magic<>+0(SB), Z6, Z9
+	VFMADD231PS expneghi<>+0(SB), Z9, Z8
+	VFMADD231PS expneglo<>+0(SB), Z9, Z8
+	VMOVUPS     exp0<>+0(SB), Z9
+	VFMADD213PS exp1<>+0(SB), Z8, Z9
+	VFMADD213PS exp2<>+0(SB), Z8, Z9
+	VFMADD213PS exp3<>+0(SB), Z8, Z9
+	VFMADD213PS exp4<>+0(SB), Z8, Z9
+	VFMADD213PS exp5<>+0(SB), Z8, Z9
+	VPSLLD      $0x17, Z6, Z6
+	VPADDD      one<>+0(SB), Z6, Z6
+	VFMADD213PS one<>+0(SB), Z8, Z9
+	VMULPS      Z6, Z9, Z8
+	VMOVUPS     one<>+0(SB), Z6
+	VSUBPS      Z8, Z6, Z8
+	VANDPS      sign<>+0(SB), Z3, Z3
+	VORPS       Z3, Z8, Z8
+	VCMPPS      $0x11, one<>+0(SB), Z1, K2
+	VBLENDMPS   Z7, Z8, K2, Z4
+	VMOVUPS     Z4, Z3
+	VMOVUPS     half<>+0(SB), Z1
+	VFMADD213PS Z1, Z1, Z3
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     (SI)(DI*1), Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups173
+
+rest174:
+	TESTQ       R8, R8
+	JZ          end175
+	VMOVUPS.Z   (BX)(DI*1), K1, Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VMOVUPS     Z0, Z3
+	VMULPS      Z0, Z0, Z2
+	VMULPS      neghalf<>+0(SB), Z2, Z2
+	VMOVUPS     expmax<>+0(SB), Z1
+	VMINPS      Z2, Z1, Z2
+	VMOVUPS     expmin<>+0(SB), Z1
+	VMAXPS      Z2, Z1, Z2
+	VMOVUPS     magic<>+0(SB), Z1
+	VFMADD231PS log2e<>+0(SB), Z2, Z1
+	VSUBPS      magic<>+0(SB), Z1, Z6
+	VFMADD231PS expneghi<>+0(SB), Z6, Z2
+	VFMADD231PS expneglo<>+0(SB), Z6, Z2
+	VMOVUPS     exp0<>+0(SB), Z6
+	VFMADD213PS exp1<>+0(SB), Z2, Z6
+	VFMADD213PS exp2<>+0(SB), Z2, Z6
+	VFMADD213PS exp3<>+0(SB), Z2, Z6
+	VFMADD213PS exp4<>+0(SB), Z2, Z6
+	VFMADD213PS exp5<>+0(SB), Z2, Z6
+	VPSLLD      $0x17, Z1, Z1
+	VPADDD      one<>+0(SB), Z1, Z1
+	VFMADD213PS one<>+0(SB), Z2, Z6
+	VMULPS      Z1, Z6, Z2
+	VMULPS      normaltop<>+0(SB), Z2, Z2
+	VMULPS      roothalf<>+0(SB), Z3, Z3
+	VANDPS      magnitude<>+0(SB), Z3, Z1
+	VMULPS      Z3, Z3, Z6
+	VMOVUPS     erf0<>+0(SB), Z7
+	VFMADD213PS erf1<>+0(SB), Z6, Z7
+	VFMADD213PS erf2<>+0(SB), Z6, Z7
+	VFMADD213PS erf3<>+0(SB), Z6, Z7
+	VFMADD213PS erf4<>+0(SB), Z6, Z7
+	VFMADD213PS erf5<>+0(SB), Z6, Z7
+	VFMADD213PS erf6<>+0(SB), Z6, Z7
+	VMULPS      Z3, Z7, Z7
+	VMOVUPS     four<>+0(SB), Z6
+	VMINPS      Z1, Z6, Z6
+	VMOVUPS     erfc0<>+0(SB), Z8
+	VFMADD213PS erfc1<>+0(SB), Z6, Z8
+	VFMADD213PS erfc2<>+0(SB), Z6, Z8
+	VFMADD213PS erfc3<>+0(SB), Z6, Z8
+	VFMADD213PS erfc4<>+0(SB), Z6, Z8
+	VFMADD213PS erfc5<>+0(SB), Z6, Z8
+	VFMADD213PS erfc6<>+0(SB), Z6, Z8
+	VMOVUPS     expmax<>+0(SB), Z6
+	VMINPS      Z8, Z6, Z8
+	VMOVUPS     expmin<>+0(SB), Z6
+	VMAXPS      Z8, Z6, Z8
+	VMOVUPS     magic<>+0(SB), Z6
+	VFMADD231PS log2e<>+0(SB), Z8, Z6
+	VSUBPS      magic<>+0(SB), Z6, Z9
+	VFMADD231PS expneghi<>+0(SB), Z9, Z8
+	VFMADD231PS expneglo<>+0(SB), Z9, Z8
+	VMOVUPS     exp0<>+0(SB), Z9
+	VFMADD213PS exp1<>+0(SB), Z8, Z9
+	VFMADD213PS exp2<>+0(SB), Z8, Z9
+	VFMADD213PS exp3<>+0(SB), Z8, Z9
+	VFMADD213PS exp4<>+0(SB), Z8, Z9
+	VFMADD213PS exp5<>+0(SB), Z8, Z9
+	VPSLLD      $0x17, Z6, Z6
+	VPADDD      one<>+0(SB), Z6, Z6
+	VFMADD213PS one<>+0(SB), Z8, Z9
+	VMULPS      Z6, Z9, Z8
+	VMOVUPS     one<>+0(SB), Z6
+	VSUBPS      Z8, Z6, Z8
+	VANDPS      sign<>+0(SB), Z3, Z3
+	VORPS       Z3, Z8, Z8
+	VCMPPS      $0x11, one<>+0(SB), Z1, K2
+	VBLENDMPS   Z7, Z8, K2, Z5
+	VMOVUPS     Z5, Z3
+	VMOVUPS     half<>+0(SB), Z1
+	VFMADD213PS Z1, Z1, Z3
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS.Z   (SI)(DI*1), K1, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS     Z0, K1, (DX)(DI*1)
+
+end175:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop171
+
+end172:
+	VZEROUPPER
+	RET
+
+DATA neghalf<>+0(SB)/4, $0xbf000000
+DATA neghalf<>+4(SB)/4, $0xbf000000
+DATA neghalf<>+8(SB)/4, $0xbf000000
+DATA neghalf<>+12(SB)/4, $0xbf000000
+DATA neghalf<>+16(SB)/4, $0xbf000000
+DATA neghalf<>+20(SB)/4, $0xbf000000
+DATA neghalf<>+24(SB)/4, $0xbf000000
+DATA neghalf<>+28(SB)/4, $0xbf000000
+DATA neghalf<>+32(SB)/4, $0xbf000000
+DATA neghalf<>+36(SB)/4, $0xbf000000
+DATA neghalf<>+40(SB)/4, $0xbf000000
+DATA neghalf<>+44(SB)/4, $0xbf000000
+DATA neghalf<>+48(SB)/4, $0xbf000000
+DATA neghalf<>+52(SB)/4, $0xbf000000
+DATA neghalf<>+56(SB)/4, $0xbf000000
+DATA neghalf<>+60(SB)/4, $0xbf000000
+GLOBL neghalf<>(SB), RODATA|NOPTR, $64
+
+DATA normaltop<>+0(SB)/4, $0x3ecc422a
+DATA normaltop<>+4(SB)/4, $0x3ecc422a
+DATA normaltop<>+8(SB)/4, $0x3ecc422a
+DATA normaltop<>+12(SB)/4, $0x3ecc422a
+DATA normaltop<>+16(SB)/4, $0x3ecc422a
+DATA normaltop<>+20(SB)/4, $0x3ecc422a
+DATA normaltop<>+24(SB)/4, $0x3ecc422a
+DATA normaltop<>+28(SB)/4, $0x3ecc422a
+DATA normaltop<>+32(SB)/4, $0x3ecc422a
+DATA normaltop<>+36(SB)/4, $0x3ecc422a
+DATA normaltop<>+40(SB)/4, $0x3ecc422a
+DATA normaltop<>+44(SB)/4, $0x3ecc422a
+DATA normaltop<>+48(SB)/4, $0x3ecc422a
+DATA normaltop<>+52(SB)/4, $0x3ecc422a
+DATA normaltop<>+56(SB)/4, $0x3ecc422a
+DATA normaltop<>+60(SB)/4, $0x3ecc422a
+GLOBL normaltop<>(SB), RODATA|NOPTR, $64
+
+// func slopes512_relu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·slopes512_relu(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end177
+
+loop176:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups178:
+	CMPQ      R8, $0x00000010
+	JL        rest179
+	VMOVUPS   (BX)(DI*1), Z0
+	VMOVUPS   one<>+0(SB), Z1
+	VPXORD    Z2, Z2, Z2
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z2, Z1, K2, Z3
+	VMOVUPS   (SI)(DI*1), Z0
+	VMULPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (DX)(DI*1)
+	ADDQ      $0x00000040, DI
+	SUBQ      $0x00000010, R8
+	JMP       groups178
+
+rest179:
+	TESTQ     R8, R8
+	JZ        end180
+	VMOVUPS.Z (BX)(DI*1), K1, Z0
+	VMOVUPS   one<>+0(SB), Z1
+	VPXORD    Z4, Z4, Z4
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z4, Z1, K2, Z5
+	VMOVUPS.Z (SI)(DI*1), K1, Z0
+	VMULPS    Z5, Z0, Z0
+	VMOVUPS   Z0, K1, (DX)(DI*1)
+
+end180:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop176
+
+end177:
+	VZEROUPPER
+	RET
+
+// func slopes512_leaky(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·slopes512_leaky(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end182
+
+loop181:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups183:
+	CMPQ      R8, $0x00000010
+	JL        rest184
+	VMOVUPS   (BX)(DI*1), Z0
+	VMOVUPS   one<>+0(SB), Z1
+	VMOVUPS   leak<>+0(SB), Z2
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z2, Z1, K2, Z3
+	VMOVUPS   (SI)(DI*1), Z0
+	VMULPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (DX)(DI*1)
+	ADDQ      $0x00000040, DI
+	SUBQ      $0x00000010, R8
+	JMP       groups183
+
+rest184:
+	TESTQ     R8, R8
+	JZ        end185
+	VMOVUPS.Z (BX)(DI*1), K1, Z0
+	VMOVUPS   one<>+0(SB), Z1
+	VMOVUPS   leak<>+0(SB), Z2
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z2, Z1, K2, Z4
+	VMOVUPS.Z (SI)(DI*1), K1, Z0
+	VMULPS    Z4, Z0, Z0
+	VMOVUPS   Z0, K1, (DX)(DI*1)
+
+end185:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop181
+
+end182:
+	VZEROUPPER
+	RET
+
+// func slopes512_elu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·slopes512_elu(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end187
+
+loop186:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups188:
+	CMPQ        R8, $0x00000010
+	JL          rest189
+	VMOVUPS     (BX)(DI*1), Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VMOVUPS     Z0, Z2
+	VMOVUPS     expmax<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     expmin<>+0(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     magic<>+0(SB), Z3
+	VFMADD231PS log2e<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z3, Z6
+	VFMADD231PS expneghi<>+0(SB), Z6, Z2
+	VFMADD231PS expneglo<>+0(SB), Z6, Z2
+	VMOVUPS     exp0<>+0(SB), Z6
+	VFMADD213PS exp1<>+0(SB), Z2, Z6
+	VFMADD213PS exp2<>+0(SB), Z2, Z6
+	VFMADD213PS exp3<>+0(SB), Z2, Z6
+	VFMADD213PS exp4<>+0(SB), Z2, Z6
+	VFMADD213PS exp5<>+0(SB), Z2, Z6
+	VPSLLD      $0x17, Z3, Z3
+	VPADDD      one<>+0(SB), Z3, Z3
+	VFMADD213PS one<>+0(SB), Z2, Z6
+	VMULPS      Z3, Z6, Z2
+	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS   Z2, Z1, K2, Z4
+	VMOVUPS     (SI)(DI*1), Z0
+	VMULPS      Z4, Z0, Z0
+	VMOVUPS     Z0, (DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups188
+
+rest189:
+	TESTQ       R8, R8
+	JZ          end190
+	VMOVUPS.Z   (BX)(DI*1), K1, Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VMOVUPS     Z0, Z2
+	VMOVUPS     expmax<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     expmin<>+0(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     magic<>+0(SB), Z3
+	VFMADD231PS log2e<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z3, Z6
+	VFMADD231PS expneghi<>+0(SB), Z6, Z2
+	VFMADD231PS expneglo<>+0(SB), Z6, Z2
+	VMOVUPS     exp0<>+0(SB), Z6
+	VFMADD213PS exp1<>+0(SB), Z2, Z6
+	VFMADD213PS exp2<>+0(SB), Z2, Z6
+	VFMADD213PS exp3<>+0(SB), Z2, Z6
+	VFMADD213PS exp4<>+0(SB), Z2, Z6
+	VFMADD213PS exp5<>+0(SB), Z2, Z6
+	VPSLLD      $0x17, Z3, Z3
+	VPADDD      one<>+0(SB), Z3, Z3
+	VFMADD213PS one<>+0(SB), Z2, Z6
+	VMULPS      Z3, Z6, Z2
+	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS   Z2, Z1, K2, Z5
+	VMOVUPS.Z   (SI)(DI*1), K1, Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     Z0, K1, (DX)(DI*1)
+
+end190:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop186
+
+end187:
+	VZEROUPPER
+	RET
+
+// func slopes512_tanh(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·slopes512_tanh(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end192
+
+loop191:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups193:
+	CMPQ         R8, $0x00000010
+	JL           rest194
+	VMOVUPS      (BX)(DI*1), Z0
+	VMOVUPS      one<>+0(SB), Z1
+	VANDPS       magnitude<>+0(SB), Z0, Z1
+	VMULPS       Z0, Z0, Z4
+	VMOVUPS      tanh0<>+0(SB), Z5
+	VFMADD213PS  tanh1<>+0(SB), Z4, Z5
+	VFMADD213PS  tanh2<>+0(SB), Z4, Z5
+	VFMADD213PS  tanh3<>+0(SB), Z4, Z5
+	VFMADD213PS  tanh4<>+0(SB), Z4, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD213PS  Z0, Z0, Z5
+	VADDPS       Z1, Z1, Z4
+	VMOVUPS      expmax<>+0(SB), Z6
+	VMINPS       Z4, Z6, Z4
+	VMOVUPS      expmin<>+0(SB), Z6
+	VMAXPS       Z4, Z6, Z4
+	VMOVUPS      magic<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z4, Z6
+	VSUBPS       magic<>+0(SB), Z6, Z7
+	VFMADD231PS  expneghi<>+0(SB), Z7, Z4
+	VFMADD231PS  expneglo<>+0(SB), Z7, Z4
+	VMOVUPS      exp0<>+0(SB), Z7
+	VFMADD213PS  exp1<>+0(SB), Z4, Z7
+	VFMADD213PS  exp2<>+0(SB), Z4, Z7
+	VFMADD213PS  exp3<>+0(SB), Z4, Z7
+	VFMADD213PS  exp4<>+0(SB), Z4, Z7
+	VFMADD213PS  exp5<>+0(SB), Z4, Z7
+	VPSLLD       $0x17, Z6, Z6
+	VPADDD       one<>+0(SB), Z6, Z6
+	VFMADD213PS  one<>+0(SB), Z4, Z7
+	VMULPS       Z6, Z7, Z4
+	VADDPS       one<>+0(SB), Z4, Z4
+	VMOVUPS      two<>+0(SB), Z6
+	VDIVPS       Z4, Z6, Z4
+	VMOVUPS      one<>+0(SB), Z6
+	VSUBPS       Z4, Z6, Z4
+	VANDPS       sign<>+0(SB), Z0, Z0
+	VORPS        Z0, Z4, Z4
+	VCMPPS       $0x11, tanhedge<>+0(SB), Z1, K2
+	VBLENDMPS    Z5, Z4, K2, Z2
+	VMOVUPS      Z2, Z0
+	VFNMADD213PS one<>+0(SB), Z0, Z0
+	VMOVUPS      (SI)(DI*1), Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (DX)(DI*1)
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x00000010, R8
+	JMP          groups193
+
+rest194:
+	TESTQ        R8, R8
+	JZ           end195
+	VMOVUPS.Z    (BX)(DI*1), K1, Z0
+	VMOVUPS      one<>+0(SB), Z1
+	VANDPS       magnitude<>+0(SB), Z0, Z1
+	VMULPS       Z0, Z0, Z4
+	VMOVUPS      tanh0<>+0(SB), Z5
+	VFMADD213PS  tanh1<>+0(SB), Z4, Z5
+	VFMADD213PS  tanh2<>+0(SB), Z4, Z5
+	VFMADD213PS  tanh3<>+0(SB), Z4, Z5
+	VFMADD213PS  tanh4<>+0(SB), Z4, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD213PS  Z0, Z0, Z5
+	VADDPS       Z1, Z1, Z4
+	VMOVUPS      expmax<>+0(SB), Z6
+	VMINPS       Z4, Z6, Z4
+	VMOVUPS      expmin<>+0(SB), Z6
+	VMAXPS       Z4, Z6, Z4
+	VMOVUPS      magic<>+0(SB), Z6
+	VFMADD231PS  log2e<>+0(SB), Z4, Z6
+	VSUBPS       magic<>+0(SB), Z6, Z7
+	VFMADD231PS  expneghi<>+0(SB), Z7, Z4
+	VFMADD231PS  expneglo<>+0(SB), Z7, Z4
+	VMOVUPS      exp0<>+0(SB), Z7
+	VFMADD213PS  exp1<>+0(SB), Z4, Z7
+	VFMADD213PS  exp2<>+0(SB), Z4, Z7
+	VFMADD213PS  exp3<>+0(SB), Z4, Z7
+	VFMADD213PS  exp4<>+0(SB), Z4, Z7
+	VFMADD213PS  exp5<>+0(SB), Z4, Z7
+	VPSLLD       $0x17, Z6, Z6
+	VPADDD       one<>+0(SB), Z6, Z6
+	VFMADD213PS  one<>+0(SB), Z4, Z7
+	VMULPS       Z6, Z7, Z4
+	VADDPS       one<>+0(SB), Z4, Z4
+	VMOVUPS      two<>+0(SB), Z6
+	VDIVPS       Z4, Z6, Z4
+	VMOVUPS      one<>+0(SB), Z6
+	VSUBPS       Z4, Z6, Z4
+	VANDPS       sign<>+0(SB), Z0, Z0
+	VORPS        Z0, Z4, Z4
+	VCMPPS       $0x11, tanhedge<>+0(SB), Z1, K2
+	VBLENDMPS    Z5, Z4, K2, Z3
+	VMOVUPS      Z3, Z0
+	VFNMADD213PS one<>+0(SB), Z0, Z0
+	VMOVUPS.Z    (SI)(DI*1), K1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (DX)(DI*1)
+
+end195:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop191
+
+end192:
+	VZEROUPPER
+	RET
+
+// func slopes512_sigmoid(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·slopes512_sigmoid(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end197
+
+loop196:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups198:
+	CMPQ        R8, $0x00000010
+	JL          rest199
+	VMOVUPS     (BX)(DI*1), Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VXORPS      sign<>+0(SB), Z0, Z0
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z0, Z2, Z0
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z0, Z2, Z0
+	VMOVUPS     magic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z0, Z2
+	VSUBPS      magic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z0
+	VFMADD231PS expneglo<>+0(SB), Z3, Z0
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z0, Z3
+	VFMADD213PS exp2<>+0(SB), Z0, Z3
+	VFMADD213PS exp3<>+0(SB), Z0, Z3
+	VFMADD213PS exp4<>+0(SB), Z0, Z3
+	VFMADD213PS exp5<>+0(SB), Z0, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z0, Z3
+	VMULPS      Z2, Z3, Z0
+	VADDPS      one<>+0(SB), Z0, Z0
+	VMOVUPS     one<>+0(SB), Z2
+	VDIVPS      Z0, Z2, Z0
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z1, Z0, Z0
+	VMOVUPS     (SI)(DI*1), Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups198
+
+rest199:
+	TESTQ       R8, R8
+	JZ          end200
+	VMOVUPS.Z   (BX)(DI*1), K1, Z0
+	VMOVUPS     one<>+0(SB), Z1
+	VXORPS      sign<>+0(SB), Z0, Z0
+	VMOVUPS     expmax<>+0(SB), Z2
+	VMINPS      Z0, Z2, Z0
+	VMOVUPS     expmin<>+0(SB), Z2
+	VMAXPS      Z0, Z2, Z0
+	VMOVUPS     magic<>+0(SB), Z2
+	VFMADD231PS log2e<>+0(SB), Z0, Z2
+	VSUBPS      magic<>+0(SB), Z2, Z3
+	VFMADD231PS expneghi<>+0(SB), Z3, Z0
+	VFMADD231PS expneglo<>+0(SB), Z3, Z0
+	VMOVUPS     exp0<>+0(SB), Z3
+	VFMADD213PS exp1<>+0(SB), Z0, Z3
+	VFMADD213PS exp2<>+0(SB), Z0, Z3
+	VFMADD213PS exp3<>+0(SB), Z0, Z3
+	VFMADD213PS exp4<>+0(SB), Z0, Z3
+	VFMADD213PS exp5<>+0(SB), Z0, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VPADDD      one<>+0(SB), Z2, Z2
+	VFMADD213PS one<>+0(SB), Z0, Z3
+	VMULPS      Z2, Z3, Z0
+	VADDPS      one<>+0(SB), Z0, Z0
+	VMOVUPS     one<>+0(SB), Z2
+	VDIVPS      Z0, Z2, Z0
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z1, Z0, Z0
+	VMOVUPS.Z   (SI)(DI*1), K1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K1, (DX)(DI*1)
+
+end200:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop196
+
+end197:
 	VZEROUPPER
 	RET
 
@@ -966,9 +3519,9 @@ TEXT ·adamw512(SB), NOSPLIT, $0-48
 	KMOVW R8, K1
 	XORQ  R8, R8
 
-groups59:
+groups201:
 	CMPQ         AX, $0x00000010
-	JL           rest60
+	JL           rest202
 	VMOVUPS      (CX)(R8*1), Z0
 	VMOVUPS      (DX)(R8*1), Z1
 	VMOVUPS      (BX)(R8*1), Z2
@@ -999,11 +3552,11 @@ groups59:
 	VMOVUPS      Z0, (CX)(R8*1)
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x00000010, AX
-	JMP          groups59
+	JMP          groups201
 
-rest60:
+rest202:
 	TESTQ        AX, AX
-	JZ           end61
+	JZ           end203
 	VMOVUPS.Z    (CX)(R8*1), K1, Z0
 	VMOVUPS.Z    (DX)(R8*1), K1, Z1
 	VMOVUPS.Z    (BX)(R8*1), K1, Z2
@@ -1033,20 +3586,20 @@ rest60:
 	VFMADD231PS  Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (CX)(R8*1)
 
-end61:
+end203:
 	VZEROUPPER
 	RET
 
-// func pointwise256_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// func pointwise256_identity(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 // Requires: AVX
-TEXT ·pointwise256_identity(SB), NOSPLIT, $0-80
+TEXT ·pointwise256_identity(SB), NOSPLIT, $0-96
 	MOVQ    rows+0(FP), AX
 	MOVQ    cols+8(FP), CX
 	MOVQ    dst+16(FP), DX
 	MOVQ    src+32(FP), BX
 	MOVQ    bias+48(FP), SI
-	MOVQ    scale+56(FP), DI
-	MOVQ    res+64(FP), R8
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
 	MOVQ    CX, R9
 	ANDQ    $0x0f, R9
 	LEAQ    tailmask<>+0(SB), R10
@@ -1055,155 +3608,155 @@ TEXT ·pointwise256_identity(SB), NOSPLIT, $0-80
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end63
+	JZ      end205
 
-loop62:
+loop204:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups64:
+groups206:
 	CMPQ    R10, $0x00000010
-	JL      rest65
+	JL      rest207
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end66
+	JZ      end208
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end66:
+end208:
 	TESTQ   DI, DI
-	JZ      noscale67
+	JZ      noscale209
 	VMOVUPS (DI)(R9*1), Y3
 	TESTQ   R8, R8
-	JZ      nores69
+	JZ      nores211
 	VMOVUPS (R8)(R9*1), Y4
 	VMULPS  Y3, Y2, Y2
 	VADDPS  Y4, Y2, Y2
-	JMP     done68
+	JMP     done210
 
-nores69:
+nores211:
 	VMULPS Y3, Y2, Y2
-	JMP    done68
+	JMP    done210
 
-noscale67:
+noscale209:
 	TESTQ   R8, R8
-	JZ      end70
+	JZ      end212
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end70:
-done68:
+end212:
+done210:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end71
+	JZ      end213
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end71:
+end213:
 	TESTQ   DI, DI
-	JZ      noscale72
+	JZ      noscale214
 	VMOVUPS 32(DI)(R9*1), Y3
 	TESTQ   R8, R8
-	JZ      nores74
+	JZ      nores216
 	VMOVUPS 32(R8)(R9*1), Y4
 	VMULPS  Y3, Y2, Y2
 	VADDPS  Y4, Y2, Y2
-	JMP     done73
+	JMP     done215
 
-nores74:
+nores216:
 	VMULPS Y3, Y2, Y2
-	JMP    done73
+	JMP    done215
 
-noscale72:
+noscale214:
 	TESTQ   R8, R8
-	JZ      end75
+	JZ      end217
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end75:
-done73:
+end217:
+done215:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups64
+	JMP     groups206
 
-rest65:
+rest207:
 	TESTQ      R10, R10
-	JZ         end76
+	JZ         end218
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end77
+	JZ         end219
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end77:
+end219:
 	TESTQ      DI, DI
-	JZ         noscale78
+	JZ         noscale220
 	VMASKMOVPS (DI)(R9*1), Y0, Y3
 	TESTQ      R8, R8
-	JZ         nores80
+	JZ         nores222
 	VMASKMOVPS (R8)(R9*1), Y0, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done79
+	JMP        done221
 
-nores80:
+nores222:
 	VMULPS Y3, Y2, Y2
-	JMP    done79
+	JMP    done221
 
-noscale78:
+noscale220:
 	TESTQ      R8, R8
-	JZ         end81
+	JZ         end223
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end81:
-done79:
+end223:
+done221:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end82
+	JZ         end224
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end82:
+end224:
 	TESTQ      DI, DI
-	JZ         noscale83
+	JZ         noscale225
 	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
 	TESTQ      R8, R8
-	JZ         nores85
+	JZ         nores227
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done84
+	JMP        done226
 
-nores85:
+nores227:
 	VMULPS Y3, Y2, Y2
-	JMP    done84
+	JMP    done226
 
-noscale83:
+noscale225:
 	TESTQ      R8, R8
-	JZ         end86
+	JZ         end228
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end86:
-done84:
+end228:
+done226:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end76:
+end218:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end87
-	ADDQ  rs+72(FP), R8
+	JZ    end229
+	ADDQ  rs+88(FP), R8
 
-end87:
+end229:
 	DECQ AX
-	JNZ  loop62
+	JNZ  loop204
 
-end63:
+end205:
 	VZEROUPPER
 	RET
 
@@ -1241,16 +3794,16 @@ DATA tailmask<>+120(SB)/4, $0x00000000
 DATA tailmask<>+124(SB)/4, $0x00000000
 GLOBL tailmask<>(SB), RODATA|NOPTR, $128
 
-// func pointwise256_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// func pointwise256_gelu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·pointwise256_gelu(SB), NOSPLIT, $0-80
+TEXT ·pointwise256_gelu(SB), NOSPLIT, $0-96
 	MOVQ    rows+0(FP), AX
 	MOVQ    cols+8(FP), CX
 	MOVQ    dst+16(FP), DX
 	MOVQ    src+32(FP), BX
 	MOVQ    bias+48(FP), SI
-	MOVQ    scale+56(FP), DI
-	MOVQ    res+64(FP), R8
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
 	MOVQ    CX, R9
 	ANDQ    $0x0f, R9
 	LEAQ    tailmask<>+0(SB), R10
@@ -1259,22 +3812,22 @@ TEXT ·pointwise256_gelu(SB), NOSPLIT, $0-80
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end89
+	JZ      end231
 
-loop88:
+loop230:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups90:
+groups232:
 	CMPQ    R10, $0x00000010
-	JL      rest91
+	JL      rest233
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end92
+	JZ      end234
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end92:
+end234:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1283,53 +3836,53 @@ end92:
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale93
+	JZ          noscale235
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores95
+	JZ          nores237
 	VMOVUPS     (R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done94
+	JMP         done236
 
-nores95:
+nores237:
 	VMULPS Y3, Y2, Y2
-	JMP    done94
+	JMP    done236
 
-noscale93:
+noscale235:
 	TESTQ   R8, R8
-	JZ      end96
+	JZ      end238
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end96:
-done94:
+end238:
+done236:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end97
+	JZ      end239
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end97:
+end239:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1338,60 +3891,60 @@ end97:
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale98
+	JZ          noscale240
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores100
+	JZ          nores242
 	VMOVUPS     32(R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done99
+	JMP         done241
 
-nores100:
+nores242:
 	VMULPS Y3, Y2, Y2
-	JMP    done99
+	JMP    done241
 
-noscale98:
+noscale240:
 	TESTQ   R8, R8
-	JZ      end101
+	JZ      end243
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end101:
-done99:
+end243:
+done241:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups90
+	JMP     groups232
 
-rest91:
+rest233:
 	TESTQ      R10, R10
-	JZ         end102
+	JZ         end244
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end103
+	JZ         end245
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end103:
+end245:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1400,53 +3953,53 @@ end103:
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale104
+	JZ          noscale246
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores106
+	JZ          nores248
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done105
+	JMP         done247
 
-nores106:
+nores248:
 	VMULPS Y3, Y2, Y2
-	JMP    done105
+	JMP    done247
 
-noscale104:
+noscale246:
 	TESTQ      R8, R8
-	JZ         end107
+	JZ         end249
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end107:
-done105:
+end249:
+done247:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end108
+	JZ         end250
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end108:
+end250:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1455,72 +4008,72 @@ end108:
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale109
+	JZ          noscale251
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores111
+	JZ          nores253
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done110
+	JMP         done252
 
-nores111:
+nores253:
 	VMULPS Y3, Y2, Y2
-	JMP    done110
+	JMP    done252
 
-noscale109:
+noscale251:
 	TESTQ      R8, R8
-	JZ         end112
+	JZ         end254
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end112:
-done110:
+end254:
+done252:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end102:
+end244:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end113
-	ADDQ  rs+72(FP), R8
+	JZ    end255
+	ADDQ  rs+88(FP), R8
 
-end113:
+end255:
 	DECQ AX
-	JNZ  loop88
+	JNZ  loop230
 
-end89:
+end231:
 	VZEROUPPER
 	RET
 
-// func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, scale *float32, res *float32, rs uintptr)
+// func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 // Requires: AVX, AVX2, FMA3
-TEXT ·pointwise256_silu(SB), NOSPLIT, $0-80
+TEXT ·pointwise256_silu(SB), NOSPLIT, $0-96
 	MOVQ    rows+0(FP), AX
 	MOVQ    cols+8(FP), CX
 	MOVQ    dst+16(FP), DX
 	MOVQ    src+32(FP), BX
 	MOVQ    bias+48(FP), SI
-	MOVQ    scale+56(FP), DI
-	MOVQ    res+64(FP), R8
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
 	MOVQ    CX, R9
 	ANDQ    $0x0f, R9
 	LEAQ    tailmask<>+0(SB), R10
@@ -1529,243 +4082,2119 @@ TEXT ·pointwise256_silu(SB), NOSPLIT, $0-80
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end115
+	JZ      end257
 
-loop114:
+loop256:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups116:
+groups258:
 	CMPQ    R10, $0x00000010
-	JL      rest117
+	JL      rest259
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end118
+	JZ      end260
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end118:
+end260:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale119
+	JZ          noscale261
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores121
+	JZ          nores263
 	VMOVUPS     (R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done120
+	JMP         done262
 
-nores121:
+nores263:
 	VMULPS Y3, Y2, Y2
-	JMP    done120
+	JMP    done262
 
-noscale119:
+noscale261:
 	TESTQ   R8, R8
-	JZ      end122
+	JZ      end264
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end122:
-done120:
+end264:
+done262:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end123
+	JZ      end265
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end123:
+end265:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale124
+	JZ          noscale266
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores126
+	JZ          nores268
 	VMOVUPS     32(R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done125
+	JMP         done267
 
-nores126:
+nores268:
 	VMULPS Y3, Y2, Y2
-	JMP    done125
+	JMP    done267
 
-noscale124:
+noscale266:
 	TESTQ   R8, R8
-	JZ      end127
+	JZ      end269
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end127:
-done125:
+end269:
+done267:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups116
+	JMP     groups258
 
-rest117:
+rest259:
 	TESTQ      R10, R10
-	JZ         end128
+	JZ         end270
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end129
+	JZ         end271
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end129:
+end271:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale130
+	JZ          noscale272
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores132
+	JZ          nores274
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done131
+	JMP         done273
 
-nores132:
+nores274:
 	VMULPS Y3, Y2, Y2
-	JMP    done131
+	JMP    done273
 
-noscale130:
+noscale272:
 	TESTQ      R8, R8
-	JZ         end133
+	JZ         end275
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end133:
-done131:
+end275:
+done273:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end134
+	JZ         end276
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end134:
+end276:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale135
+	JZ          noscale277
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores137
+	JZ          nores279
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done136
+	JMP         done278
 
-nores137:
+nores279:
 	VMULPS Y3, Y2, Y2
-	JMP    done136
+	JMP    done278
 
-noscale135:
+noscale277:
 	TESTQ      R8, R8
-	JZ         end138
+	JZ         end280
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end138:
-done136:
+end280:
+done278:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end128:
+end270:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end139
-	ADDQ  rs+72(FP), R8
+	JZ    end281
+	ADDQ  rs+88(FP), R8
 
-end139:
+end281:
 	DECQ AX
-	JNZ  loop114
+	JNZ  loop256
 
-end115:
+end257:
+	VZEROUPPER
+	RET
+
+// func pointwise256_geluerf(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_geluerf(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end283
+
+loop282:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups284:
+	CMPQ    R10, $0x00000010
+	JL      rest285
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end286
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end286:
+	VMULPS      half<>+0(SB), Y2, Y3
+	VMULPS      roothalf<>+0(SB), Y2, Y2
+	VANDPS      magnitude<>+0(SB), Y2, Y4
+	VMULPS      Y2, Y2, Y5
+	VMOVUPS     erf0<>+0(SB), Y6
+	VFMADD213PS erf1<>+0(SB), Y5, Y6
+	VFMADD213PS erf2<>+0(SB), Y5, Y6
+	VFMADD213PS erf3<>+0(SB), Y5, Y6
+	VFMADD213PS erf4<>+0(SB), Y5, Y6
+	VFMADD213PS erf5<>+0(SB), Y5, Y6
+	VFMADD213PS erf6<>+0(SB), Y5, Y6
+	VMULPS      Y2, Y6, Y6
+	VMOVUPS     four<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y5
+	VMOVUPS     erfc0<>+0(SB), Y7
+	VFMADD213PS erfc1<>+0(SB), Y5, Y7
+	VFMADD213PS erfc2<>+0(SB), Y5, Y7
+	VFMADD213PS erfc3<>+0(SB), Y5, Y7
+	VFMADD213PS erfc4<>+0(SB), Y5, Y7
+	VFMADD213PS erfc5<>+0(SB), Y5, Y7
+	VFMADD213PS erfc6<>+0(SB), Y5, Y7
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y7, Y5, Y7
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y7, Y5, Y7
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y7, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y8
+	VFMADD231PS expneghi<>+0(SB), Y8, Y7
+	VFMADD231PS expneglo<>+0(SB), Y8, Y7
+	VMOVUPS     exp0<>+0(SB), Y8
+	VFMADD213PS exp1<>+0(SB), Y7, Y8
+	VFMADD213PS exp2<>+0(SB), Y7, Y8
+	VFMADD213PS exp3<>+0(SB), Y7, Y8
+	VFMADD213PS exp4<>+0(SB), Y7, Y8
+	VFMADD213PS exp5<>+0(SB), Y7, Y8
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y7, Y8
+	VMULPS      Y5, Y8, Y7
+	VMOVUPS     one<>+0(SB), Y5
+	VSUBPS      Y7, Y5, Y7
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y7, Y7
+	VCMPPS      $0x11, one<>+0(SB), Y4, Y2
+	VBLENDVPS   Y2, Y6, Y7, Y2
+	VMOVUPS     Y2, Y2
+	VFMADD213PS Y3, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale287
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores289
+	VMOVUPS     (R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done288
+
+nores289:
+	VMULPS Y3, Y2, Y2
+	JMP    done288
+
+noscale287:
+	TESTQ   R8, R8
+	JZ      end290
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end290:
+done288:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end291
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end291:
+	VMULPS      half<>+0(SB), Y2, Y3
+	VMULPS      roothalf<>+0(SB), Y2, Y2
+	VANDPS      magnitude<>+0(SB), Y2, Y4
+	VMULPS      Y2, Y2, Y5
+	VMOVUPS     erf0<>+0(SB), Y6
+	VFMADD213PS erf1<>+0(SB), Y5, Y6
+	VFMADD213PS erf2<>+0(SB), Y5, Y6
+	VFMADD213PS erf3<>+0(SB), Y5, Y6
+	VFMADD213PS erf4<>+0(SB), Y5, Y6
+	VFMADD213PS erf5<>+0(SB), Y5, Y6
+	VFMADD213PS erf6<>+0(SB), Y5, Y6
+	VMULPS      Y2, Y6, Y6
+	VMOVUPS     four<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y5
+	VMOVUPS     erfc0<>+0(SB), Y7
+	VFMADD213PS erfc1<>+0(SB), Y5, Y7
+	VFMADD213PS erfc2<>+0(SB), Y5, Y7
+	VFMADD213PS erfc3<>+0(SB), Y5, Y7
+	VFMADD213PS erfc4<>+0(SB), Y5, Y7
+	VFMADD213PS erfc5<>+0(SB), Y5, Y7
+	VFMADD213PS erfc6<>+0(SB), Y5, Y7
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y7, Y5, Y7
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y7, Y5, Y7
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y7, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y8
+	VFMADD231PS expneghi<>+0(SB), Y8, Y7
+	VFMADD231PS expneglo<>+0(SB), Y8, Y7
+	VMOVUPS     exp0<>+0(SB), Y8
+	VFMADD213PS exp1<>+0(SB), Y7, Y8
+	VFMADD213PS exp2<>+0(SB), Y7, Y8
+	VFMADD213PS exp3<>+0(SB), Y7, Y8
+	VFMADD213PS exp4<>+0(SB), Y7, Y8
+	VFMADD213PS exp5<>+0(SB), Y7, Y8
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y7, Y8
+	VMULPS      Y5, Y8, Y7
+	VMOVUPS     one<>+0(SB), Y5
+	VSUBPS      Y7, Y5, Y7
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y7, Y7
+	VCMPPS      $0x11, one<>+0(SB), Y4, Y2
+	VBLENDVPS   Y2, Y6, Y7, Y2
+	VMOVUPS     Y2, Y2
+	VFMADD213PS Y3, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale292
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores294
+	VMOVUPS     32(R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done293
+
+nores294:
+	VMULPS Y3, Y2, Y2
+	JMP    done293
+
+noscale292:
+	TESTQ   R8, R8
+	JZ      end295
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end295:
+done293:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups284
+
+rest285:
+	TESTQ      R10, R10
+	JZ         end296
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end297
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end297:
+	VMULPS      half<>+0(SB), Y2, Y3
+	VMULPS      roothalf<>+0(SB), Y2, Y2
+	VANDPS      magnitude<>+0(SB), Y2, Y4
+	VMULPS      Y2, Y2, Y5
+	VMOVUPS     erf0<>+0(SB), Y6
+	VFMADD213PS erf1<>+0(SB), Y5, Y6
+	VFMADD213PS erf2<>+0(SB), Y5, Y6
+	VFMADD213PS erf3<>+0(SB), Y5, Y6
+	VFMADD213PS erf4<>+0(SB), Y5, Y6
+	VFMADD213PS erf5<>+0(SB), Y5, Y6
+	VFMADD213PS erf6<>+0(SB), Y5, Y6
+	VMULPS      Y2, Y6, Y6
+	VMOVUPS     four<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y5
+	VMOVUPS     erfc0<>+0(SB), Y7
+	VFMADD213PS erfc1<>+0(SB), Y5, Y7
+	VFMADD213PS erfc2<>+0(SB), Y5, Y7
+	VFMADD213PS erfc3<>+0(SB), Y5, Y7
+	VFMADD213PS erfc4<>+0(SB), Y5, Y7
+	VFMADD213PS erfc5<>+0(SB), Y5, Y7
+	VFMADD213PS erfc6<>+0(SB), Y5, Y7
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y7, Y5, Y7
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y7, Y5, Y7
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y7, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y8
+	VFMADD231PS expneghi<>+0(SB), Y8, Y7
+	VFMADD231PS expneglo<>+0(SB), Y8, Y7
+	VMOVUPS     exp0<>+0(SB), Y8
+	VFMADD213PS exp1<>+0(SB), Y7, Y8
+	VFMADD213PS exp2<>+0(SB), Y7, Y8
+	VFMADD213PS exp3<>+0(SB), Y7, Y8
+	VFMADD213PS exp4<>+0(SB), Y7, Y8
+	VFMADD213PS exp5<>+0(SB), Y7, Y8
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y7, Y8
+	VMULPS      Y5, Y8, Y7
+	VMOVUPS     one<>+0(SB), Y5
+	VSUBPS      Y7, Y5, Y7
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y7, Y7
+	VCMPPS      $0x11, one<>+0(SB), Y4, Y2
+	VBLENDVPS   Y2, Y6, Y7, Y2
+	VMOVUPS     Y2, Y2
+	VFMADD213PS Y3, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale298
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores300
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done299
+
+nores300:
+	VMULPS Y3, Y2, Y2
+	JMP    done299
+
+noscale298:
+	TESTQ      R8, R8
+	JZ         end301
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end301:
+done299:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end302
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end302:
+	VMULPS      half<>+0(SB), Y2, Y3
+	VMULPS      roothalf<>+0(SB), Y2, Y2
+	VANDPS      magnitude<>+0(SB), Y2, Y4
+	VMULPS      Y2, Y2, Y5
+	VMOVUPS     erf0<>+0(SB), Y6
+	VFMADD213PS erf1<>+0(SB), Y5, Y6
+	VFMADD213PS erf2<>+0(SB), Y5, Y6
+	VFMADD213PS erf3<>+0(SB), Y5, Y6
+	VFMADD213PS erf4<>+0(SB), Y5, Y6
+	VFMADD213PS erf5<>+0(SB), Y5, Y6
+	VFMADD213PS erf6<>+0(SB), Y5, Y6
+	VMULPS      Y2, Y6, Y6
+	VMOVUPS     four<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y5
+	VMOVUPS     erfc0<>+0(SB), Y7
+	VFMADD213PS erfc1<>+0(SB), Y5, Y7
+	VFMADD213PS erfc2<>+0(SB), Y5, Y7
+	VFMADD213PS erfc3<>+0(SB), Y5, Y7
+	VFMADD213PS erfc4<>+0(SB), Y5, Y7
+	VFMADD213PS erfc5<>+0(SB), Y5, Y7
+	VFMADD213PS erfc6<>+0(SB), Y5, Y7
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y7, Y5, Y7
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y7, Y5, Y7
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y7, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y8
+	VFMADD231PS expneghi<>+0(SB), Y8, Y7
+	VFMADD231PS expneglo<>+0(SB), Y8, Y7
+	VMOVUPS     exp0<>+0(SB), Y8
+	VFMADD213PS exp1<>+0(SB), Y7, Y8
+	VFMADD213PS exp2<>+0(SB), Y7, Y8
+	VFMADD213PS exp3<>+0(SB), Y7, Y8
+	VFMADD213PS exp4<>+0(SB), Y7, Y8
+	VFMADD213PS exp5<>+0(SB), Y7, Y8
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y7, Y8
+	VMULPS      Y5, Y8, Y7
+	VMOVUPS     one<>+0(SB), Y5
+	VSUBPS      Y7, Y5, Y7
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y7, Y7
+	VCMPPS      $0x11, one<>+0(SB), Y4, Y2
+	VBLENDVPS   Y2, Y6, Y7, Y2
+	VMOVUPS     Y2, Y2
+	VFMADD213PS Y3, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale303
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores305
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done304
+
+nores305:
+	VMULPS Y3, Y2, Y2
+	JMP    done304
+
+noscale303:
+	TESTQ      R8, R8
+	JZ         end306
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end306:
+done304:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end296:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end307
+	ADDQ  rs+88(FP), R8
+
+end307:
+	DECQ AX
+	JNZ  loop282
+
+end283:
+	VZEROUPPER
+	RET
+
+// func pointwise256_relu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX
+TEXT ·pointwise256_relu(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end309
+
+loop308:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups310:
+	CMPQ    R10, $0x00000010
+	JL      rest311
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end312
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end312:
+	VXORPS  Y3, Y3, Y3
+	VMAXPS  Y2, Y3, Y2
+	TESTQ   DI, DI
+	JZ      noscale313
+	VMOVUPS (DI)(R9*1), Y3
+	TESTQ   R8, R8
+	JZ      nores315
+	VMOVUPS (R8)(R9*1), Y4
+	VMULPS  Y3, Y2, Y2
+	VADDPS  Y4, Y2, Y2
+	JMP     done314
+
+nores315:
+	VMULPS Y3, Y2, Y2
+	JMP    done314
+
+noscale313:
+	TESTQ   R8, R8
+	JZ      end316
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end316:
+done314:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end317
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end317:
+	VXORPS  Y3, Y3, Y3
+	VMAXPS  Y2, Y3, Y2
+	TESTQ   DI, DI
+	JZ      noscale318
+	VMOVUPS 32(DI)(R9*1), Y3
+	TESTQ   R8, R8
+	JZ      nores320
+	VMOVUPS 32(R8)(R9*1), Y4
+	VMULPS  Y3, Y2, Y2
+	VADDPS  Y4, Y2, Y2
+	JMP     done319
+
+nores320:
+	VMULPS Y3, Y2, Y2
+	JMP    done319
+
+noscale318:
+	TESTQ   R8, R8
+	JZ      end321
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end321:
+done319:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups310
+
+rest311:
+	TESTQ      R10, R10
+	JZ         end322
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end323
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end323:
+	VXORPS     Y3, Y3, Y3
+	VMAXPS     Y2, Y3, Y2
+	TESTQ      DI, DI
+	JZ         noscale324
+	VMASKMOVPS (DI)(R9*1), Y0, Y3
+	TESTQ      R8, R8
+	JZ         nores326
+	VMASKMOVPS (R8)(R9*1), Y0, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done325
+
+nores326:
+	VMULPS Y3, Y2, Y2
+	JMP    done325
+
+noscale324:
+	TESTQ      R8, R8
+	JZ         end327
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end327:
+done325:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end328
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end328:
+	VXORPS     Y3, Y3, Y3
+	VMAXPS     Y2, Y3, Y2
+	TESTQ      DI, DI
+	JZ         noscale329
+	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
+	TESTQ      R8, R8
+	JZ         nores331
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done330
+
+nores331:
+	VMULPS Y3, Y2, Y2
+	JMP    done330
+
+noscale329:
+	TESTQ      R8, R8
+	JZ         end332
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end332:
+done330:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end322:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end333
+	ADDQ  rs+88(FP), R8
+
+end333:
+	DECQ AX
+	JNZ  loop308
+
+end309:
+	VZEROUPPER
+	RET
+
+// func pointwise256_leaky(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX
+TEXT ·pointwise256_leaky(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end335
+
+loop334:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups336:
+	CMPQ    R10, $0x00000010
+	JL      rest337
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end338
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end338:
+	VMULPS    leak<>+0(SB), Y2, Y3
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS Y4, Y3, Y2, Y4
+	VMOVUPS   Y4, Y2
+	TESTQ     DI, DI
+	JZ        noscale339
+	VMOVUPS   (DI)(R9*1), Y3
+	TESTQ     R8, R8
+	JZ        nores341
+	VMOVUPS   (R8)(R9*1), Y4
+	VMULPS    Y3, Y2, Y2
+	VADDPS    Y4, Y2, Y2
+	JMP       done340
+
+nores341:
+	VMULPS Y3, Y2, Y2
+	JMP    done340
+
+noscale339:
+	TESTQ   R8, R8
+	JZ      end342
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end342:
+done340:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end343
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end343:
+	VMULPS    leak<>+0(SB), Y2, Y3
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS Y4, Y3, Y2, Y4
+	VMOVUPS   Y4, Y2
+	TESTQ     DI, DI
+	JZ        noscale344
+	VMOVUPS   32(DI)(R9*1), Y3
+	TESTQ     R8, R8
+	JZ        nores346
+	VMOVUPS   32(R8)(R9*1), Y4
+	VMULPS    Y3, Y2, Y2
+	VADDPS    Y4, Y2, Y2
+	JMP       done345
+
+nores346:
+	VMULPS Y3, Y2, Y2
+	JMP    done345
+
+noscale344:
+	TESTQ   R8, R8
+	JZ      end347
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end347:
+done345:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups336
+
+rest337:
+	TESTQ      R10, R10
+	JZ         end348
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end349
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end349:
+	VMULPS     leak<>+0(SB), Y2, Y3
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS  Y4, Y3, Y2, Y4
+	VMOVUPS    Y4, Y2
+	TESTQ      DI, DI
+	JZ         noscale350
+	VMASKMOVPS (DI)(R9*1), Y0, Y3
+	TESTQ      R8, R8
+	JZ         nores352
+	VMASKMOVPS (R8)(R9*1), Y0, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done351
+
+nores352:
+	VMULPS Y3, Y2, Y2
+	JMP    done351
+
+noscale350:
+	TESTQ      R8, R8
+	JZ         end353
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end353:
+done351:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end354
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end354:
+	VMULPS     leak<>+0(SB), Y2, Y3
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS  Y4, Y3, Y2, Y4
+	VMOVUPS    Y4, Y2
+	TESTQ      DI, DI
+	JZ         noscale355
+	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
+	TESTQ      R8, R8
+	JZ         nores357
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done356
+
+nores357:
+	VMULPS Y3, Y2, Y2
+	JMP    done356
+
+noscale355:
+	TESTQ      R8, R8
+	JZ         end358
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end358:
+done356:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end348:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end359
+	ADDQ  rs+88(FP), R8
+
+end359:
+	DECQ AX
+	JNZ  loop334
+
+end335:
+	VZEROUPPER
+	RET
+
+// func pointwise256_elu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_elu(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end361
+
+loop360:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups362:
+	CMPQ    R10, $0x00000010
+	JL      rest363
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end364
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end364:
+	VMOVUPS     Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y5, Y3, Y3
+	VSUBPS      one<>+0(SB), Y4, Y5
+	VFMADD213PS Y5, Y4, Y3
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y4
+	VMOVUPS     Y4, Y2
+	TESTQ       DI, DI
+	JZ          noscale365
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores367
+	VMOVUPS     (R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done366
+
+nores367:
+	VMULPS Y3, Y2, Y2
+	JMP    done366
+
+noscale365:
+	TESTQ   R8, R8
+	JZ      end368
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end368:
+done366:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end369
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end369:
+	VMOVUPS     Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y5, Y3, Y3
+	VSUBPS      one<>+0(SB), Y4, Y5
+	VFMADD213PS Y5, Y4, Y3
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y4
+	VMOVUPS     Y4, Y2
+	TESTQ       DI, DI
+	JZ          noscale370
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores372
+	VMOVUPS     32(R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done371
+
+nores372:
+	VMULPS Y3, Y2, Y2
+	JMP    done371
+
+noscale370:
+	TESTQ   R8, R8
+	JZ      end373
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end373:
+done371:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups362
+
+rest363:
+	TESTQ      R10, R10
+	JZ         end374
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end375
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end375:
+	VMOVUPS     Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y5, Y3, Y3
+	VSUBPS      one<>+0(SB), Y4, Y5
+	VFMADD213PS Y5, Y4, Y3
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y4
+	VMOVUPS     Y4, Y2
+	TESTQ       DI, DI
+	JZ          noscale376
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores378
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done377
+
+nores378:
+	VMULPS Y3, Y2, Y2
+	JMP    done377
+
+noscale376:
+	TESTQ      R8, R8
+	JZ         end379
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end379:
+done377:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end380
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end380:
+	VMOVUPS     Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VMULPS      Y5, Y3, Y3
+	VSUBPS      one<>+0(SB), Y4, Y5
+	VFMADD213PS Y5, Y4, Y3
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS   Y4, Y3, Y2, Y4
+	VMOVUPS     Y4, Y2
+	TESTQ       DI, DI
+	JZ          noscale381
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores383
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done382
+
+nores383:
+	VMULPS Y3, Y2, Y2
+	JMP    done382
+
+noscale381:
+	TESTQ      R8, R8
+	JZ         end384
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end384:
+done382:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end374:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end385
+	ADDQ  rs+88(FP), R8
+
+end385:
+	DECQ AX
+	JNZ  loop360
+
+end361:
+	VZEROUPPER
+	RET
+
+// func pointwise256_tanh(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_tanh(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end387
+
+loop386:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups388:
+	CMPQ    R10, $0x00000010
+	JL      rest389
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end390
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end390:
+	VANDPS      magnitude<>+0(SB), Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     tanh0<>+0(SB), Y5
+	VFMADD213PS tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS tanh4<>+0(SB), Y4, Y5
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VADDPS      Y3, Y3, Y4
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y4, Y6, Y4
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y4, Y6, Y4
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y4, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y7
+	VFMADD231PS expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS expneglo<>+0(SB), Y7, Y4
+	VMOVUPS     exp0<>+0(SB), Y7
+	VFMADD213PS exp1<>+0(SB), Y4, Y7
+	VFMADD213PS exp2<>+0(SB), Y4, Y7
+	VFMADD213PS exp3<>+0(SB), Y4, Y7
+	VFMADD213PS exp4<>+0(SB), Y4, Y7
+	VFMADD213PS exp5<>+0(SB), Y4, Y7
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y4, Y7
+	VMULPS      Y6, Y7, Y4
+	VADDPS      one<>+0(SB), Y4, Y4
+	VMOVUPS     two<>+0(SB), Y6
+	VDIVPS      Y4, Y6, Y4
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y4, Y6, Y4
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y4, Y4
+	VCMPPS      $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS   Y2, Y5, Y4, Y2
+	VMOVUPS     Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale391
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores393
+	VMOVUPS     (R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done392
+
+nores393:
+	VMULPS Y3, Y2, Y2
+	JMP    done392
+
+noscale391:
+	TESTQ   R8, R8
+	JZ      end394
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end394:
+done392:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end395
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end395:
+	VANDPS      magnitude<>+0(SB), Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     tanh0<>+0(SB), Y5
+	VFMADD213PS tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS tanh4<>+0(SB), Y4, Y5
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VADDPS      Y3, Y3, Y4
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y4, Y6, Y4
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y4, Y6, Y4
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y4, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y7
+	VFMADD231PS expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS expneglo<>+0(SB), Y7, Y4
+	VMOVUPS     exp0<>+0(SB), Y7
+	VFMADD213PS exp1<>+0(SB), Y4, Y7
+	VFMADD213PS exp2<>+0(SB), Y4, Y7
+	VFMADD213PS exp3<>+0(SB), Y4, Y7
+	VFMADD213PS exp4<>+0(SB), Y4, Y7
+	VFMADD213PS exp5<>+0(SB), Y4, Y7
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y4, Y7
+	VMULPS      Y6, Y7, Y4
+	VADDPS      one<>+0(SB), Y4, Y4
+	VMOVUPS     two<>+0(SB), Y6
+	VDIVPS      Y4, Y6, Y4
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y4, Y6, Y4
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y4, Y4
+	VCMPPS      $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS   Y2, Y5, Y4, Y2
+	VMOVUPS     Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale396
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores398
+	VMOVUPS     32(R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done397
+
+nores398:
+	VMULPS Y3, Y2, Y2
+	JMP    done397
+
+noscale396:
+	TESTQ   R8, R8
+	JZ      end399
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end399:
+done397:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups388
+
+rest389:
+	TESTQ      R10, R10
+	JZ         end400
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end401
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end401:
+	VANDPS      magnitude<>+0(SB), Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     tanh0<>+0(SB), Y5
+	VFMADD213PS tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS tanh4<>+0(SB), Y4, Y5
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VADDPS      Y3, Y3, Y4
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y4, Y6, Y4
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y4, Y6, Y4
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y4, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y7
+	VFMADD231PS expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS expneglo<>+0(SB), Y7, Y4
+	VMOVUPS     exp0<>+0(SB), Y7
+	VFMADD213PS exp1<>+0(SB), Y4, Y7
+	VFMADD213PS exp2<>+0(SB), Y4, Y7
+	VFMADD213PS exp3<>+0(SB), Y4, Y7
+	VFMADD213PS exp4<>+0(SB), Y4, Y7
+	VFMADD213PS exp5<>+0(SB), Y4, Y7
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y4, Y7
+	VMULPS      Y6, Y7, Y4
+	VADDPS      one<>+0(SB), Y4, Y4
+	VMOVUPS     two<>+0(SB), Y6
+	VDIVPS      Y4, Y6, Y4
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y4, Y6, Y4
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y4, Y4
+	VCMPPS      $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS   Y2, Y5, Y4, Y2
+	VMOVUPS     Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale402
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores404
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done403
+
+nores404:
+	VMULPS Y3, Y2, Y2
+	JMP    done403
+
+noscale402:
+	TESTQ      R8, R8
+	JZ         end405
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end405:
+done403:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end406
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end406:
+	VANDPS      magnitude<>+0(SB), Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     tanh0<>+0(SB), Y5
+	VFMADD213PS tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS tanh4<>+0(SB), Y4, Y5
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VADDPS      Y3, Y3, Y4
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y4, Y6, Y4
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y4, Y6, Y4
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y4, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y7
+	VFMADD231PS expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS expneglo<>+0(SB), Y7, Y4
+	VMOVUPS     exp0<>+0(SB), Y7
+	VFMADD213PS exp1<>+0(SB), Y4, Y7
+	VFMADD213PS exp2<>+0(SB), Y4, Y7
+	VFMADD213PS exp3<>+0(SB), Y4, Y7
+	VFMADD213PS exp4<>+0(SB), Y4, Y7
+	VFMADD213PS exp5<>+0(SB), Y4, Y7
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y4, Y7
+	VMULPS      Y6, Y7, Y4
+	VADDPS      one<>+0(SB), Y4, Y4
+	VMOVUPS     two<>+0(SB), Y6
+	VDIVPS      Y4, Y6, Y4
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y4, Y6, Y4
+	VANDPS      sign<>+0(SB), Y2, Y2
+	VORPS       Y2, Y4, Y4
+	VCMPPS      $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS   Y2, Y5, Y4, Y2
+	VMOVUPS     Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale407
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores409
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done408
+
+nores409:
+	VMULPS Y3, Y2, Y2
+	JMP    done408
+
+noscale407:
+	TESTQ      R8, R8
+	JZ         end410
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end410:
+done408:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end400:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end411
+	ADDQ  rs+88(FP), R8
+
+end411:
+	DECQ AX
+	JNZ  loop386
+
+end387:
+	VZEROUPPER
+	RET
+
+// func pointwise256_sigmoid(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_sigmoid(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end413
+
+loop412:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups414:
+	CMPQ    R10, $0x00000010
+	JL      rest415
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end416
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end416:
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y2, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS expneghi<>+0(SB), Y4, Y2
+	VFMADD231PS expneglo<>+0(SB), Y4, Y2
+	VMOVUPS     exp0<>+0(SB), Y4
+	VFMADD213PS exp1<>+0(SB), Y2, Y4
+	VFMADD213PS exp2<>+0(SB), Y2, Y4
+	VFMADD213PS exp3<>+0(SB), Y2, Y4
+	VFMADD213PS exp4<>+0(SB), Y2, Y4
+	VFMADD213PS exp5<>+0(SB), Y2, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y2, Y4
+	VMULPS      Y3, Y4, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VDIVPS      Y2, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale417
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores419
+	VMOVUPS     (R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done418
+
+nores419:
+	VMULPS Y3, Y2, Y2
+	JMP    done418
+
+noscale417:
+	TESTQ   R8, R8
+	JZ      end420
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end420:
+done418:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end421
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end421:
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y2, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS expneghi<>+0(SB), Y4, Y2
+	VFMADD231PS expneglo<>+0(SB), Y4, Y2
+	VMOVUPS     exp0<>+0(SB), Y4
+	VFMADD213PS exp1<>+0(SB), Y2, Y4
+	VFMADD213PS exp2<>+0(SB), Y2, Y4
+	VFMADD213PS exp3<>+0(SB), Y2, Y4
+	VFMADD213PS exp4<>+0(SB), Y2, Y4
+	VFMADD213PS exp5<>+0(SB), Y2, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y2, Y4
+	VMULPS      Y3, Y4, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VDIVPS      Y2, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale422
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores424
+	VMOVUPS     32(R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done423
+
+nores424:
+	VMULPS Y3, Y2, Y2
+	JMP    done423
+
+noscale422:
+	TESTQ   R8, R8
+	JZ      end425
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end425:
+done423:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups414
+
+rest415:
+	TESTQ      R10, R10
+	JZ         end426
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end427
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end427:
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y2, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS expneghi<>+0(SB), Y4, Y2
+	VFMADD231PS expneglo<>+0(SB), Y4, Y2
+	VMOVUPS     exp0<>+0(SB), Y4
+	VFMADD213PS exp1<>+0(SB), Y2, Y4
+	VFMADD213PS exp2<>+0(SB), Y2, Y4
+	VFMADD213PS exp3<>+0(SB), Y2, Y4
+	VFMADD213PS exp4<>+0(SB), Y2, Y4
+	VFMADD213PS exp5<>+0(SB), Y2, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y2, Y4
+	VMULPS      Y3, Y4, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VDIVPS      Y2, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale428
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores430
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done429
+
+nores430:
+	VMULPS Y3, Y2, Y2
+	JMP    done429
+
+noscale428:
+	TESTQ      R8, R8
+	JZ         end431
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end431:
+done429:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end432
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end432:
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y2, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS expneghi<>+0(SB), Y4, Y2
+	VFMADD231PS expneglo<>+0(SB), Y4, Y2
+	VMOVUPS     exp0<>+0(SB), Y4
+	VFMADD213PS exp1<>+0(SB), Y2, Y4
+	VFMADD213PS exp2<>+0(SB), Y2, Y4
+	VFMADD213PS exp3<>+0(SB), Y2, Y4
+	VFMADD213PS exp4<>+0(SB), Y2, Y4
+	VFMADD213PS exp5<>+0(SB), Y2, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y2, Y4
+	VMULPS      Y3, Y4, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VDIVPS      Y2, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale433
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores435
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done434
+
+nores435:
+	VMULPS Y3, Y2, Y2
+	JMP    done434
+
+noscale433:
+	TESTQ      R8, R8
+	JZ         end436
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end436:
+done434:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end426:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end437
+	ADDQ  rs+88(FP), R8
+
+end437:
+	DECQ AX
+	JNZ  loop412
+
+end413:
+	VZEROUPPER
+	RET
+
+// func pointwise256_snake(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_snake(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    alpha+56(FP), R9
+	MOVQ    inverse+64(FP), R10
+	MOVQ    CX, R11
+	ANDQ    $0x0f, R11
+	LEAQ    tailmask<>+0(SB), R12
+	SHLQ    $0x02, R11
+	SUBQ    R11, R12
+	VMOVUPS 64(R12), Y0
+	VMOVUPS 96(R12), Y1
+	TESTQ   AX, AX
+	JZ      end439
+
+loop438:
+	XORQ R11, R11
+	MOVQ CX, R12
+
+groups440:
+	CMPQ    R12, $0x00000010
+	JL      rest441
+	VMOVUPS (BX)(R11*1), Y2
+	TESTQ   SI, SI
+	JZ      end442
+	VMOVUPS (SI)(R11*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end442:
+	VMOVUPS     (R9)(R11*1), Y3
+	VMULPS      Y3, Y2, Y3
+	VMOVUPS     trigmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     trigmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS turn<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS trighi<>+0(SB), Y5, Y3
+	VFMADD231PS trigmd<>+0(SB), Y5, Y3
+	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VMULPS      Y3, Y3, Y5
+	VMOVUPS     sin0<>+0(SB), Y6
+	VFMADD213PS sin1<>+0(SB), Y5, Y6
+	VFMADD213PS sin2<>+0(SB), Y5, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y3, Y3, Y6
+	VMOVUPS     cos0<>+0(SB), Y3
+	VFMADD213PS cos1<>+0(SB), Y5, Y3
+	VFMADD213PS cos2<>+0(SB), Y5, Y3
+	VFMADD213PS cos3<>+0(SB), Y5, Y3
+	VFMADD213PS cos4<>+0(SB), Y5, Y3
+	VPSLLD      $0x1f, Y4, Y5
+	VBLENDVPS   Y5, Y3, Y6, Y3
+	VPSRLD      $0x01, Y4, Y4
+	VPSLLD      $0x1f, Y4, Y4
+	VXORPS      Y4, Y3, Y3
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     (R10)(R11*1), Y4
+	VFMADD231PS Y4, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale443
+	VMOVUPS     (DI)(R11*1), Y3
+	TESTQ       R8, R8
+	JZ          nores445
+	VMOVUPS     (R8)(R11*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done444
+
+nores445:
+	VMULPS Y3, Y2, Y2
+	JMP    done444
+
+noscale443:
+	TESTQ   R8, R8
+	JZ      end446
+	VMOVUPS (R8)(R11*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end446:
+done444:
+	VMOVUPS Y2, (DX)(R11*1)
+	VMOVUPS 32(BX)(R11*1), Y2
+	TESTQ   SI, SI
+	JZ      end447
+	VMOVUPS 32(SI)(R11*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end447:
+	VMOVUPS     32(R9)(R11*1), Y3
+	VMULPS      Y3, Y2, Y3
+	VMOVUPS     trigmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     trigmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS turn<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS trighi<>+0(SB), Y5, Y3
+	VFMADD231PS trigmd<>+0(SB), Y5, Y3
+	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VMULPS      Y3, Y3, Y5
+	VMOVUPS     sin0<>+0(SB), Y6
+	VFMADD213PS sin1<>+0(SB), Y5, Y6
+	VFMADD213PS sin2<>+0(SB), Y5, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y3, Y3, Y6
+	VMOVUPS     cos0<>+0(SB), Y3
+	VFMADD213PS cos1<>+0(SB), Y5, Y3
+	VFMADD213PS cos2<>+0(SB), Y5, Y3
+	VFMADD213PS cos3<>+0(SB), Y5, Y3
+	VFMADD213PS cos4<>+0(SB), Y5, Y3
+	VPSLLD      $0x1f, Y4, Y5
+	VBLENDVPS   Y5, Y3, Y6, Y3
+	VPSRLD      $0x01, Y4, Y4
+	VPSLLD      $0x1f, Y4, Y4
+	VXORPS      Y4, Y3, Y3
+	VMULPS      Y3, Y3, Y3
+	VMOVUPS     32(R10)(R11*1), Y4
+	VFMADD231PS Y4, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale448
+	VMOVUPS     32(DI)(R11*1), Y3
+	TESTQ       R8, R8
+	JZ          nores450
+	VMOVUPS     32(R8)(R11*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done449
+
+nores450:
+	VMULPS Y3, Y2, Y2
+	JMP    done449
+
+noscale448:
+	TESTQ   R8, R8
+	JZ      end451
+	VMOVUPS 32(R8)(R11*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end451:
+done449:
+	VMOVUPS Y2, 32(DX)(R11*1)
+	ADDQ    $0x00000040, R11
+	SUBQ    $0x00000010, R12
+	JMP     groups440
+
+rest441:
+	TESTQ      R12, R12
+	JZ         end452
+	VMASKMOVPS (BX)(R11*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end453
+	VMASKMOVPS (SI)(R11*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end453:
+	VMASKMOVPS  (R9)(R11*1), Y0, Y3
+	VMULPS      Y3, Y2, Y3
+	VMOVUPS     trigmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     trigmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS turn<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS trighi<>+0(SB), Y5, Y3
+	VFMADD231PS trigmd<>+0(SB), Y5, Y3
+	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VMULPS      Y3, Y3, Y5
+	VMOVUPS     sin0<>+0(SB), Y6
+	VFMADD213PS sin1<>+0(SB), Y5, Y6
+	VFMADD213PS sin2<>+0(SB), Y5, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y3, Y3, Y6
+	VMOVUPS     cos0<>+0(SB), Y3
+	VFMADD213PS cos1<>+0(SB), Y5, Y3
+	VFMADD213PS cos2<>+0(SB), Y5, Y3
+	VFMADD213PS cos3<>+0(SB), Y5, Y3
+	VFMADD213PS cos4<>+0(SB), Y5, Y3
+	VPSLLD      $0x1f, Y4, Y5
+	VBLENDVPS   Y5, Y3, Y6, Y3
+	VPSRLD      $0x01, Y4, Y4
+	VPSLLD      $0x1f, Y4, Y4
+	VXORPS      Y4, Y3, Y3
+	VMULPS      Y3, Y3, Y3
+	VMASKMOVPS  (R10)(R11*1), Y0, Y4
+	VFMADD231PS Y4, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale454
+	VMASKMOVPS  (DI)(R11*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores456
+	VMASKMOVPS  (R8)(R11*1), Y0, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done455
+
+nores456:
+	VMULPS Y3, Y2, Y2
+	JMP    done455
+
+noscale454:
+	TESTQ      R8, R8
+	JZ         end457
+	VMASKMOVPS (R8)(R11*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end457:
+done455:
+	VMASKMOVPS Y2, Y0, (DX)(R11*1)
+	VMASKMOVPS 32(BX)(R11*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end458
+	VMASKMOVPS 32(SI)(R11*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end458:
+	VMASKMOVPS  32(R9)(R11*1), Y1, Y3
+	VMULPS      Y3, Y2, Y3
+	VMOVUPS     trigmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     trigmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS turn<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS trighi<>+0(SB), Y5, Y3
+	VFMADD231PS trigmd<>+0(SB), Y5, Y3
+	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VMULPS      Y3, Y3, Y5
+	VMOVUPS     sin0<>+0(SB), Y6
+	VFMADD213PS sin1<>+0(SB), Y5, Y6
+	VFMADD213PS sin2<>+0(SB), Y5, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y3, Y3, Y6
+	VMOVUPS     cos0<>+0(SB), Y3
+	VFMADD213PS cos1<>+0(SB), Y5, Y3
+	VFMADD213PS cos2<>+0(SB), Y5, Y3
+	VFMADD213PS cos3<>+0(SB), Y5, Y3
+	VFMADD213PS cos4<>+0(SB), Y5, Y3
+	VPSLLD      $0x1f, Y4, Y5
+	VBLENDVPS   Y5, Y3, Y6, Y3
+	VPSRLD      $0x01, Y4, Y4
+	VPSLLD      $0x1f, Y4, Y4
+	VXORPS      Y4, Y3, Y3
+	VMULPS      Y3, Y3, Y3
+	VMASKMOVPS  32(R10)(R11*1), Y1, Y4
+	VFMADD231PS Y4, Y3, Y2
+	TESTQ       DI, DI
+	JZ          noscale459
+	VMASKMOVPS  32(DI)(R11*1), Y1, Y3
+	TESTQ       R8, R8
+	JZ          nores461
+	VMASKMOVPS  32(R8)(R11*1), Y1, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done460
+
+nores461:
+	VMULPS Y3, Y2, Y2
+	JMP    done460
+
+noscale459:
+	TESTQ      R8, R8
+	JZ         end462
+	VMASKMOVPS 32(R8)(R11*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end462:
+done460:
+	VMASKMOVPS Y2, Y1, 32(DX)(R11*1)
+
+end452:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end463
+	ADDQ  rs+88(FP), R8
+
+end463:
+	DECQ AX
+	JNZ  loop438
+
+end439:
 	VZEROUPPER
 	RET
 
@@ -1785,16 +6214,17 @@ TEXT ·slopes256_gelu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end141
+	JZ      end465
 
-loop140:
+loop464:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups142:
+groups466:
 	CMPQ        R8, $0x00000010
-	JL          rest143
+	JL          rest467
 	VMOVUPS     (BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1803,20 +6233,20 @@ groups142:
 	VMINPS      Y3, Y5, Y3
 	VMOVUPS     expmin<>+0(SB), Y5
 	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     expmagic<>+0(SB), Y5
+	VMOVUPS     magic<>+0(SB), Y5
 	VFMADD231PS log2e<>+0(SB), Y3, Y5
-	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VSUBPS      magic<>+0(SB), Y5, Y6
 	VFMADD231PS expneghi<>+0(SB), Y6, Y3
 	VFMADD231PS expneglo<>+0(SB), Y6, Y3
-	VMOVUPS     expc6<>+0(SB), Y6
-	VFMADD213PS expc5<>+0(SB), Y3, Y6
-	VFMADD213PS expc4<>+0(SB), Y3, Y6
-	VFMADD213PS expc3<>+0(SB), Y3, Y6
-	VFMADD213PS expc2<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y3, Y6
+	VFMADD213PS exp2<>+0(SB), Y3, Y6
+	VFMADD213PS exp3<>+0(SB), Y3, Y6
+	VFMADD213PS exp4<>+0(SB), Y3, Y6
+	VFMADD213PS exp5<>+0(SB), Y3, Y6
 	VPSLLD      $0x17, Y5, Y5
 	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y6
 	VMULPS      Y5, Y6, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y5
@@ -1831,6 +6261,7 @@ groups142:
 	VMULPS      Y2, Y3, Y3
 	VMOVUPS     Y3, (DX)(DI*1)
 	VMOVUPS     32(BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1839,20 +6270,20 @@ groups142:
 	VMINPS      Y3, Y5, Y3
 	VMOVUPS     expmin<>+0(SB), Y5
 	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     expmagic<>+0(SB), Y5
+	VMOVUPS     magic<>+0(SB), Y5
 	VFMADD231PS log2e<>+0(SB), Y3, Y5
-	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VSUBPS      magic<>+0(SB), Y5, Y6
 	VFMADD231PS expneghi<>+0(SB), Y6, Y3
 	VFMADD231PS expneglo<>+0(SB), Y6, Y3
-	VMOVUPS     expc6<>+0(SB), Y6
-	VFMADD213PS expc5<>+0(SB), Y3, Y6
-	VFMADD213PS expc4<>+0(SB), Y3, Y6
-	VFMADD213PS expc3<>+0(SB), Y3, Y6
-	VFMADD213PS expc2<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y3, Y6
+	VFMADD213PS exp2<>+0(SB), Y3, Y6
+	VFMADD213PS exp3<>+0(SB), Y3, Y6
+	VFMADD213PS exp4<>+0(SB), Y3, Y6
+	VFMADD213PS exp5<>+0(SB), Y3, Y6
 	VPSLLD      $0x17, Y5, Y5
 	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y6
 	VMULPS      Y5, Y6, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y5
@@ -1868,12 +6299,13 @@ groups142:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups142
+	JMP         groups466
 
-rest143:
+rest467:
 	TESTQ       R8, R8
-	JZ          end144
+	JZ          end468
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1882,20 +6314,20 @@ rest143:
 	VMINPS      Y3, Y5, Y3
 	VMOVUPS     expmin<>+0(SB), Y5
 	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     expmagic<>+0(SB), Y5
+	VMOVUPS     magic<>+0(SB), Y5
 	VFMADD231PS log2e<>+0(SB), Y3, Y5
-	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VSUBPS      magic<>+0(SB), Y5, Y6
 	VFMADD231PS expneghi<>+0(SB), Y6, Y3
 	VFMADD231PS expneglo<>+0(SB), Y6, Y3
-	VMOVUPS     expc6<>+0(SB), Y6
-	VFMADD213PS expc5<>+0(SB), Y3, Y6
-	VFMADD213PS expc4<>+0(SB), Y3, Y6
-	VFMADD213PS expc3<>+0(SB), Y3, Y6
-	VFMADD213PS expc2<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y3, Y6
+	VFMADD213PS exp2<>+0(SB), Y3, Y6
+	VFMADD213PS exp3<>+0(SB), Y3, Y6
+	VFMADD213PS exp4<>+0(SB), Y3, Y6
+	VFMADD213PS exp5<>+0(SB), Y3, Y6
 	VPSLLD      $0x17, Y5, Y5
 	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y6
 	VMULPS      Y5, Y6, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y5
@@ -1910,6 +6342,7 @@ rest143:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y0, (DX)(DI*1)
 	VMASKMOVPS  32(BX)(DI*1), Y1, Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -1918,20 +6351,20 @@ rest143:
 	VMINPS      Y3, Y5, Y3
 	VMOVUPS     expmin<>+0(SB), Y5
 	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     expmagic<>+0(SB), Y5
+	VMOVUPS     magic<>+0(SB), Y5
 	VFMADD231PS log2e<>+0(SB), Y3, Y5
-	VSUBPS      expmagic<>+0(SB), Y5, Y6
+	VSUBPS      magic<>+0(SB), Y5, Y6
 	VFMADD231PS expneghi<>+0(SB), Y6, Y3
 	VFMADD231PS expneglo<>+0(SB), Y6, Y3
-	VMOVUPS     expc6<>+0(SB), Y6
-	VFMADD213PS expc5<>+0(SB), Y3, Y6
-	VFMADD213PS expc4<>+0(SB), Y3, Y6
-	VFMADD213PS expc3<>+0(SB), Y3, Y6
-	VFMADD213PS expc2<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
-	VFMADD213PS one<>+0(SB), Y3, Y6
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y3, Y6
+	VFMADD213PS exp2<>+0(SB), Y3, Y6
+	VFMADD213PS exp3<>+0(SB), Y3, Y6
+	VFMADD213PS exp4<>+0(SB), Y3, Y6
+	VFMADD213PS exp5<>+0(SB), Y3, Y6
 	VPSLLD      $0x17, Y5, Y5
 	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y3, Y6
 	VMULPS      Y5, Y6, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y5
@@ -1946,14 +6379,14 @@ rest143:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end144:
+end468:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop140
+	JNZ  loop464
 
-end141:
+end465:
 	VZEROUPPER
 	RET
 
@@ -1973,35 +6406,36 @@ TEXT ·slopes256_silu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end146
+	JZ      end470
 
-loop145:
+loop469:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups147:
+groups471:
 	CMPQ        R8, $0x00000010
-	JL          rest148
+	JL          rest472
 	VMOVUPS     (BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y4
@@ -2013,25 +6447,26 @@ groups147:
 	VMULPS      Y2, Y3, Y3
 	VMOVUPS     Y3, (DX)(DI*1)
 	VMOVUPS     32(BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y4
@@ -2044,31 +6479,32 @@ groups147:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups147
+	JMP         groups471
 
-rest148:
+rest472:
 	TESTQ       R8, R8
-	JZ          end149
+	JZ          end473
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y4
@@ -2080,25 +6516,26 @@ rest148:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y0, (DX)(DI*1)
 	VMASKMOVPS  32(BX)(DI*1), Y1, Y2
+	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
 	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     expmagic<>+0(SB), Y4
+	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      expmagic<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y4, Y5
 	VFMADD231PS expneghi<>+0(SB), Y5, Y3
 	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     expc6<>+0(SB), Y5
-	VFMADD213PS expc5<>+0(SB), Y3, Y5
-	VFMADD213PS expc4<>+0(SB), Y3, Y5
-	VFMADD213PS expc3<>+0(SB), Y3, Y5
-	VFMADD213PS expc2<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
 	VPSLLD      $0x17, Y4, Y4
 	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
 	VMULPS      Y4, Y5, Y3
 	VADDPS      one<>+0(SB), Y3, Y3
 	VMOVUPS     one<>+0(SB), Y4
@@ -2110,14 +6547,1058 @@ rest148:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end149:
+end473:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop145
+	JNZ  loop469
 
-end146:
+end470:
+	VZEROUPPER
+	RET
+
+// func slopes256_geluerf(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·slopes256_geluerf(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end475
+
+loop474:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups476:
+	CMPQ        R8, $0x00000010
+	JL          rest477
+	VMOVUPS     (BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y5
+	VMULPS      Y2, Y2, Y4
+	VMULPS      neghalf<>+0(SB), Y4, Y4
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y4, Y3, Y4
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y4, Y3, Y4
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y4, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y3, Y6, Y4
+	VMULPS      normaltop<>+0(SB), Y4, Y4
+	VMULPS      roothalf<>+0(SB), Y5, Y5
+	VANDPS      magnitude<>+0(SB), Y5, Y3
+	VMULPS      Y5, Y5, Y6
+	VMOVUPS     erf0<>+0(SB), Y7
+	VFMADD213PS erf1<>+0(SB), Y6, Y7
+	VFMADD213PS erf2<>+0(SB), Y6, Y7
+	VFMADD213PS erf3<>+0(SB), Y6, Y7
+	VFMADD213PS erf4<>+0(SB), Y6, Y7
+	VFMADD213PS erf5<>+0(SB), Y6, Y7
+	VFMADD213PS erf6<>+0(SB), Y6, Y7
+	VMULPS      Y5, Y7, Y7
+	VMOVUPS     four<>+0(SB), Y6
+	VMINPS      Y3, Y6, Y6
+	VMOVUPS     erfc0<>+0(SB), Y8
+	VFMADD213PS erfc1<>+0(SB), Y6, Y8
+	VFMADD213PS erfc2<>+0(SB), Y6, Y8
+	VFMADD213PS erfc3<>+0(SB), Y6, Y8
+	VFMADD213PS erfc4<>+0(SB), Y6, Y8
+	VFMADD213PS erfc5<>+0(SB), Y6, Y8
+	VFMADD213PS erfc6<>+0(SB), Y6, Y8
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y8, Y6, Y8
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y8, Y6, Y8
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y8, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y9
+	VFMADD231PS expneghi<>+0(SB), Y9, Y8
+	VFMADD231PS expneglo<>+0(SB), Y9, Y8
+	VMOVUPS     exp0<>+0(SB), Y9
+	VFMADD213PS exp1<>+0(SB), Y8, Y9
+	VFMADD213PS exp2<>+0(SB), Y8, Y9
+	VFMADD213PS exp3<>+0(SB), Y8, Y9
+	VFMADD213PS exp4<>+0(SB), Y8, Y9
+	VFMADD213PS exp5<>+0(SB), Y8, Y9
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y8, Y9
+	VMULPS      Y6, Y9, Y8
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y8, Y6, Y8
+	VANDPS      sign<>+0(SB), Y5, Y5
+	VORPS       Y5, Y8, Y8
+	VCMPPS      $0x11, one<>+0(SB), Y3, Y3
+	VBLENDVPS   Y3, Y7, Y8, Y3
+	VMOVUPS     Y3, Y5
+	VMOVUPS     half<>+0(SB), Y3
+	VFMADD213PS Y3, Y3, Y5
+	VFMADD231PS Y4, Y2, Y5
+	VMOVUPS     (SI)(DI*1), Y2
+	VMULPS      Y5, Y2, Y2
+	VMOVUPS     Y2, (DX)(DI*1)
+	VMOVUPS     32(BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y5
+	VMULPS      Y2, Y2, Y4
+	VMULPS      neghalf<>+0(SB), Y4, Y4
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y4, Y3, Y4
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y4, Y3, Y4
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y4, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y3, Y6, Y4
+	VMULPS      normaltop<>+0(SB), Y4, Y4
+	VMULPS      roothalf<>+0(SB), Y5, Y5
+	VANDPS      magnitude<>+0(SB), Y5, Y3
+	VMULPS      Y5, Y5, Y6
+	VMOVUPS     erf0<>+0(SB), Y7
+	VFMADD213PS erf1<>+0(SB), Y6, Y7
+	VFMADD213PS erf2<>+0(SB), Y6, Y7
+	VFMADD213PS erf3<>+0(SB), Y6, Y7
+	VFMADD213PS erf4<>+0(SB), Y6, Y7
+	VFMADD213PS erf5<>+0(SB), Y6, Y7
+	VFMADD213PS erf6<>+0(SB), Y6, Y7
+	VMULPS      Y5, Y7, Y7
+	VMOVUPS     four<>+0(SB), Y6
+	VMINPS      Y3, Y6, Y6
+	VMOVUPS     erfc0<>+0(SB), Y8
+	VFMADD213PS erfc1<>+0(SB), Y6, Y8
+	VFMADD213PS erfc2<>+0(SB), Y6, Y8
+	VFMADD213PS erfc3<>+0(SB), Y6, Y8
+	VFMADD213PS erfc4<>+0(SB), Y6, Y8
+	VFMADD213PS erfc5<>+0(SB), Y6, Y8
+	VFMADD213PS erfc6<>+0(SB), Y6, Y8
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y8, Y6, Y8
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y8, Y6, Y8
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y8, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y9
+	VFMADD231PS expneghi<>+0(SB), Y9, Y8
+	VFMADD231PS expneglo<>+0(SB), Y9, Y8
+	VMOVUPS     exp0<>+0(SB), Y9
+	VFMADD213PS exp1<>+0(SB), Y8, Y9
+	VFMADD213PS exp2<>+0(SB), Y8, Y9
+	VFMADD213PS exp3<>+0(SB), Y8, Y9
+	VFMADD213PS exp4<>+0(SB), Y8, Y9
+	VFMADD213PS exp5<>+0(SB), Y8, Y9
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y8, Y9
+	VMULPS      Y6, Y9, Y8
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y8, Y6, Y8
+	VANDPS      sign<>+0(SB), Y5, Y5
+	VORPS       Y5, Y8, Y8
+	VCMPPS      $0x11, one<>+0(SB), Y3, Y3
+	VBLENDVPS   Y3, Y7, Y8, Y3
+	VMOVUPS     Y3, Y5
+	VMOVUPS     half<>+0(SB), Y3
+	VFMADD213PS Y3, Y3, Y5
+	VFMADD231PS Y4, Y2, Y5
+	VMOVUPS     32(SI)(DI*1), Y2
+	VMULPS      Y5, Y2, Y2
+	VMOVUPS     Y2, 32(DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups476
+
+rest477:
+	TESTQ       R8, R8
+	JZ          end478
+	VMASKMOVPS  (BX)(DI*1), Y0, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y5
+	VMULPS      Y2, Y2, Y4
+	VMULPS      neghalf<>+0(SB), Y4, Y4
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y4, Y3, Y4
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y4, Y3, Y4
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y4, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y3, Y6, Y4
+	VMULPS      normaltop<>+0(SB), Y4, Y4
+	VMULPS      roothalf<>+0(SB), Y5, Y5
+	VANDPS      magnitude<>+0(SB), Y5, Y3
+	VMULPS      Y5, Y5, Y6
+	VMOVUPS     erf0<>+0(SB), Y7
+	VFMADD213PS erf1<>+0(SB), Y6, Y7
+	VFMADD213PS erf2<>+0(SB), Y6, Y7
+	VFMADD213PS erf3<>+0(SB), Y6, Y7
+	VFMADD213PS erf4<>+0(SB), Y6, Y7
+	VFMADD213PS erf5<>+0(SB), Y6, Y7
+	VFMADD213PS erf6<>+0(SB), Y6, Y7
+	VMULPS      Y5, Y7, Y7
+	VMOVUPS     four<>+0(SB), Y6
+	VMINPS      Y3, Y6, Y6
+	VMOVUPS     erfc0<>+0(SB), Y8
+	VFMADD213PS erfc1<>+0(SB), Y6, Y8
+	VFMADD213PS erfc2<>+0(SB), Y6, Y8
+	VFMADD213PS erfc3<>+0(SB), Y6, Y8
+	VFMADD213PS erfc4<>+0(SB), Y6, Y8
+	VFMADD213PS erfc5<>+0(SB), Y6, Y8
+	VFMADD213PS erfc6<>+0(SB), Y6, Y8
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y8, Y6, Y8
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y8, Y6, Y8
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y8, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y9
+	VFMADD231PS expneghi<>+0(SB), Y9, Y8
+	VFMADD231PS expneglo<>+0(SB), Y9, Y8
+	VMOVUPS     exp0<>+0(SB), Y9
+	VFMADD213PS exp1<>+0(SB), Y8, Y9
+	VFMADD213PS exp2<>+0(SB), Y8, Y9
+	VFMADD213PS exp3<>+0(SB), Y8, Y9
+	VFMADD213PS exp4<>+0(SB), Y8, Y9
+	VFMADD213PS exp5<>+0(SB), Y8, Y9
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y8, Y9
+	VMULPS      Y6, Y9, Y8
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y8, Y6, Y8
+	VANDPS      sign<>+0(SB), Y5, Y5
+	VORPS       Y5, Y8, Y8
+	VCMPPS      $0x11, one<>+0(SB), Y3, Y3
+	VBLENDVPS   Y3, Y7, Y8, Y3
+	VMOVUPS     Y3, Y5
+	VMOVUPS     half<>+0(SB), Y3
+	VFMADD213PS Y3, Y3, Y5
+	VFMADD231PS Y4, Y2, Y5
+	VMASKMOVPS  (SI)(DI*1), Y0, Y2
+	VMULPS      Y5, Y2, Y2
+	VMASKMOVPS  Y2, Y0, (DX)(DI*1)
+	VMASKMOVPS  32(BX)(DI*1), Y1, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y5
+	VMULPS      Y2, Y2, Y4
+	VMULPS      neghalf<>+0(SB), Y4, Y4
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y4, Y3, Y4
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y4, Y3, Y4
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y4, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y3, Y6, Y4
+	VMULPS      normaltop<>+0(SB), Y4, Y4
+	VMULPS      roothalf<>+0(SB), Y5, Y5
+	VANDPS      magnitude<>+0(SB), Y5, Y3
+	VMULPS      Y5, Y5, Y6
+	VMOVUPS     erf0<>+0(SB), Y7
+	VFMADD213PS erf1<>+0(SB), Y6, Y7
+	VFMADD213PS erf2<>+0(SB), Y6, Y7
+	VFMADD213PS erf3<>+0(SB), Y6, Y7
+	VFMADD213PS erf4<>+0(SB), Y6, Y7
+	VFMADD213PS erf5<>+0(SB), Y6, Y7
+	VFMADD213PS erf6<>+0(SB), Y6, Y7
+	VMULPS      Y5, Y7, Y7
+	VMOVUPS     four<>+0(SB), Y6
+	VMINPS      Y3, Y6, Y6
+	VMOVUPS     erfc0<>+0(SB), Y8
+	VFMADD213PS erfc1<>+0(SB), Y6, Y8
+	VFMADD213PS erfc2<>+0(SB), Y6, Y8
+	VFMADD213PS erfc3<>+0(SB), Y6, Y8
+	VFMADD213PS erfc4<>+0(SB), Y6, Y8
+	VFMADD213PS erfc5<>+0(SB), Y6, Y8
+	VFMADD213PS erfc6<>+0(SB), Y6, Y8
+	VMOVUPS     expmax<>+0(SB), Y6
+	VMINPS      Y8, Y6, Y8
+	VMOVUPS     expmin<>+0(SB), Y6
+	VMAXPS      Y8, Y6, Y8
+	VMOVUPS     magic<>+0(SB), Y6
+	VFMADD231PS log2e<>+0(SB), Y8, Y6
+	VSUBPS      magic<>+0(SB), Y6, Y9
+	VFMADD231PS expneghi<>+0(SB), Y9, Y8
+	VFMADD231PS expneglo<>+0(SB), Y9, Y8
+	VMOVUPS     exp0<>+0(SB), Y9
+	VFMADD213PS exp1<>+0(SB), Y8, Y9
+	VFMADD213PS exp2<>+0(SB), Y8, Y9
+	VFMADD213PS exp3<>+0(SB), Y8, Y9
+	VFMADD213PS exp4<>+0(SB), Y8, Y9
+	VFMADD213PS exp5<>+0(SB), Y8, Y9
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      one<>+0(SB), Y6, Y6
+	VFMADD213PS one<>+0(SB), Y8, Y9
+	VMULPS      Y6, Y9, Y8
+	VMOVUPS     one<>+0(SB), Y6
+	VSUBPS      Y8, Y6, Y8
+	VANDPS      sign<>+0(SB), Y5, Y5
+	VORPS       Y5, Y8, Y8
+	VCMPPS      $0x11, one<>+0(SB), Y3, Y3
+	VBLENDVPS   Y3, Y7, Y8, Y3
+	VMOVUPS     Y3, Y5
+	VMOVUPS     half<>+0(SB), Y3
+	VFMADD213PS Y3, Y3, Y5
+	VFMADD231PS Y4, Y2, Y5
+	VMASKMOVPS  32(SI)(DI*1), Y1, Y2
+	VMULPS      Y5, Y2, Y2
+	VMASKMOVPS  Y2, Y1, 32(DX)(DI*1)
+
+end478:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop474
+
+end475:
+	VZEROUPPER
+	RET
+
+// func slopes256_relu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX
+TEXT ·slopes256_relu(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end480
+
+loop479:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups481:
+	CMPQ      R8, $0x00000010
+	JL        rest482
+	VMOVUPS   (BX)(DI*1), Y2
+	VMOVUPS   one<>+0(SB), Y3
+	VXORPS    Y4, Y4, Y4
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS Y2, Y4, Y3, Y2
+	VMOVUPS   (SI)(DI*1), Y3
+	VMULPS    Y2, Y3, Y3
+	VMOVUPS   Y3, (DX)(DI*1)
+	VMOVUPS   32(BX)(DI*1), Y2
+	VMOVUPS   one<>+0(SB), Y3
+	VXORPS    Y4, Y4, Y4
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS Y2, Y4, Y3, Y2
+	VMOVUPS   32(SI)(DI*1), Y3
+	VMULPS    Y2, Y3, Y3
+	VMOVUPS   Y3, 32(DX)(DI*1)
+	ADDQ      $0x00000040, DI
+	SUBQ      $0x00000010, R8
+	JMP       groups481
+
+rest482:
+	TESTQ      R8, R8
+	JZ         end483
+	VMASKMOVPS (BX)(DI*1), Y0, Y2
+	VMOVUPS    one<>+0(SB), Y3
+	VXORPS     Y4, Y4, Y4
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS  Y2, Y4, Y3, Y2
+	VMASKMOVPS (SI)(DI*1), Y0, Y3
+	VMULPS     Y2, Y3, Y3
+	VMASKMOVPS Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS 32(BX)(DI*1), Y1, Y2
+	VMOVUPS    one<>+0(SB), Y3
+	VXORPS     Y4, Y4, Y4
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS  Y2, Y4, Y3, Y2
+	VMASKMOVPS 32(SI)(DI*1), Y1, Y3
+	VMULPS     Y2, Y3, Y3
+	VMASKMOVPS Y3, Y1, 32(DX)(DI*1)
+
+end483:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop479
+
+end480:
+	VZEROUPPER
+	RET
+
+// func slopes256_leaky(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX
+TEXT ·slopes256_leaky(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end485
+
+loop484:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups486:
+	CMPQ      R8, $0x00000010
+	JL        rest487
+	VMOVUPS   (BX)(DI*1), Y2
+	VMOVUPS   one<>+0(SB), Y3
+	VMOVUPS   leak<>+0(SB), Y4
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS Y2, Y4, Y3, Y2
+	VMOVUPS   (SI)(DI*1), Y3
+	VMULPS    Y2, Y3, Y3
+	VMOVUPS   Y3, (DX)(DI*1)
+	VMOVUPS   32(BX)(DI*1), Y2
+	VMOVUPS   one<>+0(SB), Y3
+	VMOVUPS   leak<>+0(SB), Y4
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS Y2, Y4, Y3, Y2
+	VMOVUPS   32(SI)(DI*1), Y3
+	VMULPS    Y2, Y3, Y3
+	VMOVUPS   Y3, 32(DX)(DI*1)
+	ADDQ      $0x00000040, DI
+	SUBQ      $0x00000010, R8
+	JMP       groups486
+
+rest487:
+	TESTQ      R8, R8
+	JZ         end488
+	VMASKMOVPS (BX)(DI*1), Y0, Y2
+	VMOVUPS    one<>+0(SB), Y3
+	VMOVUPS    leak<>+0(SB), Y4
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS  Y2, Y4, Y3, Y2
+	VMASKMOVPS (SI)(DI*1), Y0, Y3
+	VMULPS     Y2, Y3, Y3
+	VMASKMOVPS Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS 32(BX)(DI*1), Y1, Y2
+	VMOVUPS    one<>+0(SB), Y3
+	VMOVUPS    leak<>+0(SB), Y4
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS  Y2, Y4, Y3, Y2
+	VMASKMOVPS 32(SI)(DI*1), Y1, Y3
+	VMULPS     Y2, Y3, Y3
+	VMASKMOVPS Y3, Y1, 32(DX)(DI*1)
+
+end488:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop484
+
+end485:
+	VZEROUPPER
+	RET
+
+// func slopes256_elu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·slopes256_elu(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end490
+
+loop489:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups491:
+	CMPQ        R8, $0x00000010
+	JL          rest492
+	VMOVUPS     (BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y4
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y4
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y5, Y6, Y4
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS   Y2, Y4, Y3, Y2
+	VMOVUPS     (SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, (DX)(DI*1)
+	VMOVUPS     32(BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y4
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y4
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y5, Y6, Y4
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS   Y2, Y4, Y3, Y2
+	VMOVUPS     32(SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, 32(DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups491
+
+rest492:
+	TESTQ       R8, R8
+	JZ          end493
+	VMASKMOVPS  (BX)(DI*1), Y0, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y4
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y4
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y5, Y6, Y4
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS   Y2, Y4, Y3, Y2
+	VMASKMOVPS  (SI)(DI*1), Y0, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS  32(BX)(DI*1), Y1, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VMOVUPS     Y2, Y4
+	VMOVUPS     expmax<>+0(SB), Y5
+	VMINPS      Y4, Y5, Y4
+	VMOVUPS     expmin<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     magic<>+0(SB), Y5
+	VFMADD231PS log2e<>+0(SB), Y4, Y5
+	VSUBPS      magic<>+0(SB), Y5, Y6
+	VFMADD231PS expneghi<>+0(SB), Y6, Y4
+	VFMADD231PS expneglo<>+0(SB), Y6, Y4
+	VMOVUPS     exp0<>+0(SB), Y6
+	VFMADD213PS exp1<>+0(SB), Y4, Y6
+	VFMADD213PS exp2<>+0(SB), Y4, Y6
+	VFMADD213PS exp3<>+0(SB), Y4, Y6
+	VFMADD213PS exp4<>+0(SB), Y4, Y6
+	VFMADD213PS exp5<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      one<>+0(SB), Y5, Y5
+	VFMADD213PS one<>+0(SB), Y4, Y6
+	VMULPS      Y5, Y6, Y4
+	VCMPPS      $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS   Y2, Y4, Y3, Y2
+	VMASKMOVPS  32(SI)(DI*1), Y1, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
+
+end493:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop489
+
+end490:
+	VZEROUPPER
+	RET
+
+// func slopes256_tanh(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·slopes256_tanh(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end495
+
+loop494:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups496:
+	CMPQ         R8, $0x00000010
+	JL           rest497
+	VMOVUPS      (BX)(DI*1), Y2
+	VMOVUPS      one<>+0(SB), Y3
+	VANDPS       magnitude<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      tanh0<>+0(SB), Y5
+	VFMADD213PS  tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh4<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y2, Y5
+	VADDPS       Y3, Y3, Y4
+	VMOVUPS      expmax<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMOVUPS      expmin<>+0(SB), Y6
+	VMAXPS       Y4, Y6, Y4
+	VMOVUPS      magic<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y4, Y6
+	VSUBPS       magic<>+0(SB), Y6, Y7
+	VFMADD231PS  expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS  expneglo<>+0(SB), Y7, Y4
+	VMOVUPS      exp0<>+0(SB), Y7
+	VFMADD213PS  exp1<>+0(SB), Y4, Y7
+	VFMADD213PS  exp2<>+0(SB), Y4, Y7
+	VFMADD213PS  exp3<>+0(SB), Y4, Y7
+	VFMADD213PS  exp4<>+0(SB), Y4, Y7
+	VFMADD213PS  exp5<>+0(SB), Y4, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       one<>+0(SB), Y6, Y6
+	VFMADD213PS  one<>+0(SB), Y4, Y7
+	VMULPS       Y6, Y7, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VMOVUPS      two<>+0(SB), Y6
+	VDIVPS       Y4, Y6, Y4
+	VMOVUPS      one<>+0(SB), Y6
+	VSUBPS       Y4, Y6, Y4
+	VANDPS       sign<>+0(SB), Y2, Y2
+	VORPS        Y2, Y4, Y4
+	VCMPPS       $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS    Y2, Y5, Y4, Y2
+	VMOVUPS      Y2, Y2
+	VFNMADD213PS one<>+0(SB), Y2, Y2
+	VMOVUPS      (SI)(DI*1), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (DX)(DI*1)
+	VMOVUPS      32(BX)(DI*1), Y2
+	VMOVUPS      one<>+0(SB), Y3
+	VANDPS       magnitude<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      tanh0<>+0(SB), Y5
+	VFMADD213PS  tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh4<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y2, Y5
+	VADDPS       Y3, Y3, Y4
+	VMOVUPS      expmax<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMOVUPS      expmin<>+0(SB), Y6
+	VMAXPS       Y4, Y6, Y4
+	VMOVUPS      magic<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y4, Y6
+	VSUBPS       magic<>+0(SB), Y6, Y7
+	VFMADD231PS  expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS  expneglo<>+0(SB), Y7, Y4
+	VMOVUPS      exp0<>+0(SB), Y7
+	VFMADD213PS  exp1<>+0(SB), Y4, Y7
+	VFMADD213PS  exp2<>+0(SB), Y4, Y7
+	VFMADD213PS  exp3<>+0(SB), Y4, Y7
+	VFMADD213PS  exp4<>+0(SB), Y4, Y7
+	VFMADD213PS  exp5<>+0(SB), Y4, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       one<>+0(SB), Y6, Y6
+	VFMADD213PS  one<>+0(SB), Y4, Y7
+	VMULPS       Y6, Y7, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VMOVUPS      two<>+0(SB), Y6
+	VDIVPS       Y4, Y6, Y4
+	VMOVUPS      one<>+0(SB), Y6
+	VSUBPS       Y4, Y6, Y4
+	VANDPS       sign<>+0(SB), Y2, Y2
+	VORPS        Y2, Y4, Y4
+	VCMPPS       $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS    Y2, Y5, Y4, Y2
+	VMOVUPS      Y2, Y2
+	VFNMADD213PS one<>+0(SB), Y2, Y2
+	VMOVUPS      32(SI)(DI*1), Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(DX)(DI*1)
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x00000010, R8
+	JMP          groups496
+
+rest497:
+	TESTQ        R8, R8
+	JZ           end498
+	VMASKMOVPS   (BX)(DI*1), Y0, Y2
+	VMOVUPS      one<>+0(SB), Y3
+	VANDPS       magnitude<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      tanh0<>+0(SB), Y5
+	VFMADD213PS  tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh4<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y2, Y5
+	VADDPS       Y3, Y3, Y4
+	VMOVUPS      expmax<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMOVUPS      expmin<>+0(SB), Y6
+	VMAXPS       Y4, Y6, Y4
+	VMOVUPS      magic<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y4, Y6
+	VSUBPS       magic<>+0(SB), Y6, Y7
+	VFMADD231PS  expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS  expneglo<>+0(SB), Y7, Y4
+	VMOVUPS      exp0<>+0(SB), Y7
+	VFMADD213PS  exp1<>+0(SB), Y4, Y7
+	VFMADD213PS  exp2<>+0(SB), Y4, Y7
+	VFMADD213PS  exp3<>+0(SB), Y4, Y7
+	VFMADD213PS  exp4<>+0(SB), Y4, Y7
+	VFMADD213PS  exp5<>+0(SB), Y4, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       one<>+0(SB), Y6, Y6
+	VFMADD213PS  one<>+0(SB), Y4, Y7
+	VMULPS       Y6, Y7, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VMOVUPS      two<>+0(SB), Y6
+	VDIVPS       Y4, Y6, Y4
+	VMOVUPS      one<>+0(SB), Y6
+	VSUBPS       Y4, Y6, Y4
+	VANDPS       sign<>+0(SB), Y2, Y2
+	VORPS        Y2, Y4, Y4
+	VCMPPS       $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS    Y2, Y5, Y4, Y2
+	VMOVUPS      Y2, Y2
+	VFNMADD213PS one<>+0(SB), Y2, Y2
+	VMASKMOVPS   (SI)(DI*1), Y0, Y3
+	VMULPS       Y2, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS   32(BX)(DI*1), Y1, Y2
+	VMOVUPS      one<>+0(SB), Y3
+	VANDPS       magnitude<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      tanh0<>+0(SB), Y5
+	VFMADD213PS  tanh1<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh2<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh3<>+0(SB), Y4, Y5
+	VFMADD213PS  tanh4<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y2, Y5
+	VADDPS       Y3, Y3, Y4
+	VMOVUPS      expmax<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMOVUPS      expmin<>+0(SB), Y6
+	VMAXPS       Y4, Y6, Y4
+	VMOVUPS      magic<>+0(SB), Y6
+	VFMADD231PS  log2e<>+0(SB), Y4, Y6
+	VSUBPS       magic<>+0(SB), Y6, Y7
+	VFMADD231PS  expneghi<>+0(SB), Y7, Y4
+	VFMADD231PS  expneglo<>+0(SB), Y7, Y4
+	VMOVUPS      exp0<>+0(SB), Y7
+	VFMADD213PS  exp1<>+0(SB), Y4, Y7
+	VFMADD213PS  exp2<>+0(SB), Y4, Y7
+	VFMADD213PS  exp3<>+0(SB), Y4, Y7
+	VFMADD213PS  exp4<>+0(SB), Y4, Y7
+	VFMADD213PS  exp5<>+0(SB), Y4, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       one<>+0(SB), Y6, Y6
+	VFMADD213PS  one<>+0(SB), Y4, Y7
+	VMULPS       Y6, Y7, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VMOVUPS      two<>+0(SB), Y6
+	VDIVPS       Y4, Y6, Y4
+	VMOVUPS      one<>+0(SB), Y6
+	VSUBPS       Y4, Y6, Y4
+	VANDPS       sign<>+0(SB), Y2, Y2
+	VORPS        Y2, Y4, Y4
+	VCMPPS       $0x11, tanhedge<>+0(SB), Y3, Y2
+	VBLENDVPS    Y2, Y5, Y4, Y2
+	VMOVUPS      Y2, Y2
+	VFNMADD213PS one<>+0(SB), Y2, Y2
+	VMASKMOVPS   32(SI)(DI*1), Y1, Y3
+	VMULPS       Y2, Y3, Y3
+	VMASKMOVPS   Y3, Y1, 32(DX)(DI*1)
+
+end498:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop494
+
+end495:
+	VZEROUPPER
+	RET
+
+// func slopes256_sigmoid(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·slopes256_sigmoid(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end500
+
+loop499:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups501:
+	CMPQ        R8, $0x00000010
+	JL          rest502
+	VMOVUPS     (BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y2, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y2
+	VFMADD231PS expneglo<>+0(SB), Y5, Y2
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y2, Y5
+	VFMADD213PS exp2<>+0(SB), Y2, Y5
+	VFMADD213PS exp3<>+0(SB), Y2, Y5
+	VFMADD213PS exp4<>+0(SB), Y2, Y5
+	VFMADD213PS exp5<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y2, Y5
+	VMULPS      Y4, Y5, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y2, Y4, Y2
+	VSUBPS      Y2, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VMOVUPS     (SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, (DX)(DI*1)
+	VMOVUPS     32(BX)(DI*1), Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y2, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y2
+	VFMADD231PS expneglo<>+0(SB), Y5, Y2
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y2, Y5
+	VFMADD213PS exp2<>+0(SB), Y2, Y5
+	VFMADD213PS exp3<>+0(SB), Y2, Y5
+	VFMADD213PS exp4<>+0(SB), Y2, Y5
+	VFMADD213PS exp5<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y2, Y5
+	VMULPS      Y4, Y5, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y2, Y4, Y2
+	VSUBPS      Y2, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VMOVUPS     32(SI)(DI*1), Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     Y3, 32(DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         groups501
+
+rest502:
+	TESTQ       R8, R8
+	JZ          end503
+	VMASKMOVPS  (BX)(DI*1), Y0, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y2, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y2
+	VFMADD231PS expneglo<>+0(SB), Y5, Y2
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y2, Y5
+	VFMADD213PS exp2<>+0(SB), Y2, Y5
+	VFMADD213PS exp3<>+0(SB), Y2, Y5
+	VFMADD213PS exp4<>+0(SB), Y2, Y5
+	VFMADD213PS exp5<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y2, Y5
+	VMULPS      Y4, Y5, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y2, Y4, Y2
+	VSUBPS      Y2, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VMASKMOVPS  (SI)(DI*1), Y0, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS  32(BX)(DI*1), Y1, Y2
+	VMOVUPS     one<>+0(SB), Y3
+	VXORPS      sign<>+0(SB), Y2, Y2
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y2, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y2
+	VFMADD231PS expneglo<>+0(SB), Y5, Y2
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y2, Y5
+	VFMADD213PS exp2<>+0(SB), Y2, Y5
+	VFMADD213PS exp3<>+0(SB), Y2, Y5
+	VFMADD213PS exp4<>+0(SB), Y2, Y5
+	VFMADD213PS exp5<>+0(SB), Y2, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y2, Y5
+	VMULPS      Y4, Y5, Y2
+	VADDPS      one<>+0(SB), Y2, Y2
+	VMOVUPS     one<>+0(SB), Y4
+	VDIVPS      Y2, Y4, Y2
+	VSUBPS      Y2, Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VMASKMOVPS  32(SI)(DI*1), Y1, Y3
+	VMULPS      Y2, Y3, Y3
+	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
+
+end503:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop499
+
+end500:
 	VZEROUPPER
 	RET
 
@@ -2139,9 +7620,9 @@ TEXT ·adamw256(SB), NOSPLIT, $0-48
 	VMOVUPS 96(R9), Y1
 	XORQ    R8, R8
 
-groups150:
+groups504:
 	CMPQ         AX, $0x00000010
-	JL           rest151
+	JL           rest505
 	VMOVUPS      (CX)(R8*1), Y2
 	VMOVUPS      (DX)(R8*1), Y3
 	VMOVUPS      (BX)(R8*1), Y4
@@ -2200,11 +7681,11 @@ groups150:
 	VMOVUPS      Y2, 32(CX)(R8*1)
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x00000010, AX
-	JMP          groups150
+	JMP          groups504
 
-rest151:
+rest505:
 	TESTQ        AX, AX
-	JZ           end152
+	JZ           end506
 	VMASKMOVPS   (CX)(R8*1), Y0, Y2
 	VMASKMOVPS   (DX)(R8*1), Y0, Y3
 	VMASKMOVPS   (BX)(R8*1), Y0, Y4
@@ -2262,6 +7743,6 @@ rest151:
 	VFMADD231PS  Y2, Y3, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-end152:
+end506:
 	VZEROUPPER
 	RET

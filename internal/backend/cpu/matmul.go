@@ -16,7 +16,7 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 		fail("MatMul: [%d, %d] = [%d, %d]·[%d, %d]", y.Rows, y.Cols, x.Rows, x.Cols, w.K, w.N)
 	}
 	sameShape("MatMul residual", y, ep.Residual, nil)
-	sameLength("MatMul", w.N, ep.Bias, ep.Scale)
+	checkEpilogue(w.N, &ep)
 	if y.Rows == 0 || w.N == 0 {
 		return
 	}

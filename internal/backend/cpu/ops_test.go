@@ -48,7 +48,7 @@ func (g gen) wide(t *backend.Tensor) *backend.Tensor {
 
 func TestActivate(t *testing.T) {
 	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
-		for act := backend.Identity; act <= backend.SiLU; act++ {
+		for act := backend.Identity; act < backend.Snake; act++ {
 			x, dy := g.wide(g.tensor(r, c, 3)), g.tensor(r, c, 1)
 			got := poisoned(r, c, 2)
 			want := clone(got)
@@ -62,6 +62,23 @@ func TestActivate(t *testing.T) {
 			b.Activate(inPlace, inPlace, act)
 			naive.Activate(x, x, act)
 			sameBits(t, fmt.Sprint("in place ", act, what), inPlace.Data, x.Data)
+		}
+	})
+}
+
+func TestFinish(t *testing.T) {
+	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
+		x, res := g.wide(g.tensor(r, c, 3)), g.tensor(r, c, 1)
+		for act := range backend.Activation(backend.Activations) {
+			ep := backend.Epilogue{Bias: g.maybe(c), Act: act, Alpha: g.vector(c), Inverse: g.vector(c), Scale: g.maybe(c)}
+			if g.IntN(2) == 0 {
+				ep.Residual = res
+			}
+			got := poisoned(r, c, 2)
+			want := clone(got)
+			b.Finish(got, x, ep)
+			naive.Finish(want, x, ep)
+			sameBits(t, fmt.Sprint("epilogue ", act, what), got.Data, want.Data)
 		}
 	})
 }

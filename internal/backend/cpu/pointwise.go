@@ -3,6 +3,7 @@ package cpu
 import (
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/f32"
+	"github.com/sotto-audio/sotto/internal/backend/ref"
 )
 
 // Costs of one value in nanoseconds, for cutting work into parts.
@@ -44,7 +45,7 @@ func (b *Backend) finish(y *backend.Tensor, y0 int, x *backend.Tensor, x0, r0, m
 	}
 	if v := b.kernels.vector; v != nil {
 		v.pointwise[ep.Act](m, width, &dst[0], uintptr(y.Stride)*4, &src[0], uintptr(x.Stride)*4,
-			at(ep.Bias, n), at(ep.Scale, n), at(res, 0), uintptr(rs)*4)
+			at(ep.Bias, n), at(ep.Alpha, n), at(ep.Inverse, n), at(ep.Scale, n), at(res, 0), uintptr(rs)*4)
 		return
 	}
 	for i := range m {
@@ -52,7 +53,11 @@ func (b *Backend) finish(y *backend.Tensor, y0 int, x *backend.Tensor, x0, r0, m
 			if ep.Bias != nil {
 				v += ep.Bias[n+c]
 			}
-			v = activate(v, ep.Act)
+			if ep.Act == backend.Snake {
+				v = f32.Snake(v, ep.Alpha[n+c], ep.Inverse[n+c])
+			} else {
+				v = ref.Activation(v, ep.Act)
+			}
 			if ep.Scale != nil {
 				v = float32(v * ep.Scale[n+c])
 			}
@@ -64,20 +69,28 @@ func (b *Backend) finish(y *backend.Tensor, y0 int, x *backend.Tensor, x0, r0, m
 	}
 }
 
-func activate(x float32, act backend.Activation) float32 {
-	switch act {
-	case backend.GELU:
-		return f32.GELU(x)
-	case backend.SiLU:
-		return f32.SiLU(x)
-	}
-	return x
-}
-
 // Activate sets y = act(x).
 func (b *Backend) Activate(y, x *backend.Tensor, act backend.Activation) {
 	sameShape("Activate", y, x, nil)
+	if act == backend.Snake {
+		fail("Activate: Snake needs an epilogue")
+	}
 	b.pointwise(y, x, backend.Epilogue{Act: act})
+}
+
+// Finish sets y to the epilogue of x.
+func (b *Backend) Finish(y, x *backend.Tensor, ep backend.Epilogue) {
+	sameShape("Finish", y, x, ep.Residual)
+	checkEpilogue(y.Cols, &ep)
+	b.pointwise(y, x, ep)
+}
+
+// checkEpilogue holds the vectors of an epilogue to the number of columns.
+func checkEpilogue(cols int, ep *backend.Epilogue) {
+	sameLength("epilogue", cols, ep.Bias, ep.Alpha, ep.Inverse, ep.Scale)
+	if ep.Act == backend.Snake && (ep.Alpha == nil || ep.Inverse == nil) {
+		fail("epilogue: Snake without its factors")
+	}
 }
 
 // Add sets y = a + c.
@@ -113,7 +126,7 @@ func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation
 			return
 		}
 		v := j.b.kernels.vector
-		if v == nil || j.act == backend.Identity {
+		if v == nil || v.slopes[j.act] == nil {
 			naive.ActivateGrad(rows(j.y, lo, hi), rows(j.x, lo, hi), rows(j.z, lo, hi), j.act)
 			return
 		}

@@ -21,6 +21,18 @@ const (
 // Exp gives eˣ to 2 units in the last place. It neither overflows nor
 // underflows: x is clamped to [ExpMin, ExpMax]. NaN gives NaN.
 func Exp(x float32) float32 {
+	p, r, scale := expParts(x)
+	return float32(FMA(p, r, 1) * scale)
+}
+
+// Expm1 gives eˣ − 1 to 2 units in the last place, for x clamped as in Exp.
+func Expm1(x float32) float32 {
+	p, r, scale := expParts(x)
+	return FMA(float32(p*r), scale, scale-1)
+}
+
+// expParts gives p, r and scale with eˣ = (1 + p·r)·scale.
+func expParts(x float32) (p, r, scale float32) {
 	if x > ExpMax {
 		x = ExpMax
 	}
@@ -29,14 +41,12 @@ func Exp(x float32) float32 {
 	}
 	t := FMA(x, ExpLog2e, ExpMagic) // x/ln 2 to the nearest integer, in the low bits
 	n := t - ExpMagic
-	r := FMA(n, ExpNegHi, x)
+	r = FMA(n, ExpNegHi, x)
 	r = FMA(n, ExpNegLo, r)
-	p := FMA(ExpC6, r, ExpC5)
+	p = FMA(ExpC6, r, ExpC5)
 	p = FMA(p, r, ExpC4)
 	p = FMA(p, r, ExpC3)
 	p = FMA(p, r, ExpC2)
 	p = FMA(p, r, 1)
-	p = FMA(p, r, 1)
-	scale := math.Float32frombits(math.Float32bits(t)<<23 + 0x3f800000)
-	return float32(p * scale)
+	return p, r, math.Float32frombits(math.Float32bits(t)<<23 + 0x3f800000)
 }

@@ -154,12 +154,25 @@ func TestActivations(t *testing.T) {
 		name    string
 		f, grad func(float32) float32
 		f64     func(float64) float64
-	}{{"GELU", GELU, GELUGrad, gelu64}, {"SiLU", SiLU, SiLUGrad, silu64}} {
+		slack   float64 // of |x|
+	}{
+		{"GELU", GELU, GELUGrad, gelu64, 0}, {"SiLU", SiLU, SiLUGrad, silu64, 0},
+		{"GELUErf", GELUErf, GELUErfGrad, func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }, 6e-8},
+		{"ReLU", ReLU, ReLUGrad, func(x float64) float64 { return max(x, 0) }, 0},
+		{"LeakyReLU", LeakyReLU, LeakyReLUGrad, func(x float64) float64 { return max(x, x/10) }, 0},
+		{"ELU", ELU, ELUGrad, func(x float64) float64 { return max(x, math.Expm1(min(x, 0))) }, 0},
+		{"Tanh", Tanh, TanhGrad, math.Tanh, 0},
+		{"Sigmoid", Sigmoid, SigmoidGrad, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, 0},
+		{"Snake", func(x float32) float32 { return Snake(x, 2.5, 0.4) }, nil, func(x float64) float64 { return x + 0.4*math.Pow(math.Sin(2.5*x), 2) }, 0},
+	} {
 		for x := -20.0; x < 20; x += 0.0137 {
 			x := float64(float32(x))
 			want := a.f64(x)
-			if got := float64(a.f(float32(x))); math.Abs(got-want) > 1e-6*math.Max(math.Abs(want), 1e-3) {
+			if got := float64(a.f(float32(x))); math.Abs(got-want) > 1e-6*math.Max(math.Abs(want), 1e-3)+a.slack*math.Abs(x) {
 				t.Fatalf("%s(%g) = %g, want %g", a.name, x, got, want)
+			}
+			if a.grad == nil {
+				continue
 			}
 			const h = 1e-5
 			slope := (a.f64(x+h) - a.f64(x-h)) / (2 * h)
@@ -199,6 +212,57 @@ func TestAdamW(t *testing.T) {
 		W -= lr * (M/(1-math.Pow(b1, float64(step)))/(math.Sqrt(V/(1-math.Pow(b2, float64(step))))+eps) + decay*W)
 		if math.Abs(float64(w)-W) > 1e-5 {
 			t.Fatalf("step %d: weight %v, want %v", step, w, W)
+		}
+	}
+}
+
+// TestFunctionBounds holds the functions to the bounds that they state, over
+// every 499th float32.
+func TestFunctionBounds(t *testing.T) {
+	ulps := func(got, want float64) float64 {
+		return math.Abs(got-want) / math.Ldexp(1, max(math.Ilogb(want), -126)-23)
+	}
+	absolute := func(got, want float64) float64 { return math.Abs(got - want) }
+	for _, f := range []struct {
+		name     string
+		f        func(float32) float32
+		exact    func(float64) float64
+		measure  func(got, want float64) float64
+		low, top float64 // magnitudes
+		bound    float64
+	}{
+		{"Exp", Exp, math.Exp, ulps, 0, 87.3, 2},
+		{"Expm1", Expm1, math.Expm1, ulps, 0, 87.3, 2},
+		{"Tanh", Tanh, math.Tanh, ulps, 0, math.MaxFloat32, 2},
+		{"Erf", Erf, math.Erf, absolute, 0, math.MaxFloat32, 1.2e-7},
+		{"Erf", Erf, math.Erf, ulps, 0, 1, 4},
+		{"Sin", Sin, math.Sin, absolute, 0, TrigMax, 1e-7},
+		{"Cos", Cos, math.Cos, absolute, 0, TrigMax, 1e-7},
+		{"Sigmoid", Sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, ulps, 0, 80, 4},
+	} {
+		worst, at := 0.0, float32(0)
+		step := uint32(499)
+		if testing.Short() {
+			step = 4999
+		}
+		for bits := math.Float32bits(float32(f.low)); bits <= math.Float32bits(float32(f.top)); bits += step {
+			for _, x := range []float32{math.Float32frombits(bits), -math.Float32frombits(bits)} {
+				if e := f.measure(float64(f.f(x)), f.exact(float64(x))); !(e <= worst) {
+					worst, at = e, x
+				}
+			}
+		}
+		t.Logf("%s, %g to %g: at most %.3g at %g", f.name, f.low, f.top, worst, at)
+		if !(worst <= f.bound) {
+			t.Errorf("%s is off by %g at %g, stated %g", f.name, worst, at, f.bound)
+		}
+		if y := f.f(float32(math.NaN())); y == y {
+			t.Errorf("%s(NaN) = %g", f.name, y)
+		}
+	}
+	for _, f := range []func(float32) float32{Sin, Tanh, Erf, Expm1} {
+		if y := f(0); y != 0 {
+			t.Errorf("%g at 0", y)
 		}
 	}
 }

@@ -67,7 +67,11 @@ func epilogue(s float32, m, n int, ep backend.Epilogue) float32 {
 	if ep.Bias != nil {
 		s += ep.Bias[n]
 	}
-	s = activate(s, ep.Act)
+	if ep.Act == backend.Snake {
+		s = f32.Snake(s, ep.Alpha[n], ep.Inverse[n])
+	} else {
+		s = Activation(s, ep.Act)
+	}
 	if ep.Scale != nil {
 		s = float32(s * ep.Scale[n])
 	}

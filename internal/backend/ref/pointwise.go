@@ -9,14 +9,36 @@ import (
 
 var inf = float32(math.Inf(1))
 
-func activate(x float32, act backend.Activation) float32 {
+// Activation gives the activation of x. Snake is not one of them.
+func Activation(x float32, act backend.Activation) float32 {
 	switch act {
 	case backend.GELU:
 		return f32.GELU(x)
 	case backend.SiLU:
 		return f32.SiLU(x)
+	case backend.GELUErf:
+		return f32.GELUErf(x)
+	case backend.ReLU:
+		return f32.ReLU(x)
+	case backend.LeakyReLU:
+		return f32.LeakyReLU(x)
+	case backend.ELU:
+		return f32.ELU(x)
+	case backend.Tanh:
+		return f32.Tanh(x)
+	case backend.Sigmoid:
+		return f32.Sigmoid(x)
 	}
 	return x
+}
+
+// Finish sets y to the epilogue of x.
+func (Backend) Finish(y, x *backend.Tensor, ep backend.Epilogue) {
+	for t := range y.Rows {
+		for c := range y.Cols {
+			y.Row(t)[c] = epilogue(x.Row(t)[c], t, c, ep)
+		}
+	}
 }
 
 func slope(x float32, act backend.Activation) float32 {
@@ -25,6 +47,18 @@ func slope(x float32, act backend.Activation) float32 {
 		return f32.GELUGrad(x)
 	case backend.SiLU:
 		return f32.SiLUGrad(x)
+	case backend.GELUErf:
+		return f32.GELUErfGrad(x)
+	case backend.ReLU:
+		return f32.ReLUGrad(x)
+	case backend.LeakyReLU:
+		return f32.LeakyReLUGrad(x)
+	case backend.ELU:
+		return f32.ELUGrad(x)
+	case backend.Tanh:
+		return f32.TanhGrad(x)
+	case backend.Sigmoid:
+		return f32.SigmoidGrad(x)
 	}
 	return 1
 }
@@ -33,7 +67,7 @@ func slope(x float32, act backend.Activation) float32 {
 func (Backend) Activate(y, x *backend.Tensor, act backend.Activation) {
 	for t := range y.Rows {
 		for c := range y.Cols {
-			y.Row(t)[c] = activate(x.Row(t)[c], act)
+			y.Row(t)[c] = Activation(x.Row(t)[c], act)
 		}
 	}
 }

@@ -1,72 +1,295 @@
 package main
 
 import (
+	"fmt"
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// These constants and formulas are those of package f32.
-const (
-	geluC1 = 1.5957691216057308
-	geluC3 = 0.07135481282553506
-)
-
-// exp sets x to exp(x). See f32.Exp.
-func (v isa) exp(x reg.Register) {
-	t, n, p := v.reg(), v.reg(), v.reg()
-	VMOVUPS(float("expmax", 88.37), t)
-	VMINPS(x, t, x) // NaN in x stays
-	VMOVUPS(float("expmin", -87.3), t)
-	VMAXPS(x, t, x)
-	magic := float("expmagic", 3<<22)
-	VMOVUPS(magic, t)
-	VFMADD231PS(float("log2e", 1.44269504088896340736), x, t)
-	VSUBPS(magic, t, n)
-	VFMADD231PS(float("expneghi", -0.693147182464599609375), n, x)
-	VFMADD231PS(float("expneglo", -(0.693147180559945309417-0.693147182464599609375)), n, x)
-	VMOVUPS(float("expc6", 0.0013814467238262296), p)
-	for _, c := range []Mem{
-		float("expc5", 0.008368780836462975), float("expc4", 0.04166839271783829),
-		float("expc3", 0.1666651964187622), float("expc2", 0.4999999403953552), one(), one(),
-	} {
-		VFMADD213PS(c, x, p)
-	}
-	VPSLLD(Imm(23), t, t)
-	VPADDD(one(), t, t)
-	VMULPS(t, p, x)
-}
+// The formulas are those of package f32, which is another module's: each function
+// here names the one that it computes, and the tests hold them together.
 
 func one() Mem { return float("one", 1) }
+
+func signs() Mem { return constant("sign", 1<<31) }
+
+// polynomial gives c[0]·zⁿ + … + c[n], by FMA. Constants are called name and a digit.
+func (v isa) polynomial(name string, z reg.Register, c ...float64) reg.VecVirtual {
+	p := v.reg()
+	for i, value := range c {
+		m := float(fmt.Sprint(name, i), value)
+		if i == 0 {
+			VMOVUPS(m, p)
+		} else {
+			VFMADD213PS(m, z, p)
+		}
+	}
+	return p
+}
+
+// below gives yes where x < limit, otherwise no.
+func (v isa) below(x reg.Register, limit Mem, yes, no reg.Register) reg.VecVirtual {
+	const lessThan = 17 // quiet, false for NaN
+	r := v.reg()
+	if v.bytes == 64 {
+		k := K()
+		VCMPPS(Imm(lessThan), limit, x, k)
+		VBLENDMPS(yes, no, k, r)
+		return r
+	}
+	VCMPPS(Imm(lessThan), limit, x, r)
+	VBLENDVPS(r, yes, no, r)
+	return r
+}
+
+// magnitude gives |x|.
+func (v isa) magnitude(x reg.Register) reg.VecVirtual {
+	r := v.reg()
+	VANDPS(constant("magnitude", 1<<31-1), x, r)
+	return r
+}
+
+// copysign sets y, which is not negative, to its value with the sign of x.
+func (v isa) copysign(y, x reg.Register) {
+	s := v.reg()
+	VANDPS(signs(), x, s)
+	VORPS(s, y, y)
+}
+
+// round gives n, the integer nearest to x·factor, in the low bits of t and as a
+// number.
+func (v isa) round(x reg.Register, factor Mem) (t, n reg.VecVirtual) {
+	t, n = v.reg(), v.reg()
+	magic := float("magic", 3<<22)
+	VMOVUPS(magic, t)
+	VFMADD231PS(factor, x, t)
+	VSUBPS(magic, t, n)
+	return t, n
+}
+
+// clamp limits x; NaN stays.
+func (v isa) clamp(x reg.Register, name string, low, high float64) {
+	t := v.reg()
+	VMOVUPS(float(name+"max", high), t)
+	VMINPS(x, t, x)
+	VMOVUPS(float(name+"min", low), t)
+	VMAXPS(x, t, x)
+}
+
+// expParts gives p and scale and sets x to r: see f32.Exp.
+func (v isa) expParts(x reg.Register) (p, scale reg.VecVirtual) {
+	v.clamp(x, "exp", -87.3, 88.37)
+	scale, n := v.round(x, float("log2e", 1.44269504088896340736))
+	VFMADD231PS(float("expneghi", -0.693147182464599609375), n, x)
+	VFMADD231PS(float("expneglo", -(0.693147180559945309417-0.693147182464599609375)), n, x)
+	p = v.polynomial("exp", x, 0.0013814467238262296, 0.008368780836462975, 0.04166839271783829,
+		0.1666651964187622, 0.4999999403953552, 1)
+	VPSLLD(Imm(23), scale, scale)
+	VPADDD(one(), scale, scale)
+	return p, scale
+}
+
+// exp sets x to f32.Exp(x).
+func (v isa) exp(x reg.Register) {
+	p, scale := v.expParts(x)
+	VFMADD213PS(one(), x, p)
+	VMULPS(scale, p, x)
+}
+
+// expm1 sets x to f32.Expm1(x).
+func (v isa) expm1(x reg.Register) {
+	p, scale := v.expParts(x)
+	VMULPS(p, x, x)
+	VSUBPS(one(), scale, p)
+	VFMADD213PS(p, scale, x)
+}
+
+// sin sets x to f32.Sin(x).
+func (v isa) sin(x reg.Register) {
+	v.clamp(x, "trig", -1<<20, 1<<20)
+	quarters, n := v.round(x, float("turn", 2/math.Pi))
+	VFMADD231PS(float("trighi", -1.5707963705062866), n, x)
+	VFMADD231PS(float("trigmd", 4.371138828673793e-08), n, x)
+	VFMADD231PS(float("triglo", 1.7151245100058819e-15), n, x)
+	z := v.reg()
+	VMULPS(x, x, z)
+	s := v.polynomial("sin", z, -0.000195108717889525, 0.008332131430506706, -0.16666653752326965)
+	VMULPS(z, s, s)
+	VFMADD213PS(x, x, s)
+	c := v.polynomial("cos", z, 2.4431241399724968e-05, -0.0013887305976822972, 0.04166664555668831, -0.5, 1)
+	odd, y := v.reg(), v.reg()
+	VPSLLD(Imm(31), quarters, odd)
+	if v.bytes == 64 {
+		k := K()
+		VPMOVD2M(odd, k)
+		VBLENDMPS(c, s, k, y)
+	} else {
+		VBLENDVPS(odd, c, s, y)
+	}
+	VPSRLD(Imm(1), quarters, quarters)
+	VPSLLD(Imm(31), quarters, quarters)
+	VXORPS(quarters, y, x)
+}
+
+// tanh sets x to f32.Tanh(x).
+func (v isa) tanh(x reg.Register) {
+	a, z := v.magnitude(x), v.reg()
+	VMULPS(x, x, z)
+	small := v.polynomial("tanh", z, -0.005717045161873102, 0.02065058797597885, -0.05374349653720856,
+		0.13331490755081177, -0.3333328366279602)
+	VMULPS(z, small, small)
+	VFMADD213PS(x, x, small)
+	large, t := v.reg(), v.reg()
+	VADDPS(a, a, large)
+	v.exp(large)
+	VADDPS(one(), large, large)
+	VMOVUPS(float("two", 2), t)
+	VDIVPS(large, t, large)
+	VMOVUPS(one(), t)
+	VSUBPS(large, t, large)
+	v.copysign(large, x)
+	VMOVUPS(v.below(a, float("tanhedge", 0.625), small, large), x)
+}
+
+// erf sets x to f32.Erf(x).
+func (v isa) erf(x reg.Register) {
+	a, z := v.magnitude(x), v.reg()
+	VMULPS(x, x, z)
+	small := v.polynomial("erf", z, 7.889122935011983e-05, -0.0008020842215046287, 0.005189535673707724,
+		-0.026854444295167923, 0.11283600330352783, -0.3761262595653534, 1.1283791065216064)
+	VMULPS(x, small, small)
+	capped, t := v.reg(), v.reg()
+	VMOVUPS(float("four", 4), capped)
+	VMINPS(a, capped, capped)
+	large := v.polynomial("erfc", capped, 0.000185573982889764, -0.0029396070167422295, 0.02180531807243824,
+		-0.10303736478090286, -0.6382256746292114, -1.1270400285720825, -0.00035371974809095263)
+	v.exp(large)
+	VMOVUPS(one(), t)
+	VSUBPS(large, t, large)
+	v.copysign(large, x)
+	VMOVUPS(v.below(a, one(), small, large), x)
+}
+
+// normal sets x to erf(x/√2).
+func (v isa) normal(x reg.Register) {
+	VMULPS(float("roothalf", 0.7071067811865476), x, x)
+	v.erf(x)
+}
 
 // gate gives the denominator 1 + exp(−u) of an activation of x, and x².
 func (v isa) gate(x reg.Register, gelu bool) (d, xx reg.VecVirtual) {
 	d, xx = v.reg(), v.reg()
 	if gelu {
+		const c1, c3 = 1.5957691216057308, 0.07135481282553506
 		VMULPS(x, x, xx)
-		VMOVUPS(float("geluneg1", -geluC1), d)
-		VFMADD231PS(float("geluneg3", -geluC3), xx, d)
+		VMOVUPS(float("geluneg1", -c1), d)
+		VFMADD231PS(float("geluneg3", -c3), xx, d)
 		VMULPS(x, d, d)
 	} else {
-		VXORPS(constant("sign", 1<<31), x, d)
+		VXORPS(signs(), x, d)
 	}
 	v.exp(d)
 	VADDPS(one(), d, d)
 	return d, xx
 }
 
+// zeroed gives a vector of zeros.
+func (v isa) zeroed() reg.VecVirtual {
+	r := v.reg()
+	v.zero(r)
+	return r
+}
+
+// copied gives a copy of x.
+func (v isa) copied(x reg.Register) reg.VecVirtual {
+	r := v.reg()
+	VMOVUPS(x, r)
+	return r
+}
+
+func half() Mem { return float("half", 0.5) }
+
+func zeros() Mem { return constant("zero", 0) }
+
+func leak() Mem { return float("leak", 0.1) }
+
 // activate sets x to its activation.
 func (v isa) activate(x reg.Register, act string) {
-	if act == "identity" {
-		return
+	switch act {
+	case "gelu", "silu":
+		d, _ := v.gate(x, act == "gelu")
+		VDIVPS(d, x, x)
+	case "sigmoid":
+		d, _ := v.gate(x, false)
+		t := v.reg()
+		VMOVUPS(one(), t)
+		VDIVPS(d, t, x)
+	case "geluerf":
+		h := v.reg()
+		VMULPS(half(), x, h)
+		v.normal(x)
+		VFMADD213PS(h, h, x)
+	case "relu":
+		VMAXPS(x, v.zeroed(), x)
+	case "leaky":
+		y := v.reg()
+		VMULPS(leak(), x, y)
+		VMOVUPS(v.below(x, zeros(), y, x), x)
+	case "elu":
+		y := v.copied(x)
+		v.expm1(y)
+		VMOVUPS(v.below(x, zeros(), y, x), x)
+	case "tanh":
+		v.tanh(x)
 	}
-	d, _ := v.gate(x, act == "gelu")
-	VDIVPS(d, x, x)
 }
 
 // slope gives the derivative of the activation at x.
 func (v isa) slope(x reg.Register, act string) reg.Register {
-	gelu := act == "gelu"
+	ones := v.reg()
+	VMOVUPS(one(), ones)
+	switch act {
+	case "gelu", "silu":
+		return v.gatedSlope(x, act == "gelu")
+	case "geluerf":
+		density, e := v.reg(), v.copied(x)
+		VMULPS(x, x, density)
+		VMULPS(float("neghalf", -0.5), density, density)
+		v.exp(density)
+		VMULPS(float("normaltop", 0.3989422804014327), density, density)
+		v.normal(e)
+		VMOVUPS(half(), ones)
+		VFMADD213PS(ones, ones, e)
+		VFMADD231PS(density, x, e)
+		return e
+	case "relu":
+		return v.below(x, zeros(), v.zeroed(), ones)
+	case "leaky":
+		y := v.reg()
+		VMOVUPS(leak(), y)
+		return v.below(x, zeros(), y, ones)
+	case "elu":
+		y := v.copied(x)
+		v.exp(y)
+		return v.below(x, zeros(), y, ones)
+	case "tanh":
+		v.tanh(x)
+		VFNMADD213PS(one(), x, x)
+		return x
+	case "sigmoid":
+		v.activate(x, act)
+		VSUBPS(x, ones, ones)
+		VMULPS(ones, x, x)
+		return x
+	}
+	panic(act)
+}
+
+// gatedSlope is that of x over its gate.
+func (v isa) gatedSlope(x reg.Register, gelu bool) reg.Register {
 	d, xx := v.gate(x, gelu)
 	s, t, r := v.reg(), v.reg(), v.reg()
 	VMOVUPS(one(), t)
@@ -78,8 +301,8 @@ func (v isa) slope(x reg.Register, act string) reg.Register {
 		return r
 	}
 	VMULPS(t, r, r)
-	VMOVUPS(float("gelu1", geluC1), t)
-	VFMADD231PS(float("gelu3", 3*geluC3), xx, t)
+	VMOVUPS(float("gelu1", 1.5957691216057308), t)
+	VFMADD231PS(float("gelu3", 3*0.07135481282553506), xx, t)
 	VFMADD213PS(s, t, r)
 	return r
 }
@@ -87,11 +310,15 @@ func (v isa) slope(x reg.Register, act string) reg.Register {
 // pointwise writes the epilogue kernel of an activation.
 func pointwise(v isa, act string) {
 	TEXT("pointwise"+v.suffix+"_"+act, NOSPLIT,
-		"func(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)")
+		"func(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)")
 	Doc("pointwise" + v.suffix + "_" + act + " sets dst = res + scale·act(src + bias), without the steps whose operand is nil.")
 	Pragma("noescape")
 	n, cols := ptr("rows"), ptr("cols")
 	dst, src, bias, scale, res := ptr("dst"), ptr("src"), ptr("bias"), ptr("scale"), ptr("res")
+	var alpha, inverse reg.Register
+	if act == "snake" {
+		alpha, inverse = ptr("alpha"), ptr("inverse")
+	}
 	tail := v.tailMask(cols)
 	loop(n, func() {
 		eachGroup(cols, tail, []int{1}, func(off reg.Register, _ int, k mask) {
@@ -101,7 +328,15 @@ func pointwise(v isa, act string) {
 					b := v.load(at(bias, off), p, k)
 					VADDPS(b, x, x)
 				})
-				v.activate(x, act)
+				if act == "snake" {
+					s := v.reg()
+					VMULPS(v.load(at(alpha, off), p, k), x, s)
+					v.sin(s)
+					VMULPS(s, s, s)
+					VFMADD231PS(v.load(at(inverse, off), p, k), s, x)
+				} else {
+					v.activate(x, act)
+				}
 				noScale, done := label("noscale"), label("done")
 				TESTQ(scale, scale)
 				JZ(LabelRef(noScale))

@@ -65,11 +65,12 @@ var families = []struct {
 	}},
 	{"pointwise", "cpu", func() {
 		both(func(v isa) {
-			for _, act := range []string{"identity", "gelu", "silu"} {
+			for _, act := range []string{"identity", "gelu", "silu", "geluerf", "relu", "leaky", "elu", "tanh", "sigmoid", "snake"} {
 				pointwise(v, act)
 			}
-			slopes(v, "gelu")
-			slopes(v, "silu")
+			for _, act := range []string{"gelu", "silu", "geluerf", "relu", "leaky", "elu", "tanh", "sigmoid"} {
+				slopes(v, act)
+			}
 			adamw(v)
 		})
 	}},
