@@ -30,21 +30,32 @@ type evalCodecCmd struct {
 	Clips      bool    `help:"Give the figures of each clip as well."`
 	Threads    int     `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	JSON       bool    `name:"json" help:"Print one JSON object."`
+
+	Peers bool   `help:"Measure Opus, Codec2, Speex and Lyra in the same run."`
+	Lyra  string `placeholder:"DIR" help:"Coefficients of Lyra; $$SOTTO_DATA/peers/lyra_v2 by default."`
+	PESQ  string `name:"pesq" placeholder:"PYTHON" help:"With --peers, wide-band PESQ by this Python, which has the package pesq."`
+	Plot  string `placeholder:"PNG" help:"With --peers, draw quality over bitrate."`
 }
 
 // Help is shown by --help.
 func (evalCodecCmd) Help() string {
 	return `For every bitrate, and without quantization where the model offers it, the means over clips of: extended STOI (0 to 1, higher is better), mel distance (lower is better), SI-SDR in dB (higher is better); and how many of the entries of each codebook are used. Sound is brought to mono at the model's rate.
 
+With --peers, opusenc, opusdec, c2enc, c2dec, speexenc and speexdec are taken from the PATH (one that is missing is named and left out), and every codec runs through the same clips and measures at 16 kHz. The bitrate is measured, without containers; what a decoder gives is moved by up to 100 ms to where it fits the original.
+
 Examples:
   sotto eval codec --data speech/manifest.tsv --split valid
-  sotto eval codec --source librispeech --json`
+  sotto eval codec --source librispeech --json
+  sotto eval codec --source librispeech --peers --pesq python3 --plot curves.png`
 }
 
 // Validate refuses numbers out of range.
 func (c *evalCodecCmd) Validate() error {
 	if c.Threads < 0 || c.MaxSeconds < 0 {
 		return errors.New("--threads and --max-seconds must not be negative")
+	}
+	if !c.Peers && (c.PESQ != "" || c.Plot != "" || c.Lyra != "") {
+		return errors.New("--pesq, --plot and --lyra go with --peers")
 	}
 	return nil
 }
@@ -70,6 +81,9 @@ func (c *evalCodecCmd) Run(s *session) error {
 	model, err := c.load()
 	if err != nil {
 		return err
+	}
+	if c.Peers {
+		return c.compare(s, model, clips)
 	}
 	bars := newProgress(s.stderr)
 	report, end := bars.task("clips", int64(len(clips)))
