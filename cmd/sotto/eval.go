@@ -39,7 +39,7 @@ type evalCodecCmd struct {
 
 // Help is shown by --help.
 func (evalCodecCmd) Help() string {
-	return `For every bitrate, and without quantization where the model offers it, the means over clips of: extended STOI (0 to 1, higher is better), mel distance (lower is better), SI-SDR in dB (higher is better); and how many of the entries of each codebook are used. Sound is brought to mono at the model's rate.
+	return `For every bitrate, and without quantization where the model offers it, the means over clips of: extended STOI (0 to 1, higher is better), mel distance (lower is better), SI-SDR in dB (higher is better), difference of loudness (BS.1770) in LU; and how many of the entries of each codebook are used. Sound is brought to mono at the model's rate.
 
 With --peers, opusenc, opusdec, c2enc, c2dec, speexenc and speexdec are taken from the PATH (one that is missing is named and left out), and every codec runs through the same clips and measures at 16 kHz. The bitrate is measured, without containers; what a decoder gives is moved by up to 100 ms to where it fits the original.
 
@@ -105,11 +105,11 @@ func (c *evalCodecCmd) Run(s *session) error {
 func printQuality(w io.Writer, r *quality.Report) error {
 	fmt.Fprintf(w, "%s (%s), %d clips, %s\n\n", r.Model, r.Fingerprint, r.Clips, duration(r.Seconds))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "KBIT/S\tESTOI\t\tMEL\tSI-SDR")
+	fmt.Fprintln(t, "KBIT/S\tESTOI\t\tMEL\tSI-SDR\tLOUDNESS")
 	for _, step := range r.Steps {
 		v := r.ESTOI[step]
 		bar := strings.Repeat("#", int(min(max(v, 0), 1)*30+0.5))
-		fmt.Fprintf(t, "%s\t%.3f\t%-30s\t%.3f\t%.2f dB\n", step, v, bar, r.Mel[step], r.SISDR[step])
+		fmt.Fprintf(t, "%s\t%.3f\t%-30s\t%.3f\t%.2f dB\t± %.2f LU\n", step, v, bar, r.Mel[step], r.SISDR[step], r.Loudness[step])
 	}
 	fmt.Fprintln(t, "\nCODEBOOK\tUSED\tPERPLEXITY\tBITS")
 	for i, b := range r.Codebooks {

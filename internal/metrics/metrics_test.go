@@ -186,3 +186,40 @@ func BenchmarkMelDistance(b *testing.B) {
 		}
 	}
 }
+
+// TestLoudness holds the filters to the tables of BS.1770-4 and the loudness to its
+// calibration, a full-scale sine of 997 Hz, at several rates.
+func TestLoudness(t *testing.T) {
+	shelf, high := kWeighting(48000)
+	for i, pair := range [][2]float64{
+		{shelf.b0, 1.53512485958697}, {shelf.b1, -2.69169618940638}, {shelf.b2, 1.19839281085285},
+		{shelf.a1, -1.69065929318241}, {shelf.a2, 0.73248077421585},
+		{high.a1, -1.99004745483398}, {high.a2, 0.99007225036621},
+	} {
+		if math.Abs(pair[0]-pair[1]) > 1e-9 {
+			t.Errorf("coefficient %d is %.14f, the table has %.14f", i, pair[0], pair[1])
+		}
+	}
+	for _, rate := range []int{16000, 24000, 48000} {
+		for _, level := range []float64{0, -23} {
+			pcm := make([]float32, 3*rate)
+			for i := range pcm {
+				pcm[i] = float32(math.Pow(10, level/20) * math.Sin(2*math.Pi*997*float64(i)/float64(rate)))
+			}
+			// The blocks at the edge of silence count, those within do not.
+			silent := append(pcm, make([]float32, 2*rate)...)
+			for i, x := range [][]float32{pcm, silent} {
+				got, err := Loudness(x, rate)
+				if want := level - 3.01; err != nil || math.Abs(got-want) > 0.05+0.25*float64(i) {
+					t.Errorf("%g dB at %d Hz, %d samples: %.2f LUFS, %v; want %.2f", level, rate, len(x), got, err, want)
+				}
+			}
+		}
+	}
+	if got, err := Loudness(make([]float32, 16000), 16000); err != nil || !math.IsInf(got, -1) {
+		t.Errorf("silence: %g, %v", got, err)
+	}
+	if _, err := Loudness(make([]float32, 100), 16000); err == nil {
+		t.Error("too short a sound was measured")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/sotto-audio/sotto/codec"
@@ -22,6 +23,8 @@ type Figures struct {
 	ESTOI map[string]float64 `json:"estoi"`
 	Mel   map[string]float64 `json:"mel"`
 	SISDR map[string]float64 `json:"si_sdr"`
+	// Loudness is by how many LU the decoded sound differs, without the sign.
+	Loudness map[string]float64 `json:"loudness"`
 }
 
 // Clip holds the figures of one file.
@@ -101,6 +104,7 @@ func Evaluate(ctx context.Context, model codec.Codec, files []string, maxSeconds
 			r.ESTOI[s] += c.ESTOI[s] / n
 			r.Mel[s] += c.Mel[s] / n
 			r.SISDR[s] += c.SISDR[s] / n
+			r.Loudness[s] += c.Loudness[s] / n
 		}
 	}
 	for i, size := range info.CodebookSizes {
@@ -110,7 +114,7 @@ func Evaluate(ctx context.Context, model codec.Codec, files []string, maxSeconds
 }
 
 func newFigures() Figures {
-	return Figures{map[string]float64{}, map[string]float64{}, map[string]float64{}}
+	return Figures{map[string]float64{}, map[string]float64{}, map[string]float64{}, map[string]float64{}}
 }
 
 // evaluate measures one file and gives its tokens at the highest bitrate.
@@ -131,12 +135,16 @@ func evaluate(ctx context.Context, model codec.Codec, file string, maxSeconds fl
 	}
 	measure := func(step string, decoded []float32) error {
 		decoded = decoded[:len(pcm)]
-		var errs [3]error
+		var errs [5]error
 		clip.ESTOI[step], errs[0] = metrics.ESTOI(pcm, decoded, info.SampleRate)
 		clip.Mel[step], errs[1] = metrics.MelDistance(pcm, decoded, info.SampleRate)
 		clip.SISDR[step], errs[2] = metrics.SISDR(pcm, decoded)
 		// Equal or orthogonal signals: a figure that JSON can hold.
 		clip.SISDR[step] = min(max(clip.SISDR[step], -200), 200)
+		var before, after float64
+		before, errs[3] = metrics.Loudness(pcm, info.SampleRate)
+		after, errs[4] = metrics.Loudness(decoded, info.SampleRate)
+		clip.Loudness[step] = min(math.Abs(after-before), 200)
 		return errors.Join(errs[:]...)
 	}
 	for i, books := range info.Levels {

@@ -40,6 +40,7 @@ type CodecConfig struct {
 	Complex         float64 `json:"complex"`         //
 	Wave            float64 `json:"wave"`            //
 	Intelligibility float64 `json:"intelligibility"` //
+	Level           float64 `json:"level,omitempty"` //
 	// IntelligibilityFrom is the share of the run after which that term counts:
 	// from the start it hurts, late it helps.
 	IntelligibilityFrom float64 `json:"intelligibility_from"`
@@ -218,6 +219,7 @@ func (c CodecConfig) terms() ([]Weighted, error) {
 		{stft, c.Complex, c.ComplexCoded, 0},
 		{Waveform{}, c.Wave, c.ComplexCoded, 0},
 		{intelligibility, c.Intelligibility, 1, c.IntelligibilityFrom},
+		{Level{}, c.Level, 1, 0},
 	} {
 		if w.Weight != 0 {
 			terms = append(terms, w)

@@ -24,7 +24,7 @@ func TestLossGradients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, term := range []Term{mel, stft, Waveform{}, intelligibility} {
+	for _, term := range []Term{mel, stft, Waveform{}, intelligibility, Level{}} {
 		t.Run(term.Name(), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 4))
 			const n = 8000
