@@ -11,28 +11,38 @@ import (
 )
 
 // TestDispatch runs this test binary again with features of the processor
-// masked, which must lead to the kernels that remain.
+// masked, which must lead to the kernels that remain. Where an emulator runs it,
+// TEST_EMULATOR is its command.
 func TestDispatch(t *testing.T) {
 	if os.Getenv("PRINT_BACKEND") != "" {
 		t.Log("chosen: " + cpu.New(1).Name())
 		return
 	}
-	if runtime.GOARCH != "amd64" {
-		if name := cpu.New(1).Name(); name != "cpu (portable)" {
-			t.Errorf("name %q", name)
-		}
-		return
+	type masked struct{ godebug, not, want string }
+	all := map[string][]masked{
+		"amd64": {
+			{"cpu.avx512f=off", "avx512", ""},
+			{"cpu.avx512bw=off", "avx512", ""},
+			{"cpu.avx512vnni=off", "vnni", ""},
+			{"cpu.avx512bf16=off", "bf16", ""},
+			{"cpu.avx2=off", "avx", "portable"},
+			{"cpu.fma=off", "avx", "portable"},
+			{"cpu.all=off", "avx", "portable"},
+		},
+		"arm64": { // where NEON is always there
+			{"", "portable", "neon"},
+			{"cpu.asimddp=off", "dotprod", "neon"},
+			{"cpu.all=off", "dotprod", "neon"},
+		},
 	}
-	for _, c := range []struct{ godebug, not, want string }{
-		{"cpu.avx512f=off", "avx512", ""},
-		{"cpu.avx512bw=off", "avx512", ""},
-		{"cpu.avx512vnni=off", "vnni", ""},
-		{"cpu.avx512bf16=off", "bf16", ""},
-		{"cpu.avx2=off", "avx", "portable"},
-		{"cpu.fma=off", "avx", "portable"},
-		{"cpu.all=off", "avx", "portable"},
-	} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestDispatch$", "-test.v")
+	cases, ok := all[runtime.GOARCH]
+	if !ok {
+		cases = []masked{{"", "+", "portable"}}
+	}
+	for _, c := range cases {
+		// An emulator runs this process, but not what it starts.
+		args := append(strings.Fields(os.Getenv("TEST_EMULATOR")), os.Args[0], "-test.run=^TestDispatch$", "-test.v")
+		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Env = append(os.Environ(), "PRINT_BACKEND=1", "GODEBUG="+c.godebug)
 		out, err := cmd.CombinedOutput()
 		if err != nil {

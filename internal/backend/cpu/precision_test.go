@@ -74,6 +74,39 @@ func (g gen) tiny(v []float32) {
 	}
 }
 
+// TestReducedUnderflow adds products to the least normal number and to zero: what
+// is below it after rounding to 24 bits becomes zero, what rounds up to it stays.
+func TestReducedUnderflow(t *testing.T) {
+	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
+		var x, w [2][]float32 // by the value of the pair
+		for _, v := range []float32{0, 0x1p-75, 0x1p-80, 0x1p-63, 0x1.fep-64, 0x1p-126, 0x1p-50, 0x1.fep127} {
+			x[0], x[1] = append(x[0], v, -v, v), append(x[1], 0x1p-63, 0x1p-63, 0)
+		}
+		for _, v := range []float32{0, 0x1p-75, 0x1p-76, 0x1.02p-76, 0x1.fep-77, 0x1p-77, 0x1p-101, 0x1p-63, 0x1p-126, 0x1p100} {
+			for range 4 { // wider than a panel, and than the widest kernel
+				w[0], w[1] = append(w[0], v, -v), append(w[1], 0x1p-63, -0x1p-63)
+			}
+		}
+		n := len(w[0])
+		matrix := slices.Concat(w[0], w[1])
+		for m := 1; m <= len(x[0]); m++ {
+			in := poisoned(m, 2, 0)
+			for i := range m {
+				r := (i + m) % len(x[0])
+				in.Row(i)[0], in.Row(i)[1] = x[0][r], x[1][r]
+			}
+			got := poisoned(m, n, 0)
+			want := clone(got)
+			b.MatMul(got, in, b.PackReduced(matrix, 2, n, backend.BFloat16), backend.Epilogue{})
+			naive.MatMul(want, in, naive.PackReduced(matrix, 2, n, backend.BFloat16), backend.Epilogue{})
+			sameBits(t, fmt.Sprintf("%d rows", m), got.Data, want.Data)
+			if m == len(x[0]) && (!slices.Contains(want.Data, 0x1p-126) || !slices.Contains(want.Data, 0)) {
+				t.Error("no sum at the least normal number")
+			}
+		}
+	})
+}
+
 // TestReducedBound holds products to their float64 values: within the rounding of
 // the factors, a half of the last of 8 bits of each.
 func TestReducedBound(t *testing.T) {

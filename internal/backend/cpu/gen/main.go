@@ -134,6 +134,12 @@ func both(kernel func(v isa)) {
 func main() {
 	family := flag.String("family", "", "write this one only")
 	flag.Parse() // with avo's own flags
+	if *family == "" {
+		if err := writeNEON(); err != nil {
+			fmt.Fprintln(os.Stderr, "gen:", err)
+			os.Exit(1)
+		}
+	}
 	for _, f := range families {
 		switch *family {
 		case "":

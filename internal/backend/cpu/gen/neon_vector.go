@@ -1,0 +1,456 @@
+package main
+
+// exp gives exp(x). See f32.Exp.
+func (a *neon) exp(x *vreg) *vreg {
+	x = a.new("fmin", x, a.float(88.37)) // NaN stays
+	x = a.new("fmax", x, a.float(-87.3))
+	magic := a.float(3 << 22)
+	t := a.fma(x, a.float(1.44269504088896340736), magic)
+	n := a.sub(t, magic)
+	r := a.copyOf(x)
+	a.three("fmla", r, n, a.float(-0.693147182464599609375))
+	a.three("fmla", r, n, a.float(-(0.693147180559945309417 - 0.693147182464599609375)))
+	p := a.float(0.0013814467238262296)
+	for _, c := range []float64{
+		0.008368780836462975, 0.04166839271783829, 0.1666651964187622, 0.4999999403953552, 1, 1,
+	} {
+		p = a.fma(p, r, a.float(c))
+	}
+	a.ins("VSHL $23, {0}.S4, {0}.S4", t)
+	a.ins("VADD {0}.S4, {1}.S4, {1}.S4", a.float(1), t)
+	return a.mul(p, t)
+}
+
+// gate gives the denominator 1 + exp(−u) of an activation of x, and x².
+func (a *neon) gate(x *vreg, gelu bool) (d, xx *vreg) {
+	if gelu {
+		xx = a.mul(x, x)
+		d = a.mul(x, a.fma(xx, a.float(-geluC3), a.float(-geluC1)))
+	} else {
+		d = a.two("fneg", x)
+	}
+	return a.add(a.exp(d), a.float(1)), xx
+}
+
+// activate gives the activation of x.
+func (a *neon) activate(x *vreg, act string) *vreg {
+	if act == "identity" {
+		return x
+	}
+	d, _ := a.gate(x, act == "gelu")
+	return a.div(x, d)
+}
+
+// slope gives the derivative of the activation at x.
+func (a *neon) slope(x *vreg, act string) *vreg {
+	d, xx := a.gate(x, act == "gelu")
+	one := a.float(1)
+	s := a.div(one, d)
+	t := a.sub(one, s)
+	r := a.mul(x, s)
+	if act == "gelu" {
+		r = a.mul(r, t)
+		t = a.fma(xx, a.float(3*geluC3), a.float(geluC1))
+	}
+	return a.fma(r, t, s)
+}
+
+// neonPointwise writes the epilogue kernel of an activation.
+func neonPointwise(f *neonFile, act string) {
+	f.function("pointwiseNEON_"+act,
+		"(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)",
+		"sets dst = res + scale·act(src + bias), without the steps whose operand is nil.", func(a *neon) {
+			n, cols := a.param("rows"), a.param("cols")
+			dst, src, bias, scale, res := a.param("dst"), a.param("src"), a.param("bias"), a.param("scale"), a.param("res")
+			rest := a.rest(cols)
+			a.loop(n, func() {
+				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+					from := a.sum(src, off)
+					x := make([]*vreg, parts64)
+					for p := range x {
+						x[p] = a.load(from, p, rest)
+					}
+					// each does op to x with a vector of the columns, or of a row.
+					each := func(op string, base *vreg) {
+						a.ifSet(base, func() {
+							from := a.sum(base, off)
+							for p := range x {
+								a.three(op, x[p], x[p], a.load(from, p, rest))
+							}
+						})
+					}
+					each("fadd", bias)
+					for p := range x {
+						x[p] = a.activate(x[p], act)
+					}
+					each("fmul", scale)
+					each("fadd", res)
+					to := a.sum(dst, off)
+					for p := range x {
+						a.store(x[p], to, p, rest)
+					}
+				})
+				a.addParam("ds", dst)
+				a.addParam("ss", src)
+				a.ifSet(res, func() { a.addParam("rs", res) })
+			})
+		})
+}
+
+// neonSlopes writes the kernel of the gradient of an activation.
+func neonSlopes(f *neonFile, act string) {
+	f.function("slopesNEON_"+act,
+		"(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)",
+		"sets dx = dy·act'(x).", func(a *neon) {
+			n, cols := a.param("rows"), a.param("cols")
+			dx, x, dy := a.param("dx"), a.param("x"), a.param("dy")
+			rest := a.rest(cols)
+			a.loop(n, func() {
+				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+					from, with, to := a.sum(x, off), a.sum(dy, off), a.sum(dx, off)
+					for p := range parts64 {
+						s := a.slope(a.load(from, p, rest), act)
+						a.store(a.mul(a.load(with, p, rest), s), to, p, rest)
+					}
+				})
+				a.addParam("dxs", dx)
+				a.addParam("xs", x)
+				a.addParam("dys", dy)
+			})
+		})
+}
+
+// neonAdamW writes the kernel of the optimiser. See f32.AdamW for the constants.
+func neonAdamW(f *neonFile) {
+	f.function("adamwNEON", "(n int, w, grad, m, v, c *float32)",
+		"updates weights w and moments m, v by gradient grad; c are the fields of f32.AdamW.", func(a *neon) {
+			n := a.param("n")
+			wp, gp, mp, vp, cp := a.param("w"), a.param("grad"), a.param("m"), a.param("v"), a.param("c")
+			var c [9]*vreg
+			for i := range c {
+				c[i] = a.vec()
+				a.ins("VLD1R.P 4({0}), [{1}.S4]", cp, c[i])
+			}
+			a.eachGroup(n, a.rest(n), []int{1}, func(off *vreg, _ int, rest *vreg) {
+				ws, gs, ms, vs := a.sum(wp, off), a.sum(gp, off), a.sum(mp, off), a.sum(vp, off)
+				for p := range parts64 {
+					w, g := a.load(ws, p, rest), a.load(gs, p, rest)
+					m := a.mul(c[1], g)
+					a.three("fmla", m, c[0], a.load(ms, p, rest)) // m = beta1·m + rest1·g
+					a.store(m, ms, p, rest)
+					s := a.mul(a.mul(c[3], g), g)
+					a.three("fmla", s, c[2], a.load(vs, p, rest))
+					a.store(s, vs, p, rest)
+					step := a.div(a.mul(m, c[4]), a.add(a.two("fsqrt", a.mul(s, c[5])), c[6]))
+					a.three("fmla", step, c[7], w)
+					a.three("fmla", w, c[8], step)
+					a.store(w, ws, p, rest)
+				}
+			})
+		})
+}
+
+// neonColumnSum writes the kernel of sums along time.
+func neonColumnSum(f *neonFile) {
+	f.function("columnSumNEON", "(rows, cols int, sum *float32, x *float32, xs uintptr, z *float32, zs uintptr)",
+		"adds each column of x, or of x·z by FMA where z is not nil, to sum.", func(a *neon) {
+			cols, sum := a.param("cols"), a.param("sum")
+			x, z := a.param("x"), a.param("z")
+			xs, zs := a.param("xs"), a.param("zs")
+			a.eachGroup(cols, a.rest(cols), []int{4, 1}, func(off *vreg, groups int, rest *vreg) {
+				at := a.sum(sum, off)
+				acc := make([]*vreg, groups*parts64)
+				for i := range acc {
+					acc[i] = a.load(at, i, rest)
+				}
+				plain, done := a.label("plain"), a.label("done")
+				xp, left := a.sum(x, off), a.param("rows")
+				a.branch("CBZ {0}, ", plain, z)
+				zp := a.sum(z, off)
+				a.loop(left, func() {
+					for i := range acc {
+						a.three("fmla", acc[i], a.load(xp, i, rest), a.load(zp, i, rest))
+					}
+					a.ins("ADD {0}, {1}", xs, xp)
+					a.ins("ADD {0}, {1}", zs, zp)
+				})
+				a.branch("JMP ", done)
+				a.place(plain)
+				a.loop(left, func() {
+					for i := range acc {
+						a.three("fadd", acc[i], acc[i], a.load(xp, i, rest))
+					}
+					a.ins("ADD {0}, {1}", xs, xp)
+				})
+				a.place(done)
+				for i := range acc {
+					a.store(acc[i], at, i, rest)
+				}
+			})
+		})
+}
+
+// neonDepthwise writes the kernel of the depthwise convolution.
+func neonDepthwise(f *neonFile) {
+	f.function("depthwiseNEON",
+		"(rows, cols, taps int, y *float32, ys uintptr, x *float32, xs, xtap uintptr, w *float32, wtap uintptr, bias *float32)",
+		"convolves each column: x of the next tap is xtap bytes on, its weights wtap bytes.", func(a *neon) {
+			n, cols := a.param("rows"), a.param("cols")
+			y, x, w, bias := a.param("y"), a.param("x"), a.param("w"), a.param("bias")
+			xtap, wtap := a.param("xtap"), a.param("wtap")
+			rest := a.rest(cols)
+			a.loop(n, func() {
+				a.eachGroup(cols, rest, []int{4, 1}, func(off *vreg, groups int, rest *vreg) {
+					acc := make([]*vreg, groups*parts64)
+					for i := range acc {
+						acc[i] = a.zeros()
+					}
+					a.ifSet(bias, func() {
+						from := a.sum(bias, off)
+						for i := range acc {
+							a.ins("VMOV {0}.B16, {1}.B16", a.load(from, i, rest), acc[i])
+						}
+					})
+					xp, wp, left := a.sum(x, off), a.sum(w, off), a.param("taps")
+					a.loop(left, func() {
+						for i := range acc {
+							a.three("fmla", acc[i], a.load(xp, i, rest), a.load(wp, i, rest))
+						}
+						a.ins("ADD {0}, {1}", xtap, xp)
+						a.ins("ADD {0}, {1}", wtap, wp)
+					})
+					to := a.sum(y, off)
+					for i := range acc {
+						a.store(acc[i], to, i, rest)
+					}
+				})
+				a.addParam("ys", y)
+				a.addParam("xs", x)
+			})
+		})
+}
+
+// neonSmallest writes the kernel of the search of the least distance.
+func neonSmallest(f *neonFile) {
+	f.function("smallestNEON", "(n int, p, half, best *float32, code *int32)",
+		"finds, for each of 16 lanes, the least half − p and its index, over whole groups.", func(a *neon) {
+			n, pp, hp := a.param("n"), a.param("p"), a.param("half")
+			cur, best, code := a.lanes(), make([]*vreg, parts64), make([]*vreg, parts64)
+			for i := range parts64 {
+				best[i], code[i] = a.copyOf(a.float(inf)), a.zeros()
+			}
+			sixteen := a.bits(group)
+			a.ins("LSR $4, {0}", n)
+			a.loop(n, func() {
+				for i := range parts64 {
+					d := a.sub(a.load(hp, i, nil), a.load(pp, i, nil))
+					less := a.new("fcmgt", best[i], d) // false for NaN
+					a.choose(less, d, best[i])
+					a.choose(less, cur[i], code[i])
+					a.three("add", cur[i], cur[i], sixteen)
+				}
+				a.ins("ADD $64, {0}", pp)
+				a.ins("ADD $64, {0}", hp)
+			})
+			bp, cp := a.param("best"), a.param("code")
+			for i := range parts64 {
+				a.store(best[i], bp, i, nil)
+				a.store(code[i], cp, i, nil)
+			}
+		})
+}
+
+// partial gives the 16 partial sums of a canonical row sum.
+func (a *neon) partial() []*vreg {
+	s := make([]*vreg, parts64)
+	for i := range s {
+		s[i] = a.zeros()
+	}
+	return s
+}
+
+// tree adds up the partial sums: i += i+8, then i+4, i+2, i+1.
+func (a *neon) tree(s []*vreg) *vreg {
+	y := a.add(a.add(s[0], s[2]), a.add(s[1], s[3]))
+	t := a.vec()
+	a.ins("VEXT $8, {0}.B16, {0}.B16, {1}.B16", y, t)
+	y = a.add(y, t)
+	t = a.vec()
+	a.ins("VDUP {0}.S[1], {1}.S4", y, t)
+	return a.add(y, t)
+}
+
+// mean fills a vector with a row sum divided by the parameter n.
+func (a *neon) mean(sum *vreg) *vreg {
+	n := a.param("n")
+	a.ins("FDIVS {0f}, {1f}, {1f}", n, sum)
+	return a.fill(sum)
+}
+
+// keep clears the lanes outside of the masks of an incomplete group.
+func (a *neon) keep(x *vreg, p int, rest *vreg, masks []*vreg) *vreg {
+	if rest == nil {
+		return x
+	}
+	return a.bitwise("VAND", x, masks[p])
+}
+
+// stats gives the mean of a row and 1/√(var+eps), in all lanes.
+func (a *neon) stats(x, cols, rest *vreg, masks []*vreg) (mean, r *vreg) {
+	sum := a.partial()
+	a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+		from := a.sum(x, off)
+		for p := range sum {
+			a.three("fadd", sum[p], sum[p], a.load(from, p, rest))
+		}
+	})
+	mean = a.mean(a.tree(sum))
+	sum = a.partial()
+	a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+		from := a.sum(x, off)
+		for p := range sum {
+			d := a.keep(a.sub(a.load(from, p, rest), mean), p, rest, masks)
+			a.three("fmla", sum[p], d, d)
+		}
+	})
+	s := a.tree(sum)
+	n, eps, q := a.param("n"), a.param("eps"), a.vec()
+	a.ins("FDIVS {0f}, {1f}, {1f}", n, s)
+	a.ins("FADDS {0f}, {1f}, {1f}", eps, s)
+	a.ins("FSQRTS {0f}, {0f}", s)
+	a.ins("FMOVS $1.0, {0f}", q)
+	a.ins("FDIVS {0f}, {1f}, {1f}", s, q)
+	return mean, a.fill(q)
+}
+
+func neonLayerNorm(f *neonFile) {
+	f.function("layerNormNEON",
+		"(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)",
+		"normalises rows of cols = n columns.", func(a *neon) {
+			left, cols := a.param("rows"), a.param("cols")
+			y, x, gamma, beta := a.param("y"), a.param("x"), a.param("gamma"), a.param("beta")
+			rest := a.rest(cols)
+			masks := a.masks(rest)
+			a.loop(left, func() {
+				mean, r := a.stats(x, cols, rest, masks)
+				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+					from, to := a.sum(x, off), a.sum(y, off)
+					d := make([]*vreg, parts64)
+					for p := range d {
+						d[p] = a.mul(a.sub(a.load(from, p, rest), mean), r)
+					}
+					a.ifSet(gamma, func() {
+						plain, done := a.label("plain"), a.label("done")
+						g := a.sum(gamma, off)
+						a.branch("CBZ {0}, ", plain, beta)
+						b := a.sum(beta, off)
+						for p := range d {
+							v := a.load(b, p, rest)
+							a.three("fmla", v, d[p], a.load(g, p, rest))
+							a.ins("VMOV {0}.B16, {1}.B16", v, d[p])
+						}
+						a.branch("JMP ", done)
+						a.place(plain)
+						for p := range d {
+							a.three("fmul", d[p], d[p], a.load(g, p, rest))
+						}
+						a.place(done)
+					})
+					for p := range d {
+						a.store(d[p], to, p, rest)
+					}
+				})
+				a.addParam("ys", y)
+				a.addParam("xs", x)
+			})
+		})
+}
+
+func neonLayerNormGrad(f *neonFile) {
+	f.function("layerNormGradNEON",
+		"(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)",
+		"sets dx, and xhat to the normalised rows.", func(a *neon) {
+			left, cols := a.param("rows"), a.param("cols")
+			dx, xhat, x, dy, gamma := a.param("dx"), a.param("xhat"), a.param("x"), a.param("dy"), a.param("gamma")
+			rest := a.rest(cols)
+			masks := a.masks(rest)
+			// scaled loads dy·gamma.
+			scaled := func(off *vreg, p int, rest *vreg) *vreg {
+				g := a.load(a.sum(dy, off), p, rest)
+				a.ifSet(gamma, func() { a.three("fmul", g, g, a.load(a.sum(gamma, off), p, rest)) })
+				return g
+			}
+			a.loop(left, func() {
+				mean, r := a.stats(x, cols, rest, masks)
+				sg, sh := a.partial(), a.partial()
+				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+					from, to := a.sum(x, off), a.sum(xhat, off)
+					for p := range parts64 {
+						h := a.mul(a.sub(a.load(from, p, rest), mean), r)
+						a.store(h, to, p, rest)
+						g := scaled(off, p, rest)
+						a.three("fadd", sg[p], sg[p], g)
+						a.three("fmla", sh[p], g, a.keep(h, p, rest, masks))
+					}
+				})
+				gm, slope := a.mean(a.tree(sg)), a.mean(a.tree(sh))
+				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+					from, to := a.sum(xhat, off), a.sum(dx, off)
+					for p := range parts64 {
+						g := a.sub(scaled(off, p, rest), gm)
+						a.three("fmls", g, a.load(from, p, rest), slope) // g −= x̂·slope
+						a.store(a.mul(g, r), to, p, rest)
+					}
+				})
+				a.addParam("dxs", dx)
+				a.addParam("hs", xhat)
+				a.addParam("xs", x)
+				a.addParam("dys", dy)
+			})
+		})
+}
+
+// neonComplexRows writes the kernels of package backend's Spectra: compress, or
+// expand.
+func neonComplexRows(f *neonFile, compress bool) {
+	name, signature := "expandNEON", "(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)"
+	doc := "sets y to the complex numbers of x times their power plus eps."
+	if compress {
+		name, signature = "compressNEON", "(rows, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)"
+		doc = "sets m to the magnitudes of the complex numbers of x and y to the compressed numbers."
+	}
+	f.function(name, signature, doc, func(a *neon) {
+		n, cols, y, x := a.param("rows"), a.param("cols"), a.param("y"), a.param("x")
+		var m *vreg
+		if compress {
+			m = a.param("m")
+		}
+		eps, rest := a.fill(a.param("eps")), a.rest(cols)
+		a.loop(n, func() {
+			a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+				from, to := a.sum(x, off), a.sum(y, off)
+				var magnitudes *vreg
+				if compress {
+					magnitudes = a.sum(m, off)
+				}
+				for p := range parts64 {
+					s := a.load(from, p, rest)
+					g, other := a.mul(s, s), a.vec()
+					a.ins("VREV64 {0}.S4, {1}.S4", g, other) // the squares of the other parts
+					g = a.add(a.add(g, other), eps)
+					if compress {
+						mag := a.two("fsqrt", g)
+						a.store(mag, magnitudes, p, rest)
+						g = a.div(a.two("fsqrt", a.two("fsqrt", mag)), mag)
+					}
+					a.store(a.mul(s, g), to, p, rest)
+				}
+			})
+			a.addParam("ys", y)
+			a.addParam("xs", x)
+			if compress {
+				a.addParam("ms", m)
+			}
+		})
+	})
+}
