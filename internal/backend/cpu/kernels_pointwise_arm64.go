@@ -7,17 +7,52 @@ package cpu
 // pointwiseNEON_identity sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwiseNEON_identity(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
+func pointwiseNEON_identity(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
 
 // pointwiseNEON_gelu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwiseNEON_gelu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
+func pointwiseNEON_gelu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
 
 // pointwiseNEON_silu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
-func pointwiseNEON_silu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
+func pointwiseNEON_silu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
+// pointwiseNEON_geluerf sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_geluerf(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
+// pointwiseNEON_relu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_relu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
+// pointwiseNEON_leaky sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_leaky(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
+// pointwiseNEON_elu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_elu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
+// pointwiseNEON_tanh sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_tanh(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
+// pointwiseNEON_sigmoid sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_sigmoid(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
+// pointwiseNEON_snake sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_snake(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
 
 // slopesNEON_gelu sets dx = dy·act'(x).
 //
@@ -28,6 +63,36 @@ func slopesNEON_gelu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs ui
 //
 //go:noescape
 func slopesNEON_silu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopesNEON_geluerf sets dx = dy·act'(x).
+//
+//go:noescape
+func slopesNEON_geluerf(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopesNEON_relu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopesNEON_relu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopesNEON_leaky sets dx = dy·act'(x).
+//
+//go:noescape
+func slopesNEON_leaky(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopesNEON_elu sets dx = dy·act'(x).
+//
+//go:noescape
+func slopesNEON_elu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopesNEON_tanh sets dx = dy·act'(x).
+//
+//go:noescape
+func slopesNEON_tanh(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopesNEON_sigmoid sets dx = dy·act'(x).
+//
+//go:noescape
+func slopesNEON_sigmoid(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 
 // adamwNEON updates weights w and moments m, v by gradient grad; c are the fields of f32.AdamW.
 //

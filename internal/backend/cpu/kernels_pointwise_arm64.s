@@ -4,15 +4,15 @@
 
 #include "textflag.h"
 
-// func pointwiseNEON_identity(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
-TEXT ·pointwiseNEON_identity(SB), NOSPLIT, $0-80
+// func pointwiseNEON_identity(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_identity(SB), NOSPLIT, $0-96
 	MOVD rows+0(FP), R0
 	MOVD cols+8(FP), R1
 	MOVD dst+16(FP), R2
 	MOVD src+32(FP), R3
 	MOVD bias+48(FP), R4
-	MOVD scale+56(FP), R5
-	MOVD res+64(FP), R6
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
 	AND $15, R1, R7
 	CBZ R0, end2
 
@@ -504,7 +504,7 @@ end8:
 	MOVD ss+40(FP), R8
 	ADD R8, R3
 	CBZ R6, end72
-	MOVD rs+72(FP), R8
+	MOVD rs+88(FP), R8
 	ADD R8, R6
 
 end72:
@@ -514,215 +514,2257 @@ end72:
 end2:
 	RET
 
-// func pointwiseNEON_gelu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
-TEXT ·pointwiseNEON_gelu(SB), NOSPLIT, $0-80
-	MOVD $0xbd922279, R26
-	VDUP R26, V0.S4
-	MOVD $0xbfcc422a, R26
-	VDUP R26, V1.S4
-	MOVD $0x42b0bd71, R26
-	VDUP R26, V2.S4
-	MOVD $0xc2ae999a, R26
-	VDUP R26, V3.S4
+// func pointwiseNEON_gelu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_gelu(SB), NOSPLIT, $0-96
 	MOVD $0x4b400000, R26
-	VDUP R26, V4.S4
+	VDUP R26, V0.S4
+	MOVD $0x3f800000, R26
+	VDUP R26, V1.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F2
+	FMOVQ 16(R10), F3
+	FMOVQ 32(R10), F4
+	FMOVQ 48(R10), F5
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F6
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVQ 16(R10), F6
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	FMOVQ 32(R10), F6
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ 48(R10), F6
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+
+end5:
+	WORD $0x6e22dc46 // fmul v6.4s, v2.4s, v2.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	WORD $0x6e28dc48 // fmul v8.4s, v2.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
 	MOVD $0x3fb8aa3b, R26
-	VDUP R26, V5.S4
+	VDUP R26, V7.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e27cd06 // fmla v6.4s, v8.4s, v7.4s
+	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
+	VMOV V1.B16, V9.B16
+	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
+	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
+	WORD $0x6e29fc49 // fdiv v9.4s, v2.4s, v9.4s
+	WORD $0x6e23dc62 // fmul v2.4s, v3.4s, v3.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27cc48 // fmla v8.4s, v2.4s, v7.4s
+	WORD $0x6e28dc68 // fmul v8.4s, v3.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e27cd02 // fmla v2.4s, v8.4s, v7.4s
+	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
+	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
+	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
 	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V1.S4, V2.S4, V2.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
+	WORD $0x6e26fc66 // fdiv v6.4s, v3.4s, v6.4s
+	WORD $0x6e24dc83 // fmul v3.4s, v4.4s, v4.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x6e28dc88 // fmul v8.4s, v4.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e27cd03 // fmla v3.4s, v8.4s, v7.4s
+	WORD $0x4ea0d467 // fsub v7.4s, v3.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V1.S4, V3.S4, V3.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
+	WORD $0x6e22fc82 // fdiv v2.4s, v4.4s, v2.4s
+	WORD $0x6e25dca4 // fmul v4.4s, v5.4s, v5.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	WORD $0x6e28dca8 // fmul v8.4s, v5.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	WORD $0x4ea0d487 // fsub v7.4s, v4.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V1.S4, V4.S4, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
+	WORD $0x6e23fca3 // fdiv v3.4s, v5.4s, v3.4s
+	CBZ R5, end6
+	ADD R9, R5, R10
+	FMOVQ 0(R10), F5
+	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	FMOVQ 16(R10), F5
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	FMOVQ 32(R10), F5
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	FMOVQ 48(R10), F5
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+
+end6:
+	CBZ R6, end7
+	ADD R9, R6, R10
+	FMOVQ 0(R10), F5
+	WORD $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	FMOVQ 16(R10), F5
+	WORD $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	FMOVQ 32(R10), F5
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	FMOVQ 48(R10), F5
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+
+end7:
+	ADD R9, R2, R10
+	FMOVQ F9, 0(R10)
+	FMOVQ F6, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	ADD $64, R9
+	SUB $16, R8
+	JMP groups3
+
+rest4:
+	CBZ R8, end8
+	ADD R9, R3, R10
+	CMP $4, R7
+	BLT some9
+	FMOVQ 0(R10), F3
+	JMP end11
+
+some9:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $1, R7
+	BLT end11
+	TBZ $1, R7, single10
+	FMOVD 0(R10), F3
+	TBZ $0, R7, end11
+	ADD $8, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R10), F3
+
+end11:
+	CMP $8, R7
+	BLT some12
+	FMOVQ 16(R10), F2
+	JMP end14
+
+some12:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $5, R7
+	BLT end14
+	TBZ $1, R7, single13
+	FMOVD 16(R10), F2
+	TBZ $0, R7, end14
+	ADD $24, R10, R8
+	VLD1 (R8), V2.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R10), F2
+
+end14:
+	CMP $12, R7
+	BLT some15
+	FMOVQ 32(R10), F6
+	JMP end17
+
+some15:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $9, R7
+	BLT end17
+	TBZ $1, R7, single16
+	FMOVD 32(R10), F6
+	TBZ $0, R7, end17
+	ADD $40, R10, R8
+	VLD1 (R8), V6.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R10), F6
+
+end17:
+	CMP $16, R7
+	BLT some18
+	FMOVQ 48(R10), F9
+	JMP end20
+
+some18:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $13, R7
+	BLT end20
+	TBZ $1, R7, single19
+	FMOVD 48(R10), F9
+	TBZ $0, R7, end20
+	ADD $56, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R10), F9
+
+end20:
+	CBZ R4, end21
+	ADD R9, R4, R8
+	CMP $4, R7
+	BLT some22
+	FMOVQ 0(R8), F5
+	JMP end24
+
+some22:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $1, R7
+	BLT end24
+	TBZ $1, R7, single23
+	FMOVD 0(R8), F5
+	TBZ $0, R7, end24
+	ADD $8, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R8), F5
+
+end24:
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	CMP $8, R7
+	BLT some25
+	FMOVQ 16(R8), F5
+	JMP end27
+
+some25:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $5, R7
+	BLT end27
+	TBZ $1, R7, single26
+	FMOVD 16(R8), F5
+	TBZ $0, R7, end27
+	ADD $24, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R8), F5
+
+end27:
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	CMP $12, R7
+	BLT some28
+	FMOVQ 32(R8), F5
+	JMP end30
+
+some28:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $9, R7
+	BLT end30
+	TBZ $1, R7, single29
+	FMOVD 32(R8), F5
+	TBZ $0, R7, end30
+	ADD $40, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R8), F5
+
+end30:
+	WORD $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	CMP $16, R7
+	BLT some31
+	FMOVQ 48(R8), F5
+	JMP end33
+
+some31:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $13, R7
+	BLT end33
+	TBZ $1, R7, single32
+	FMOVD 48(R8), F5
+	TBZ $0, R7, end33
+	ADD $56, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R8), F5
+
+end33:
+	WORD $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+
+end21:
+	WORD $0x6e23dc65 // fmul v5.4s, v3.4s, v3.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27cca8 // fmla v8.4s, v5.4s, v7.4s
+	WORD $0x6e28dc68 // fmul v8.4s, v3.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e27cd05 // fmla v5.4s, v8.4s, v7.4s
+	WORD $0x4ea0d4a7 // fsub v7.4s, v5.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V1.S4, V5.S4, V5.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	WORD $0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
+	WORD $0x6e24fc64 // fdiv v4.4s, v3.4s, v4.4s
+	WORD $0x6e22dc43 // fmul v3.4s, v2.4s, v2.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	WORD $0x6e28dc48 // fmul v8.4s, v2.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e27cd03 // fmla v3.4s, v8.4s, v7.4s
+	WORD $0x4ea0d467 // fsub v7.4s, v3.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cce8 // fmla v8.4s, v7.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cce8 // fmla v8.4s, v7.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cca7 // fmla v7.4s, v5.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cca7 // fmla v7.4s, v5.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cca7 // fmla v7.4s, v5.4s, v8.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V1.S4, V3.S4, V3.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD $0x4e21d4a5 // fadd v5.4s, v5.4s, v1.4s
+	WORD $0x6e25fc45 // fdiv v5.4s, v2.4s, v5.4s
+	WORD $0x6e26dcc2 // fmul v2.4s, v6.4s, v6.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27cc48 // fmla v8.4s, v2.4s, v7.4s
+	WORD $0x6e28dcc8 // fmul v8.4s, v6.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e27cd02 // fmla v2.4s, v8.4s, v7.4s
+	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V1.S4, V2.S4, V2.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
+	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
+	WORD $0x6e23fcc3 // fdiv v3.4s, v6.4s, v3.4s
+	WORD $0x6e29dd26 // fmul v6.4s, v9.4s, v9.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V8.S4
+	VMOV V8.B16, V8.B16
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	WORD $0x6e28dd28 // fmul v8.4s, v9.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e27cd06 // fmla v6.4s, v8.4s, v7.4s
+	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
+	WORD $0x6e22fd22 // fdiv v2.4s, v9.4s, v2.4s
+	CBZ R5, end34
+	ADD R9, R5, R10
+	CMP $4, R7
+	BLT some35
+	FMOVQ 0(R10), F9
+	JMP end37
+
+some35:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $1, R7
+	BLT end37
+	TBZ $1, R7, single36
+	FMOVD 0(R10), F9
+	TBZ $0, R7, end37
+	ADD $8, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R10), F9
+
+end37:
+	WORD $0x6e29dc84 // fmul v4.4s, v4.4s, v9.4s
+	CMP $8, R7
+	BLT some38
+	FMOVQ 16(R10), F9
+	JMP end40
+
+some38:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $5, R7
+	BLT end40
+	TBZ $1, R7, single39
+	FMOVD 16(R10), F9
+	TBZ $0, R7, end40
+	ADD $24, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R10), F9
+
+end40:
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	CMP $12, R7
+	BLT some41
+	FMOVQ 32(R10), F9
+	JMP end43
+
+some41:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $9, R7
+	BLT end43
+	TBZ $1, R7, single42
+	FMOVD 32(R10), F9
+	TBZ $0, R7, end43
+	ADD $40, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R10), F9
+
+end43:
+	WORD $0x6e29dc63 // fmul v3.4s, v3.4s, v9.4s
+	CMP $16, R7
+	BLT some44
+	FMOVQ 48(R10), F9
+	JMP end46
+
+some44:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $13, R7
+	BLT end46
+	TBZ $1, R7, single45
+	FMOVD 48(R10), F9
+	TBZ $0, R7, end46
+	ADD $56, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R10), F9
+
+end46:
+	WORD $0x6e29dc42 // fmul v2.4s, v2.4s, v9.4s
+
+end34:
+	CBZ R6, end47
+	ADD R9, R6, R8
+	CMP $4, R7
+	BLT some48
+	FMOVQ 0(R8), F9
+	JMP end50
+
+some48:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $1, R7
+	BLT end50
+	TBZ $1, R7, single49
+	FMOVD 0(R8), F9
+	TBZ $0, R7, end50
+	ADD $8, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end50
+
+single49:
+	FMOVS 0(R8), F9
+
+end50:
+	WORD $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	CMP $8, R7
+	BLT some51
+	FMOVQ 16(R8), F9
+	JMP end53
+
+some51:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $5, R7
+	BLT end53
+	TBZ $1, R7, single52
+	FMOVD 16(R8), F9
+	TBZ $0, R7, end53
+	ADD $24, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end53
+
+single52:
+	FMOVS 16(R8), F9
+
+end53:
+	WORD $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP $12, R7
+	BLT some54
+	FMOVQ 32(R8), F9
+	JMP end56
+
+some54:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $9, R7
+	BLT end56
+	TBZ $1, R7, single55
+	FMOVD 32(R8), F9
+	TBZ $0, R7, end56
+	ADD $40, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end56
+
+single55:
+	FMOVS 32(R8), F9
+
+end56:
+	WORD $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	CMP $16, R7
+	BLT some57
+	FMOVQ 48(R8), F9
+	JMP end59
+
+some57:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $13, R7
+	BLT end59
+	TBZ $1, R7, single58
+	FMOVD 48(R8), F9
+	TBZ $0, R7, end59
+	ADD $56, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end59
+
+single58:
+	FMOVS 48(R8), F9
+
+end59:
+	WORD $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+
+end47:
+	ADD R9, R2, R10
+	CMP $4, R7
+	BLT some60
+	FMOVQ F4, 0(R10)
+	JMP end62
+
+some60:
+	CMP $1, R7
+	BLT end62
+	TBZ $1, R7, single61
+	FMOVD F4, 0(R10)
+	TBZ $0, R7, end62
+	ADD $8, R10, R8
+	VST1 V4.S[2], (R8)
+	JMP end62
+
+single61:
+	FMOVS F4, 0(R10)
+
+end62:
+	CMP $8, R7
+	BLT some63
+	FMOVQ F5, 16(R10)
+	JMP end65
+
+some63:
+	CMP $5, R7
+	BLT end65
+	TBZ $1, R7, single64
+	FMOVD F5, 16(R10)
+	TBZ $0, R7, end65
+	ADD $24, R10, R8
+	VST1 V5.S[2], (R8)
+	JMP end65
+
+single64:
+	FMOVS F5, 16(R10)
+
+end65:
+	CMP $12, R7
+	BLT some66
+	FMOVQ F3, 32(R10)
+	JMP end68
+
+some66:
+	CMP $9, R7
+	BLT end68
+	TBZ $1, R7, single67
+	FMOVD F3, 32(R10)
+	TBZ $0, R7, end68
+	ADD $40, R10, R8
+	VST1 V3.S[2], (R8)
+	JMP end68
+
+single67:
+	FMOVS F3, 32(R10)
+
+end68:
+	CMP $16, R7
+	BLT some69
+	FMOVQ F2, 48(R10)
+	JMP end71
+
+some69:
+	CMP $13, R7
+	BLT end71
+	TBZ $1, R7, single70
+	FMOVD F2, 48(R10)
+	TBZ $0, R7, end71
+	ADD $56, R10, R8
+	VST1 V2.S[2], (R8)
+	JMP end71
+
+single70:
+	FMOVS F2, 48(R10)
+
+end71:
+
+end8:
+	MOVD ds+24(FP), R8
+	ADD R8, R2
+	MOVD ss+40(FP), R8
+	ADD R8, R3
+	CBZ R6, end72
+	MOVD rs+88(FP), R8
+	ADD R8, R6
+
+end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func pointwiseNEON_silu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_silu(SB), NOSPLIT, $0-96
+	MOVD $0x4b400000, R26
+	VDUP R26, V0.S4
+	MOVD $0x3f800000, R26
+	VDUP R26, V1.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F2
+	FMOVQ 16(R10), F3
+	FMOVQ 32(R10), F4
+	FMOVQ 48(R10), F5
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F6
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVQ 16(R10), F6
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	FMOVQ 32(R10), F6
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ 48(R10), F6
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+
+end5:
+	WORD $0x6ea0f846 // fneg v6.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f4c7 // fmin v7.4s, v6.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4e6 // fmax v6.4s, v7.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	WORD $0x4ea0d507 // fsub v7.4s, v8.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V1.S4, V8.S4, V8.S4
+	VMOV V1.B16, V9.B16
+	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
+	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
+	WORD $0x6e29fc49 // fdiv v9.4s, v2.4s, v9.4s
+	WORD $0x6ea0f862 // fneg v2.4s, v3.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f447 // fmin v7.4s, v2.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f4e2 // fmax v2.4s, v7.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V8.S4
 	MOVD $0x3c091d36, R26
-	VDUP R26, V9.S4
+	VDUP R26, V7.S4
+	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
 	MOVD $0x3d2aac7a, R26
-	VDUP R26, V10.S4
+	VDUP R26, V8.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
 	MOVD $0x3e2aaa48, R26
-	VDUP R26, V11.S4
+	VDUP R26, V7.S4
+	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
 	MOVD $0x3efffffe, R26
+	VDUP R26, V8.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
+	VMOV V1.B16, V8.B16
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
+	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD $0x6e28fc68 // fdiv v8.4s, v3.4s, v8.4s
+	WORD $0x6ea0f883 // fneg v3.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f467 // fmin v7.4s, v3.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f4e3 // fmax v3.4s, v7.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cce3 // fmla v3.4s, v7.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cce3 // fmla v3.4s, v7.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V1.S4, V2.S4, V2.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
+	WORD $0x6e26fc86 // fdiv v6.4s, v4.4s, v6.4s
+	WORD $0x6ea0f8a4 // fneg v4.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f487 // fmin v7.4s, v4.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f4e4 // fmax v4.4s, v7.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e27cc83 // fmla v3.4s, v4.4s, v7.4s
+	WORD $0x4ea0d467 // fsub v7.4s, v3.4s, v0.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cc47 // fmla v7.4s, v2.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cc47 // fmla v7.4s, v2.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cc47 // fmla v7.4s, v2.4s, v4.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V1.S4, V3.S4, V3.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
+	WORD $0x6e22fca2 // fdiv v2.4s, v5.4s, v2.4s
+	CBZ R5, end6
+	ADD R9, R5, R10
+	FMOVQ 0(R10), F5
+	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	FMOVQ 16(R10), F5
+	WORD $0x6e25dd08 // fmul v8.4s, v8.4s, v5.4s
+	FMOVQ 32(R10), F5
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	FMOVQ 48(R10), F5
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+
+end6:
+	CBZ R6, end7
+	ADD R9, R6, R10
+	FMOVQ 0(R10), F5
+	WORD $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	FMOVQ 16(R10), F5
+	WORD $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
+	FMOVQ 32(R10), F5
+	WORD $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	FMOVQ 48(R10), F5
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+
+end7:
+	ADD R9, R2, R10
+	FMOVQ F9, 0(R10)
+	FMOVQ F8, 16(R10)
+	FMOVQ F6, 32(R10)
+	FMOVQ F2, 48(R10)
+	ADD $64, R9
+	SUB $16, R8
+	JMP groups3
+
+rest4:
+	CBZ R8, end8
+	ADD R9, R3, R10
+	CMP $4, R7
+	BLT some9
+	FMOVQ 0(R10), F2
+	JMP end11
+
+some9:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $1, R7
+	BLT end11
+	TBZ $1, R7, single10
+	FMOVD 0(R10), F2
+	TBZ $0, R7, end11
+	ADD $8, R10, R8
+	VLD1 (R8), V2.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R10), F2
+
+end11:
+	CMP $8, R7
+	BLT some12
+	FMOVQ 16(R10), F6
+	JMP end14
+
+some12:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R7
+	BLT end14
+	TBZ $1, R7, single13
+	FMOVD 16(R10), F6
+	TBZ $0, R7, end14
+	ADD $24, R10, R8
+	VLD1 (R8), V6.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R10), F6
+
+end14:
+	CMP $12, R7
+	BLT some15
+	FMOVQ 32(R10), F8
+	JMP end17
+
+some15:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $9, R7
+	BLT end17
+	TBZ $1, R7, single16
+	FMOVD 32(R10), F8
+	TBZ $0, R7, end17
+	ADD $40, R10, R8
+	VLD1 (R8), V8.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R10), F8
+
+end17:
+	CMP $16, R7
+	BLT some18
+	FMOVQ 48(R10), F9
+	JMP end20
+
+some18:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $13, R7
+	BLT end20
+	TBZ $1, R7, single19
+	FMOVD 48(R10), F9
+	TBZ $0, R7, end20
+	ADD $56, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R10), F9
+
+end20:
+	CBZ R4, end21
+	ADD R9, R4, R8
+	CMP $4, R7
+	BLT some22
+	FMOVQ 0(R8), F5
+	JMP end24
+
+some22:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $1, R7
+	BLT end24
+	TBZ $1, R7, single23
+	FMOVD 0(R8), F5
+	TBZ $0, R7, end24
+	ADD $8, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R8), F5
+
+end24:
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	CMP $8, R7
+	BLT some25
+	FMOVQ 16(R8), F5
+	JMP end27
+
+some25:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $5, R7
+	BLT end27
+	TBZ $1, R7, single26
+	FMOVD 16(R8), F5
+	TBZ $0, R7, end27
+	ADD $24, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R8), F5
+
+end27:
+	WORD $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	CMP $12, R7
+	BLT some28
+	FMOVQ 32(R8), F5
+	JMP end30
+
+some28:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $9, R7
+	BLT end30
+	TBZ $1, R7, single29
+	FMOVD 32(R8), F5
+	TBZ $0, R7, end30
+	ADD $40, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R8), F5
+
+end30:
+	WORD $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
+	CMP $16, R7
+	BLT some31
+	FMOVQ 48(R8), F5
+	JMP end33
+
+some31:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $13, R7
+	BLT end33
+	TBZ $1, R7, single32
+	FMOVD 48(R8), F5
+	TBZ $0, R7, end33
+	ADD $56, R8, R10
+	VLD1 (R10), V5.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R8), F5
+
+end33:
+	WORD $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+
+end21:
+	WORD $0x6ea0f845 // fneg v5.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f4a7 // fmin v7.4s, v5.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f4e5 // fmax v5.4s, v7.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e27cca4 // fmla v4.4s, v5.4s, v7.4s
+	WORD $0x4ea0d487 // fsub v7.4s, v4.4s, v0.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cce5 // fmla v5.4s, v7.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cce5 // fmla v5.4s, v7.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc67 // fmla v7.4s, v3.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cce3 // fmla v3.4s, v7.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc67 // fmla v7.4s, v3.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cce3 // fmla v3.4s, v7.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc67 // fmla v7.4s, v3.4s, v5.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V1.S4, V4.S4, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e25cce3 // fmla v3.4s, v7.4s, v5.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
+	WORD $0x6e23fc43 // fdiv v3.4s, v2.4s, v3.4s
+	WORD $0x6ea0f8c2 // fneg v2.4s, v6.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f447 // fmin v7.4s, v2.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f4e2 // fmax v2.4s, v7.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e27cc45 // fmla v5.4s, v2.4s, v7.4s
+	WORD $0x4ea0d4a7 // fsub v7.4s, v5.4s, v0.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V1.S4, V5.S4, V5.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	WORD $0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
+	WORD $0x6e24fcc4 // fdiv v4.4s, v6.4s, v4.4s
+	WORD $0x6ea0f906 // fneg v6.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f4c7 // fmin v7.4s, v6.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4e6 // fmax v6.4s, v7.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V1.S4, V2.S4, V2.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	WORD $0x4e21d4a5 // fadd v5.4s, v5.4s, v1.4s
+	WORD $0x6e25fd05 // fdiv v5.4s, v8.4s, v5.4s
+	WORD $0x6ea0f928 // fneg v8.4s, v9.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f507 // fmin v7.4s, v8.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4e8 // fmax v8.4s, v7.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e27cd06 // fmla v6.4s, v8.4s, v7.4s
+	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
+	WORD $0x6e22fd22 // fdiv v2.4s, v9.4s, v2.4s
+	CBZ R5, end34
+	ADD R9, R5, R10
+	CMP $4, R7
+	BLT some35
+	FMOVQ 0(R10), F9
+	JMP end37
+
+some35:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $1, R7
+	BLT end37
+	TBZ $1, R7, single36
+	FMOVD 0(R10), F9
+	TBZ $0, R7, end37
+	ADD $8, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R10), F9
+
+end37:
+	WORD $0x6e29dc63 // fmul v3.4s, v3.4s, v9.4s
+	CMP $8, R7
+	BLT some38
+	FMOVQ 16(R10), F9
+	JMP end40
+
+some38:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $5, R7
+	BLT end40
+	TBZ $1, R7, single39
+	FMOVD 16(R10), F9
+	TBZ $0, R7, end40
+	ADD $24, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R10), F9
+
+end40:
+	WORD $0x6e29dc84 // fmul v4.4s, v4.4s, v9.4s
+	CMP $12, R7
+	BLT some41
+	FMOVQ 32(R10), F9
+	JMP end43
+
+some41:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $9, R7
+	BLT end43
+	TBZ $1, R7, single42
+	FMOVD 32(R10), F9
+	TBZ $0, R7, end43
+	ADD $40, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R10), F9
+
+end43:
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	CMP $16, R7
+	BLT some44
+	FMOVQ 48(R10), F9
+	JMP end46
+
+some44:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $13, R7
+	BLT end46
+	TBZ $1, R7, single45
+	FMOVD 48(R10), F9
+	TBZ $0, R7, end46
+	ADD $56, R10, R8
+	VLD1 (R8), V9.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R10), F9
+
+end46:
+	WORD $0x6e29dc42 // fmul v2.4s, v2.4s, v9.4s
+
+end34:
+	CBZ R6, end47
+	ADD R9, R6, R8
+	CMP $4, R7
+	BLT some48
+	FMOVQ 0(R8), F9
+	JMP end50
+
+some48:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $1, R7
+	BLT end50
+	TBZ $1, R7, single49
+	FMOVD 0(R8), F9
+	TBZ $0, R7, end50
+	ADD $8, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end50
+
+single49:
+	FMOVS 0(R8), F9
+
+end50:
+	WORD $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	CMP $8, R7
+	BLT some51
+	FMOVQ 16(R8), F9
+	JMP end53
+
+some51:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $5, R7
+	BLT end53
+	TBZ $1, R7, single52
+	FMOVD 16(R8), F9
+	TBZ $0, R7, end53
+	ADD $24, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end53
+
+single52:
+	FMOVS 16(R8), F9
+
+end53:
+	WORD $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	CMP $12, R7
+	BLT some54
+	FMOVQ 32(R8), F9
+	JMP end56
+
+some54:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $9, R7
+	BLT end56
+	TBZ $1, R7, single55
+	FMOVD 32(R8), F9
+	TBZ $0, R7, end56
+	ADD $40, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end56
+
+single55:
+	FMOVS 32(R8), F9
+
+end56:
+	WORD $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP $16, R7
+	BLT some57
+	FMOVQ 48(R8), F9
+	JMP end59
+
+some57:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $13, R7
+	BLT end59
+	TBZ $1, R7, single58
+	FMOVD 48(R8), F9
+	TBZ $0, R7, end59
+	ADD $56, R8, R10
+	VLD1 (R10), V9.S[2]
+	JMP end59
+
+single58:
+	FMOVS 48(R8), F9
+
+end59:
+	WORD $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+
+end47:
+	ADD R9, R2, R10
+	CMP $4, R7
+	BLT some60
+	FMOVQ F3, 0(R10)
+	JMP end62
+
+some60:
+	CMP $1, R7
+	BLT end62
+	TBZ $1, R7, single61
+	FMOVD F3, 0(R10)
+	TBZ $0, R7, end62
+	ADD $8, R10, R8
+	VST1 V3.S[2], (R8)
+	JMP end62
+
+single61:
+	FMOVS F3, 0(R10)
+
+end62:
+	CMP $8, R7
+	BLT some63
+	FMOVQ F4, 16(R10)
+	JMP end65
+
+some63:
+	CMP $5, R7
+	BLT end65
+	TBZ $1, R7, single64
+	FMOVD F4, 16(R10)
+	TBZ $0, R7, end65
+	ADD $24, R10, R8
+	VST1 V4.S[2], (R8)
+	JMP end65
+
+single64:
+	FMOVS F4, 16(R10)
+
+end65:
+	CMP $12, R7
+	BLT some66
+	FMOVQ F5, 32(R10)
+	JMP end68
+
+some66:
+	CMP $9, R7
+	BLT end68
+	TBZ $1, R7, single67
+	FMOVD F5, 32(R10)
+	TBZ $0, R7, end68
+	ADD $40, R10, R8
+	VST1 V5.S[2], (R8)
+	JMP end68
+
+single67:
+	FMOVS F5, 32(R10)
+
+end68:
+	CMP $16, R7
+	BLT some69
+	FMOVQ F2, 48(R10)
+	JMP end71
+
+some69:
+	CMP $13, R7
+	BLT end71
+	TBZ $1, R7, single70
+	FMOVD F2, 48(R10)
+	TBZ $0, R7, end71
+	ADD $56, R10, R8
+	VST1 V2.S[2], (R8)
+	JMP end71
+
+single70:
+	FMOVS F2, 48(R10)
+
+end71:
+
+end8:
+	MOVD ds+24(FP), R8
+	ADD R8, R2
+	MOVD ss+40(FP), R8
+	ADD R8, R3
+	CBZ R6, end72
+	MOVD rs+88(FP), R8
+	ADD R8, R6
+
+end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func pointwiseNEON_geluerf(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_geluerf(SB), NOSPLIT, $0-96
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	MOVD $0x4b400000, R26
+	VDUP R26, V1.S4
+	MOVD $0x80000000, R26
+	VDUP R26, V2.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F3
+	FMOVQ 16(R10), F4
+	FMOVQ 32(R10), F5
+	FMOVQ 48(R10), F6
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F7
+	WORD $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	FMOVQ 16(R10), F7
+	WORD $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	FMOVQ 32(R10), F7
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	FMOVQ 48(R10), F7
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+
+end5:
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dc68 // fmul v8.4s, v3.4s, v8.4s
+	WORD $0x4ea0f903 // fabs v3.4s, v8.4s
+	WORD $0x6e28dd09 // fmul v9.4s, v8.4s, v8.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V10.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V11.S4
+	WORD $0x4e29cd4b // fmla v11.4s, v10.4s, v9.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V11.S4
+	WORD $0x4e29cd4b // fmla v11.4s, v10.4s, v9.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V11.S4
+	WORD $0x4e29cd4b // fmla v11.4s, v10.4s, v9.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V11.S4
+	WORD $0x4eabf46b // fmin v11.4s, v3.4s, v11.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V9.S4
+	MOVD $0xbb40a66c, R26
 	VDUP R26, V12.S4
+	WORD $0x4e2bcd2c // fmla v12.4s, v9.4s, v11.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd89 // fmla v9.4s, v12.4s, v11.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2bcd2c // fmla v12.4s, v9.4s, v11.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd89 // fmla v9.4s, v12.4s, v11.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2bcd2c // fmla v12.4s, v9.4s, v11.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd89 // fmla v9.4s, v12.4s, v11.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V12.S4
+	WORD $0x4eacf52c // fmin v12.4s, v9.4s, v12.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f589 // fmax v9.4s, v12.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V12.S4
+	VMOV V1.B16, V11.B16
+	WORD $0x4e2ccd2b // fmla v11.4s, v9.4s, v12.4s
+	WORD $0x4ea1d56c // fsub v12.4s, v11.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V13.S4
+	WORD $0x4e2dcd89 // fmla v9.4s, v12.4s, v13.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V13.S4
+	WORD $0x4e2dcd89 // fmla v9.4s, v12.4s, v13.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V13.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29cdac // fmla v12.4s, v13.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V13.S4
+	WORD $0x4e29cd8d // fmla v13.4s, v12.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29cdac // fmla v12.4s, v13.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V13.S4
+	WORD $0x4e29cd8d // fmla v13.4s, v12.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29cdac // fmla v12.4s, v13.4s, v9.4s
+	VSHL $23, V11.S4, V11.S4
+	VADD V0.S4, V11.S4, V11.S4
+	VMOV V0.B16, V13.B16
+	WORD $0x4e29cd8d // fmla v13.4s, v12.4s, v9.4s
+	WORD $0x6e2bddad // fmul v13.4s, v13.4s, v11.4s
+	WORD $0x4eadd40d // fsub v13.4s, v0.4s, v13.4s
+	VAND V2.B16, V8.B16, V8.B16
+	VORR V8.B16, V13.B16, V8.B16
+	VMOV V8.B16, V8.B16
 	MOVD $0x3f800000, R26
 	VDUP R26, V13.S4
-	MOVD rows+0(FP), R0
-	MOVD cols+8(FP), R1
-	MOVD dst+16(FP), R2
-	MOVD src+32(FP), R3
-	MOVD bias+48(FP), R4
-	MOVD scale+56(FP), R5
-	MOVD res+64(FP), R6
-	AND $15, R1, R7
-	CBZ R0, end2
-
-loop1:
-	MOVD R1, R8
-	MOVD ZR, R9
-
-groups3:
-	CMP $16, R8
-	BLT rest4
-	ADD R9, R3, R10
-	FMOVQ 0(R10), F14
-	FMOVQ 16(R10), F15
-	FMOVQ 32(R10), F16
-	FMOVQ 48(R10), F17
-	CBZ R4, end5
-	ADD R9, R4, R10
-	FMOVQ 0(R10), F18
-	WORD $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
-	FMOVQ 16(R10), F18
-	WORD $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
-	FMOVQ 32(R10), F18
-	WORD $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
-	FMOVQ 48(R10), F18
-	WORD $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
-
-end5:
-	WORD $0x6e2eddd2 // fmul v18.4s, v14.4s, v14.4s
-	VMOV V1.B16, V19.B16
-	WORD $0x4e20ce53 // fmla v19.4s, v18.4s, v0.4s
-	WORD $0x6e33ddd3 // fmul v19.4s, v14.4s, v19.4s
-	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
-	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
-	VMOV V4.B16, V18.B16
-	WORD $0x4e25ce72 // fmla v18.4s, v19.4s, v5.4s
-	WORD $0x4ea4d654 // fsub v20.4s, v18.4s, v4.4s
-	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
-	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
-	VMOV V10.B16, V21.B16
-	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
-	VMOV V11.B16, V20.B16
-	WORD $0x4e33ceb4 // fmla v20.4s, v21.4s, v19.4s
-	VMOV V12.B16, V21.B16
-	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
-	VMOV V13.B16, V20.B16
-	WORD $0x4e33ceb4 // fmla v20.4s, v21.4s, v19.4s
-	VMOV V13.B16, V21.B16
-	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
-	VSHL $23, V18.S4, V18.S4
-	VADD V13.S4, V18.S4, V18.S4
-	WORD $0x6e32deb5 // fmul v21.4s, v21.4s, v18.4s
-	WORD $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
-	WORD $0x6e35fdd5 // fdiv v21.4s, v14.4s, v21.4s
-	WORD $0x6e2fddee // fmul v14.4s, v15.4s, v15.4s
-	VMOV V1.B16, V20.B16
-	WORD $0x4e20cdd4 // fmla v20.4s, v14.4s, v0.4s
-	WORD $0x6e34ddf4 // fmul v20.4s, v15.4s, v20.4s
-	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
-	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
-	VMOV V4.B16, V14.B16
-	WORD $0x4e25ce8e // fmla v14.4s, v20.4s, v5.4s
-	WORD $0x4ea4d5d3 // fsub v19.4s, v14.4s, v4.4s
-	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
-	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
-	VMOV V10.B16, V18.B16
-	WORD $0x4e34ce72 // fmla v18.4s, v19.4s, v20.4s
-	VMOV V11.B16, V19.B16
-	WORD $0x4e34ce53 // fmla v19.4s, v18.4s, v20.4s
-	VMOV V12.B16, V18.B16
-	WORD $0x4e34ce72 // fmla v18.4s, v19.4s, v20.4s
-	VMOV V13.B16, V19.B16
-	WORD $0x4e34ce53 // fmla v19.4s, v18.4s, v20.4s
-	VMOV V13.B16, V18.B16
-	WORD $0x4e34ce72 // fmla v18.4s, v19.4s, v20.4s
-	VSHL $23, V14.S4, V14.S4
-	VADD V13.S4, V14.S4, V14.S4
-	WORD $0x6e2ede52 // fmul v18.4s, v18.4s, v14.4s
-	WORD $0x4e2dd652 // fadd v18.4s, v18.4s, v13.4s
-	WORD $0x6e32fdf2 // fdiv v18.4s, v15.4s, v18.4s
-	WORD $0x6e30de0f // fmul v15.4s, v16.4s, v16.4s
-	VMOV V1.B16, V19.B16
-	WORD $0x4e20cdf3 // fmla v19.4s, v15.4s, v0.4s
-	WORD $0x6e33de13 // fmul v19.4s, v16.4s, v19.4s
-	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
-	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
-	VMOV V4.B16, V15.B16
-	WORD $0x4e25ce6f // fmla v15.4s, v19.4s, v5.4s
-	WORD $0x4ea4d5f4 // fsub v20.4s, v15.4s, v4.4s
-	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
-	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
-	VMOV V10.B16, V14.B16
-	WORD $0x4e33ce8e // fmla v14.4s, v20.4s, v19.4s
-	VMOV V11.B16, V20.B16
-	WORD $0x4e33cdd4 // fmla v20.4s, v14.4s, v19.4s
-	VMOV V12.B16, V14.B16
-	WORD $0x4e33ce8e // fmla v14.4s, v20.4s, v19.4s
-	VMOV V13.B16, V20.B16
-	WORD $0x4e33cdd4 // fmla v20.4s, v14.4s, v19.4s
-	VMOV V13.B16, V14.B16
-	WORD $0x4e33ce8e // fmla v14.4s, v20.4s, v19.4s
-	VSHL $23, V15.S4, V15.S4
-	VADD V13.S4, V15.S4, V15.S4
-	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
-	WORD $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
-	WORD $0x6e2efe0e // fdiv v14.4s, v16.4s, v14.4s
-	WORD $0x6e31de30 // fmul v16.4s, v17.4s, v17.4s
-	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce14 // fmla v20.4s, v16.4s, v0.4s
-	WORD $0x6e34de34 // fmul v20.4s, v17.4s, v20.4s
-	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
-	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
-	VMOV V4.B16, V16.B16
-	WORD $0x4e25ce90 // fmla v16.4s, v20.4s, v5.4s
-	WORD $0x4ea4d613 // fsub v19.4s, v16.4s, v4.4s
-	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
-	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
-	VMOV V10.B16, V15.B16
-	WORD $0x4e34ce6f // fmla v15.4s, v19.4s, v20.4s
-	VMOV V11.B16, V19.B16
-	WORD $0x4e34cdf3 // fmla v19.4s, v15.4s, v20.4s
-	VMOV V12.B16, V15.B16
-	WORD $0x4e34ce6f // fmla v15.4s, v19.4s, v20.4s
-	VMOV V13.B16, V19.B16
-	WORD $0x4e34cdf3 // fmla v19.4s, v15.4s, v20.4s
-	VMOV V13.B16, V15.B16
-	WORD $0x4e34ce6f // fmla v15.4s, v19.4s, v20.4s
-	VSHL $23, V16.S4, V16.S4
-	VADD V13.S4, V16.S4, V16.S4
-	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
-	WORD $0x4e2dd5ef // fadd v15.4s, v15.4s, v13.4s
-	WORD $0x6e2ffe2f // fdiv v15.4s, v17.4s, v15.4s
+	WORD $0x6ea3e5ad // fcmgt v13.4s, v13.4s, v3.4s
+	VBIT V13.B16, V10.B16, V8.B16
+	VMOV V7.B16, V13.B16
+	WORD $0x4e28cced // fmla v13.4s, v7.4s, v8.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dc88 // fmul v8.4s, v4.4s, v8.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dc87 // fmul v7.4s, v4.4s, v7.4s
+	WORD $0x4ea0f8e4 // fabs v4.4s, v7.4s
+	WORD $0x6e27dcea // fmul v10.4s, v7.4s, v7.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V3.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V12.S4
+	WORD $0x4eacf48c // fmin v12.4s, v4.4s, v12.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V10.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccd49 // fmla v9.4s, v10.4s, v12.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2ccd2a // fmla v10.4s, v9.4s, v12.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccd49 // fmla v9.4s, v10.4s, v12.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2ccd2a // fmla v10.4s, v9.4s, v12.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccd49 // fmla v9.4s, v10.4s, v12.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2ccd2a // fmla v10.4s, v9.4s, v12.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f549 // fmin v9.4s, v10.4s, v9.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2af52a // fmax v10.4s, v9.4s, v10.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V9.S4
+	VMOV V1.B16, V12.B16
+	WORD $0x4e29cd4c // fmla v12.4s, v10.4s, v9.4s
+	WORD $0x4ea1d589 // fsub v9.4s, v12.4s, v1.4s
+	VMOV V10.B16, V10.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V11.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2acd69 // fmla v9.4s, v11.4s, v10.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2acd69 // fmla v9.4s, v11.4s, v10.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2acd69 // fmla v9.4s, v11.4s, v10.4s
+	VSHL $23, V12.S4, V12.S4
+	VADD V0.S4, V12.S4, V12.S4
+	VMOV V0.B16, V11.B16
+	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	WORD $0x6e2cdd6b // fmul v11.4s, v11.4s, v12.4s
+	WORD $0x4eabd40b // fsub v11.4s, v0.4s, v11.4s
+	VAND V2.B16, V7.B16, V7.B16
+	VORR V7.B16, V11.B16, V7.B16
+	VMOV V7.B16, V7.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V11.S4
+	WORD $0x6ea4e56b // fcmgt v11.4s, v11.4s, v4.4s
+	VBIT V11.B16, V3.B16, V7.B16
+	VMOV V8.B16, V11.B16
+	WORD $0x4e27cd0b // fmla v11.4s, v8.4s, v7.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dca8 // fmul v8.4s, v5.4s, v8.4s
+	WORD $0x4ea0f905 // fabs v5.4s, v8.4s
+	WORD $0x6e28dd03 // fmul v3.4s, v8.4s, v8.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V4.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V9.S4
+	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V9.S4
+	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V9.S4
+	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	WORD $0x6e28dc84 // fmul v4.4s, v4.4s, v8.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f4a9 // fmin v9.4s, v5.4s, v9.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V3.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cc6a // fmla v10.4s, v3.4s, v9.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V3.S4
+	WORD $0x4e29cd43 // fmla v3.4s, v10.4s, v9.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cc6a // fmla v10.4s, v3.4s, v9.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V3.S4
+	WORD $0x4e29cd43 // fmla v3.4s, v10.4s, v9.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cc6a // fmla v10.4s, v3.4s, v9.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V3.S4
+	WORD $0x4e29cd43 // fmla v3.4s, v10.4s, v9.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V10.S4
+	WORD $0x4eaaf46a // fmin v10.4s, v3.4s, v10.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f543 // fmax v3.4s, v10.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V10.S4
+	VMOV V1.B16, V9.B16
+	WORD $0x4e2acc69 // fmla v9.4s, v3.4s, v10.4s
+	WORD $0x4ea1d52a // fsub v10.4s, v9.4s, v1.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V12.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V10.S4
+	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23cd4c // fmla v12.4s, v10.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V10.S4
+	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23cd4c // fmla v12.4s, v10.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V10.S4
+	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	VSHL $23, V9.S4, V9.S4
+	VADD V0.S4, V9.S4, V9.S4
+	VMOV V0.B16, V12.B16
+	WORD $0x4e23cd4c // fmla v12.4s, v10.4s, v3.4s
+	WORD $0x6e29dd8c // fmul v12.4s, v12.4s, v9.4s
+	WORD $0x4eacd40c // fsub v12.4s, v0.4s, v12.4s
+	VAND V2.B16, V8.B16, V8.B16
+	VORR V8.B16, V12.B16, V8.B16
+	VMOV V8.B16, V8.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V12.S4
+	WORD $0x6ea5e58c // fcmgt v12.4s, v12.4s, v5.4s
+	VBIT V12.B16, V4.B16, V8.B16
+	VMOV V7.B16, V12.B16
+	WORD $0x4e28ccec // fmla v12.4s, v7.4s, v8.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dcc8 // fmul v8.4s, v6.4s, v8.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dcc7 // fmul v7.4s, v6.4s, v7.4s
+	WORD $0x4ea0f8e6 // fabs v6.4s, v7.4s
+	WORD $0x6e27dce4 // fmul v4.4s, v7.4s, v7.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V5.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24ccaa // fmla v10.4s, v5.4s, v4.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd45 // fmla v5.4s, v10.4s, v4.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24ccaa // fmla v10.4s, v5.4s, v4.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd45 // fmla v5.4s, v10.4s, v4.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24ccaa // fmla v10.4s, v5.4s, v4.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd45 // fmla v5.4s, v10.4s, v4.4s
+	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V10.S4
+	WORD $0x4eaaf4ca // fmin v10.4s, v6.4s, v10.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V4.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2acc64 // fmla v4.4s, v3.4s, v10.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2acc64 // fmla v4.4s, v3.4s, v10.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2acc64 // fmla v4.4s, v3.4s, v10.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f464 // fmax v4.4s, v3.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V10.B16
+	WORD $0x4e23cc8a // fmla v10.4s, v4.4s, v3.4s
+	WORD $0x4ea1d543 // fsub v3.4s, v10.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc64 // fmla v4.4s, v3.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc64 // fmla v4.4s, v3.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cd23 // fmla v3.4s, v9.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e24cc69 // fmla v9.4s, v3.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cd23 // fmla v3.4s, v9.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e24cc69 // fmla v9.4s, v3.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cd23 // fmla v3.4s, v9.4s, v4.4s
+	VSHL $23, V10.S4, V10.S4
+	VADD V0.S4, V10.S4, V10.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e24cc69 // fmla v9.4s, v3.4s, v4.4s
+	WORD $0x6e2add29 // fmul v9.4s, v9.4s, v10.4s
+	WORD $0x4ea9d409 // fsub v9.4s, v0.4s, v9.4s
+	VAND V2.B16, V7.B16, V7.B16
+	VORR V7.B16, V9.B16, V7.B16
+	VMOV V7.B16, V7.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x6ea6e529 // fcmgt v9.4s, v9.4s, v6.4s
+	VBIT V9.B16, V5.B16, V7.B16
+	VMOV V8.B16, V9.B16
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
 	CBZ R5, end6
 	ADD R9, R5, R10
-	FMOVQ 0(R10), F17
-	WORD $0x6e31deb5 // fmul v21.4s, v21.4s, v17.4s
-	FMOVQ 16(R10), F17
-	WORD $0x6e31de52 // fmul v18.4s, v18.4s, v17.4s
-	FMOVQ 32(R10), F17
-	WORD $0x6e31ddce // fmul v14.4s, v14.4s, v17.4s
-	FMOVQ 48(R10), F17
-	WORD $0x6e31ddef // fmul v15.4s, v15.4s, v17.4s
+	FMOVQ 0(R10), F7
+	WORD $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
+	FMOVQ 16(R10), F7
+	WORD $0x6e27dd6b // fmul v11.4s, v11.4s, v7.4s
+	FMOVQ 32(R10), F7
+	WORD $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
+	FMOVQ 48(R10), F7
+	WORD $0x6e27dd29 // fmul v9.4s, v9.4s, v7.4s
 
 end6:
 	CBZ R6, end7
 	ADD R9, R6, R10
-	FMOVQ 0(R10), F17
-	WORD $0x4e31d6b5 // fadd v21.4s, v21.4s, v17.4s
-	FMOVQ 16(R10), F17
-	WORD $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
-	FMOVQ 32(R10), F17
-	WORD $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
-	FMOVQ 48(R10), F17
-	WORD $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
+	FMOVQ 0(R10), F7
+	WORD $0x4e27d5ad // fadd v13.4s, v13.4s, v7.4s
+	FMOVQ 16(R10), F7
+	WORD $0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
+	FMOVQ 32(R10), F7
+	WORD $0x4e27d58c // fadd v12.4s, v12.4s, v7.4s
+	FMOVQ 48(R10), F7
+	WORD $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
 
 end7:
 	ADD R9, R2, R10
-	FMOVQ F21, 0(R10)
-	FMOVQ F18, 16(R10)
-	FMOVQ F14, 32(R10)
-	FMOVQ F15, 48(R10)
+	FMOVQ F13, 0(R10)
+	FMOVQ F11, 16(R10)
+	FMOVQ F12, 32(R10)
+	FMOVQ F9, 48(R10)
 	ADD $64, R9
 	SUB $16, R8
 	JMP groups3
@@ -732,539 +2774,831 @@ rest4:
 	ADD R9, R3, R10
 	CMP $4, R7
 	BLT some9
-	FMOVQ 0(R10), F15
+	FMOVQ 0(R10), F9
 	JMP end11
 
 some9:
-	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V9.B16, V9.B16, V9.B16
 	CMP $1, R7
 	BLT end11
 	TBZ $1, R7, single10
-	FMOVD 0(R10), F15
+	FMOVD 0(R10), F9
 	TBZ $0, R7, end11
 	ADD $8, R10, R8
-	VLD1 (R8), V15.S[2]
+	VLD1 (R8), V9.S[2]
 	JMP end11
 
 single10:
-	FMOVS 0(R10), F15
+	FMOVS 0(R10), F9
 
 end11:
 	CMP $8, R7
 	BLT some12
-	FMOVQ 16(R10), F14
+	FMOVQ 16(R10), F12
 	JMP end14
 
 some12:
-	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V12.B16, V12.B16, V12.B16
 	CMP $5, R7
 	BLT end14
 	TBZ $1, R7, single13
-	FMOVD 16(R10), F14
+	FMOVD 16(R10), F12
 	TBZ $0, R7, end14
 	ADD $24, R10, R8
-	VLD1 (R8), V14.S[2]
+	VLD1 (R8), V12.S[2]
 	JMP end14
 
 single13:
-	FMOVS 16(R10), F14
+	FMOVS 16(R10), F12
 
 end14:
 	CMP $12, R7
 	BLT some15
-	FMOVQ 32(R10), F18
+	FMOVQ 32(R10), F11
 	JMP end17
 
 some15:
-	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V11.B16, V11.B16, V11.B16
 	CMP $9, R7
 	BLT end17
 	TBZ $1, R7, single16
-	FMOVD 32(R10), F18
+	FMOVD 32(R10), F11
 	TBZ $0, R7, end17
 	ADD $40, R10, R8
-	VLD1 (R8), V18.S[2]
+	VLD1 (R8), V11.S[2]
 	JMP end17
 
 single16:
-	FMOVS 32(R10), F18
+	FMOVS 32(R10), F11
 
 end17:
 	CMP $16, R7
 	BLT some18
-	FMOVQ 48(R10), F21
+	FMOVQ 48(R10), F13
 	JMP end20
 
 some18:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V13.B16, V13.B16, V13.B16
 	CMP $13, R7
 	BLT end20
 	TBZ $1, R7, single19
-	FMOVD 48(R10), F21
+	FMOVD 48(R10), F13
 	TBZ $0, R7, end20
 	ADD $56, R10, R8
-	VLD1 (R8), V21.S[2]
+	VLD1 (R8), V13.S[2]
 	JMP end20
 
 single19:
-	FMOVS 48(R10), F21
+	FMOVS 48(R10), F13
 
 end20:
 	CBZ R4, end21
 	ADD R9, R4, R8
 	CMP $4, R7
 	BLT some22
-	FMOVQ 0(R8), F17
+	FMOVQ 0(R8), F7
 	JMP end24
 
 some22:
-	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $1, R7
 	BLT end24
 	TBZ $1, R7, single23
-	FMOVD 0(R8), F17
+	FMOVD 0(R8), F7
 	TBZ $0, R7, end24
 	ADD $8, R8, R10
-	VLD1 (R10), V17.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end24
 
 single23:
-	FMOVS 0(R8), F17
+	FMOVS 0(R8), F7
 
 end24:
-	WORD $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
+	WORD $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
 	CMP $8, R7
 	BLT some25
-	FMOVQ 16(R8), F17
+	FMOVQ 16(R8), F7
 	JMP end27
 
 some25:
-	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $5, R7
 	BLT end27
 	TBZ $1, R7, single26
-	FMOVD 16(R8), F17
+	FMOVD 16(R8), F7
 	TBZ $0, R7, end27
 	ADD $24, R8, R10
-	VLD1 (R10), V17.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end27
 
 single26:
-	FMOVS 16(R8), F17
+	FMOVS 16(R8), F7
 
 end27:
-	WORD $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
+	WORD $0x4e27d58c // fadd v12.4s, v12.4s, v7.4s
 	CMP $12, R7
 	BLT some28
-	FMOVQ 32(R8), F17
+	FMOVQ 32(R8), F7
 	JMP end30
 
 some28:
-	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $9, R7
 	BLT end30
 	TBZ $1, R7, single29
-	FMOVD 32(R8), F17
+	FMOVD 32(R8), F7
 	TBZ $0, R7, end30
 	ADD $40, R8, R10
-	VLD1 (R10), V17.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end30
 
 single29:
-	FMOVS 32(R8), F17
+	FMOVS 32(R8), F7
 
 end30:
-	WORD $0x4e31d652 // fadd v18.4s, v18.4s, v17.4s
+	WORD $0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
 	CMP $16, R7
 	BLT some31
-	FMOVQ 48(R8), F17
+	FMOVQ 48(R8), F7
 	JMP end33
 
 some31:
-	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $13, R7
 	BLT end33
 	TBZ $1, R7, single32
-	FMOVD 48(R8), F17
+	FMOVD 48(R8), F7
 	TBZ $0, R7, end33
 	ADD $56, R8, R10
-	VLD1 (R10), V17.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end33
 
 single32:
-	FMOVS 48(R8), F17
+	FMOVS 48(R8), F7
 
 end33:
-	WORD $0x4e31d6b5 // fadd v21.4s, v21.4s, v17.4s
+	WORD $0x4e27d5ad // fadd v13.4s, v13.4s, v7.4s
 
 end21:
-	WORD $0x6e2fddf1 // fmul v17.4s, v15.4s, v15.4s
-	VMOV V1.B16, V19.B16
-	WORD $0x4e20ce33 // fmla v19.4s, v17.4s, v0.4s
-	WORD $0x6e33ddf3 // fmul v19.4s, v15.4s, v19.4s
-	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
-	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
-	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce71 // fmla v17.4s, v19.4s, v5.4s
-	WORD $0x4ea4d634 // fsub v20.4s, v17.4s, v4.4s
-	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
-	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
-	VMOV V10.B16, V16.B16
-	WORD $0x4e33ce90 // fmla v16.4s, v20.4s, v19.4s
-	VMOV V11.B16, V20.B16
-	WORD $0x4e33ce14 // fmla v20.4s, v16.4s, v19.4s
-	VMOV V12.B16, V16.B16
-	WORD $0x4e33ce90 // fmla v16.4s, v20.4s, v19.4s
-	VMOV V13.B16, V20.B16
-	WORD $0x4e33ce14 // fmla v20.4s, v16.4s, v19.4s
-	VMOV V13.B16, V16.B16
-	WORD $0x4e33ce90 // fmla v16.4s, v20.4s, v19.4s
-	VSHL $23, V17.S4, V17.S4
-	VADD V13.S4, V17.S4, V17.S4
-	WORD $0x6e31de10 // fmul v16.4s, v16.4s, v17.4s
-	WORD $0x4e2dd610 // fadd v16.4s, v16.4s, v13.4s
-	WORD $0x6e30fdf0 // fdiv v16.4s, v15.4s, v16.4s
-	WORD $0x6e2eddcf // fmul v15.4s, v14.4s, v14.4s
-	VMOV V1.B16, V20.B16
-	WORD $0x4e20cdf4 // fmla v20.4s, v15.4s, v0.4s
-	WORD $0x6e34ddd4 // fmul v20.4s, v14.4s, v20.4s
-	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
-	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
-	VMOV V4.B16, V15.B16
-	WORD $0x4e25ce8f // fmla v15.4s, v20.4s, v5.4s
-	WORD $0x4ea4d5f3 // fsub v19.4s, v15.4s, v4.4s
-	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
-	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
-	VMOV V10.B16, V17.B16
-	WORD $0x4e34ce71 // fmla v17.4s, v19.4s, v20.4s
-	VMOV V11.B16, V19.B16
-	WORD $0x4e34ce33 // fmla v19.4s, v17.4s, v20.4s
-	VMOV V12.B16, V17.B16
-	WORD $0x4e34ce71 // fmla v17.4s, v19.4s, v20.4s
-	VMOV V13.B16, V19.B16
-	WORD $0x4e34ce33 // fmla v19.4s, v17.4s, v20.4s
-	VMOV V13.B16, V17.B16
-	WORD $0x4e34ce71 // fmla v17.4s, v19.4s, v20.4s
-	VSHL $23, V15.S4, V15.S4
-	VADD V13.S4, V15.S4, V15.S4
-	WORD $0x6e2fde31 // fmul v17.4s, v17.4s, v15.4s
-	WORD $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
-	WORD $0x6e31fdd1 // fdiv v17.4s, v14.4s, v17.4s
-	WORD $0x6e32de4e // fmul v14.4s, v18.4s, v18.4s
-	VMOV V1.B16, V19.B16
-	WORD $0x4e20cdd3 // fmla v19.4s, v14.4s, v0.4s
-	WORD $0x6e33de53 // fmul v19.4s, v18.4s, v19.4s
-	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
-	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
-	VMOV V4.B16, V14.B16
-	WORD $0x4e25ce6e // fmla v14.4s, v19.4s, v5.4s
-	WORD $0x4ea4d5d4 // fsub v20.4s, v14.4s, v4.4s
-	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
-	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
-	VMOV V10.B16, V15.B16
-	WORD $0x4e33ce8f // fmla v15.4s, v20.4s, v19.4s
-	VMOV V11.B16, V20.B16
-	WORD $0x4e33cdf4 // fmla v20.4s, v15.4s, v19.4s
-	VMOV V12.B16, V15.B16
-	WORD $0x4e33ce8f // fmla v15.4s, v20.4s, v19.4s
-	VMOV V13.B16, V20.B16
-	WORD $0x4e33cdf4 // fmla v20.4s, v15.4s, v19.4s
-	VMOV V13.B16, V15.B16
-	WORD $0x4e33ce8f // fmla v15.4s, v20.4s, v19.4s
-	VSHL $23, V14.S4, V14.S4
-	VADD V13.S4, V14.S4, V14.S4
-	WORD $0x6e2eddef // fmul v15.4s, v15.4s, v14.4s
-	WORD $0x4e2dd5ef // fadd v15.4s, v15.4s, v13.4s
-	WORD $0x6e2ffe4f // fdiv v15.4s, v18.4s, v15.4s
-	WORD $0x6e35deb2 // fmul v18.4s, v21.4s, v21.4s
-	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce54 // fmla v20.4s, v18.4s, v0.4s
-	WORD $0x6e34deb4 // fmul v20.4s, v21.4s, v20.4s
-	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
-	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
-	VMOV V4.B16, V18.B16
-	WORD $0x4e25ce92 // fmla v18.4s, v20.4s, v5.4s
-	WORD $0x4ea4d653 // fsub v19.4s, v18.4s, v4.4s
-	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
-	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
-	VMOV V10.B16, V14.B16
-	WORD $0x4e34ce6e // fmla v14.4s, v19.4s, v20.4s
-	VMOV V11.B16, V19.B16
-	WORD $0x4e34cdd3 // fmla v19.4s, v14.4s, v20.4s
-	VMOV V12.B16, V14.B16
-	WORD $0x4e34ce6e // fmla v14.4s, v19.4s, v20.4s
-	VMOV V13.B16, V19.B16
-	WORD $0x4e34cdd3 // fmla v19.4s, v14.4s, v20.4s
-	VMOV V13.B16, V14.B16
-	WORD $0x4e34ce6e // fmla v14.4s, v19.4s, v20.4s
-	VSHL $23, V18.S4, V18.S4
-	VADD V13.S4, V18.S4, V18.S4
-	WORD $0x6e32ddce // fmul v14.4s, v14.4s, v18.4s
-	WORD $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
-	WORD $0x6e2efeae // fdiv v14.4s, v21.4s, v14.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dd27 // fmul v7.4s, v9.4s, v7.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dd28 // fmul v8.4s, v9.4s, v8.4s
+	WORD $0x4ea0f909 // fabs v9.4s, v8.4s
+	WORD $0x6e28dd05 // fmul v5.4s, v8.4s, v8.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V6.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	WORD $0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f523 // fmin v3.4s, v9.4s, v3.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V5.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V5.S4
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V5.S4
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V5.S4
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4a4 // fmin v4.4s, v5.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f485 // fmax v5.4s, v4.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e24cca3 // fmla v3.4s, v5.4s, v4.4s
+	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acc85 // fmla v5.4s, v4.4s, v10.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acc85 // fmla v5.4s, v4.4s, v10.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V10.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cd44 // fmla v4.4s, v10.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e25cc8a // fmla v10.4s, v4.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cd44 // fmla v4.4s, v10.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V10.S4
+	WORD $0x4e25cc8a // fmla v10.4s, v4.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cd44 // fmla v4.4s, v10.4s, v5.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V10.B16
+	WORD $0x4e25cc8a // fmla v10.4s, v4.4s, v5.4s
+	WORD $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
+	WORD $0x4eaad40a // fsub v10.4s, v0.4s, v10.4s
+	VAND V2.B16, V8.B16, V8.B16
+	VORR V8.B16, V10.B16, V8.B16
+	VMOV V8.B16, V8.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V10.S4
+	WORD $0x6ea9e54a // fcmgt v10.4s, v10.4s, v9.4s
+	VBIT V10.B16, V6.B16, V8.B16
+	VMOV V7.B16, V10.B16
+	WORD $0x4e28ccea // fmla v10.4s, v7.4s, v8.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dd87 // fmul v7.4s, v12.4s, v7.4s
+	WORD $0x4ea0f8ec // fabs v12.4s, v7.4s
+	WORD $0x6e27dce6 // fmul v6.4s, v7.4s, v7.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V9.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	WORD $0x6e27dd29 // fmul v9.4s, v9.4s, v7.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f584 // fmin v4.4s, v12.4s, v4.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V6.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f4c5 // fmin v5.4s, v6.4s, v5.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4a6 // fmax v6.4s, v5.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V5.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e25ccc4 // fmla v4.4s, v6.4s, v5.4s
+	WORD $0x4ea1d485 // fsub v5.4s, v4.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x4ea3d403 // fsub v3.4s, v0.4s, v3.4s
+	VAND V2.B16, V7.B16, V7.B16
+	VORR V7.B16, V3.B16, V7.B16
+	VMOV V7.B16, V7.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x6eace463 // fcmgt v3.4s, v3.4s, v12.4s
+	VBIT V3.B16, V9.B16, V7.B16
+	VMOV V8.B16, V3.B16
+	WORD $0x4e27cd03 // fmla v3.4s, v8.4s, v7.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dd67 // fmul v7.4s, v11.4s, v7.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dd68 // fmul v8.4s, v11.4s, v8.4s
+	WORD $0x4ea0f90b // fabs v11.4s, v8.4s
+	WORD $0x6e28dd09 // fmul v9.4s, v8.4s, v8.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V12.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cd85 // fmla v5.4s, v12.4s, v9.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29ccac // fmla v12.4s, v5.4s, v9.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cd85 // fmla v5.4s, v12.4s, v9.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29ccac // fmla v12.4s, v5.4s, v9.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cd85 // fmla v5.4s, v12.4s, v9.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29ccac // fmla v12.4s, v5.4s, v9.4s
+	WORD $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f565 // fmin v5.4s, v11.4s, v5.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V9.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f526 // fmin v6.4s, v9.4s, v6.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f4c9 // fmax v9.4s, v6.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V6.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	WORD $0x4ea1d4a6 // fsub v6.4s, v5.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24ccc9 // fmla v9.4s, v6.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24ccc9 // fmla v9.4s, v6.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cc86 // fmla v6.4s, v4.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e29ccc4 // fmla v4.4s, v6.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cc86 // fmla v6.4s, v4.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e29ccc4 // fmla v4.4s, v6.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cc86 // fmla v6.4s, v4.4s, v9.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e29ccc4 // fmla v4.4s, v6.4s, v9.4s
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	WORD $0x4ea4d404 // fsub v4.4s, v0.4s, v4.4s
+	VAND V2.B16, V8.B16, V8.B16
+	VORR V8.B16, V4.B16, V8.B16
+	VMOV V8.B16, V8.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x6eabe484 // fcmgt v4.4s, v4.4s, v11.4s
+	VBIT V4.B16, V12.B16, V8.B16
+	VMOV V7.B16, V4.B16
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dda8 // fmul v8.4s, v13.4s, v8.4s
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V7.S4
+	WORD $0x6e27dda7 // fmul v7.4s, v13.4s, v7.4s
+	WORD $0x4ea0f8ed // fabs v13.4s, v7.4s
+	WORD $0x6e27dcec // fmul v12.4s, v7.4s, v7.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V11.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2ccd66 // fmla v6.4s, v11.4s, v12.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccccb // fmla v11.4s, v6.4s, v12.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2ccd66 // fmla v6.4s, v11.4s, v12.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccccb // fmla v11.4s, v6.4s, v12.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2ccd66 // fmla v6.4s, v11.4s, v12.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccccb // fmla v11.4s, v6.4s, v12.4s
+	WORD $0x6e27dd6b // fmul v11.4s, v11.4s, v7.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f5a6 // fmin v6.4s, v13.4s, v6.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V12.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cd89 // fmla v9.4s, v12.4s, v6.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V12.S4
+	WORD $0x4e26cd2c // fmla v12.4s, v9.4s, v6.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cd89 // fmla v9.4s, v12.4s, v6.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V12.S4
+	WORD $0x4e26cd2c // fmla v12.4s, v9.4s, v6.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cd89 // fmla v9.4s, v12.4s, v6.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V12.S4
+	WORD $0x4e26cd2c // fmla v12.4s, v9.4s, v6.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f589 // fmin v9.4s, v12.4s, v9.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2cf52c // fmax v12.4s, v9.4s, v12.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V9.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e29cd86 // fmla v6.4s, v12.4s, v9.4s
+	WORD $0x4ea1d4c9 // fsub v9.4s, v6.4s, v1.4s
+	VMOV V12.B16, V12.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cd2c // fmla v12.4s, v9.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cd2c // fmla v12.4s, v9.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccca9 // fmla v9.4s, v5.4s, v12.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e2ccd25 // fmla v5.4s, v9.4s, v12.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccca9 // fmla v9.4s, v5.4s, v12.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e2ccd25 // fmla v5.4s, v9.4s, v12.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccca9 // fmla v9.4s, v5.4s, v12.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e2ccd25 // fmla v5.4s, v9.4s, v12.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x4ea5d405 // fsub v5.4s, v0.4s, v5.4s
+	VAND V2.B16, V7.B16, V7.B16
+	VORR V7.B16, V5.B16, V7.B16
+	VMOV V7.B16, V7.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x6eade4a5 // fcmgt v5.4s, v5.4s, v13.4s
+	VBIT V5.B16, V11.B16, V7.B16
+	VMOV V8.B16, V5.B16
+	WORD $0x4e27cd05 // fmla v5.4s, v8.4s, v7.4s
 	CBZ R5, end34
 	ADD R9, R5, R10
 	CMP $4, R7
 	BLT some35
-	FMOVQ 0(R10), F21
+	FMOVQ 0(R10), F7
 	JMP end37
 
 some35:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $1, R7
 	BLT end37
 	TBZ $1, R7, single36
-	FMOVD 0(R10), F21
+	FMOVD 0(R10), F7
 	TBZ $0, R7, end37
 	ADD $8, R10, R8
-	VLD1 (R8), V21.S[2]
+	VLD1 (R8), V7.S[2]
 	JMP end37
 
 single36:
-	FMOVS 0(R10), F21
+	FMOVS 0(R10), F7
 
 end37:
-	WORD $0x6e35de10 // fmul v16.4s, v16.4s, v21.4s
+	WORD $0x6e27dd4a // fmul v10.4s, v10.4s, v7.4s
 	CMP $8, R7
 	BLT some38
-	FMOVQ 16(R10), F21
+	FMOVQ 16(R10), F7
 	JMP end40
 
 some38:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $5, R7
 	BLT end40
 	TBZ $1, R7, single39
-	FMOVD 16(R10), F21
+	FMOVD 16(R10), F7
 	TBZ $0, R7, end40
 	ADD $24, R10, R8
-	VLD1 (R8), V21.S[2]
+	VLD1 (R8), V7.S[2]
 	JMP end40
 
 single39:
-	FMOVS 16(R10), F21
+	FMOVS 16(R10), F7
 
 end40:
-	WORD $0x6e35de31 // fmul v17.4s, v17.4s, v21.4s
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
 	CMP $12, R7
 	BLT some41
-	FMOVQ 32(R10), F21
+	FMOVQ 32(R10), F7
 	JMP end43
 
 some41:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $9, R7
 	BLT end43
 	TBZ $1, R7, single42
-	FMOVD 32(R10), F21
+	FMOVD 32(R10), F7
 	TBZ $0, R7, end43
 	ADD $40, R10, R8
-	VLD1 (R8), V21.S[2]
+	VLD1 (R8), V7.S[2]
 	JMP end43
 
 single42:
-	FMOVS 32(R10), F21
+	FMOVS 32(R10), F7
 
 end43:
-	WORD $0x6e35ddef // fmul v15.4s, v15.4s, v21.4s
+	WORD $0x6e27dc84 // fmul v4.4s, v4.4s, v7.4s
 	CMP $16, R7
 	BLT some44
-	FMOVQ 48(R10), F21
+	FMOVQ 48(R10), F7
 	JMP end46
 
 some44:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $13, R7
 	BLT end46
 	TBZ $1, R7, single45
-	FMOVD 48(R10), F21
+	FMOVD 48(R10), F7
 	TBZ $0, R7, end46
 	ADD $56, R10, R8
-	VLD1 (R8), V21.S[2]
+	VLD1 (R8), V7.S[2]
 	JMP end46
 
 single45:
-	FMOVS 48(R10), F21
+	FMOVS 48(R10), F7
 
 end46:
-	WORD $0x6e35ddce // fmul v14.4s, v14.4s, v21.4s
+	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
 
 end34:
 	CBZ R6, end47
 	ADD R9, R6, R8
 	CMP $4, R7
 	BLT some48
-	FMOVQ 0(R8), F21
+	FMOVQ 0(R8), F7
 	JMP end50
 
 some48:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $1, R7
 	BLT end50
 	TBZ $1, R7, single49
-	FMOVD 0(R8), F21
+	FMOVD 0(R8), F7
 	TBZ $0, R7, end50
 	ADD $8, R8, R10
-	VLD1 (R10), V21.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end50
 
 single49:
-	FMOVS 0(R8), F21
+	FMOVS 0(R8), F7
 
 end50:
-	WORD $0x4e35d610 // fadd v16.4s, v16.4s, v21.4s
+	WORD $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
 	CMP $8, R7
 	BLT some51
-	FMOVQ 16(R8), F21
+	FMOVQ 16(R8), F7
 	JMP end53
 
 some51:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $5, R7
 	BLT end53
 	TBZ $1, R7, single52
-	FMOVD 16(R8), F21
+	FMOVD 16(R8), F7
 	TBZ $0, R7, end53
 	ADD $24, R8, R10
-	VLD1 (R10), V21.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end53
 
 single52:
-	FMOVS 16(R8), F21
+	FMOVS 16(R8), F7
 
 end53:
-	WORD $0x4e35d631 // fadd v17.4s, v17.4s, v21.4s
+	WORD $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
 	CMP $12, R7
 	BLT some54
-	FMOVQ 32(R8), F21
+	FMOVQ 32(R8), F7
 	JMP end56
 
 some54:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $9, R7
 	BLT end56
 	TBZ $1, R7, single55
-	FMOVD 32(R8), F21
+	FMOVD 32(R8), F7
 	TBZ $0, R7, end56
 	ADD $40, R8, R10
-	VLD1 (R10), V21.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end56
 
 single55:
-	FMOVS 32(R8), F21
+	FMOVS 32(R8), F7
 
 end56:
-	WORD $0x4e35d5ef // fadd v15.4s, v15.4s, v21.4s
+	WORD $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
 	CMP $16, R7
 	BLT some57
-	FMOVQ 48(R8), F21
+	FMOVQ 48(R8), F7
 	JMP end59
 
 some57:
-	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $13, R7
 	BLT end59
 	TBZ $1, R7, single58
-	FMOVD 48(R8), F21
+	FMOVD 48(R8), F7
 	TBZ $0, R7, end59
 	ADD $56, R8, R10
-	VLD1 (R10), V21.S[2]
+	VLD1 (R10), V7.S[2]
 	JMP end59
 
 single58:
-	FMOVS 48(R8), F21
+	FMOVS 48(R8), F7
 
 end59:
-	WORD $0x4e35d5ce // fadd v14.4s, v14.4s, v21.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 
 end47:
 	ADD R9, R2, R10
 	CMP $4, R7
 	BLT some60
-	FMOVQ F16, 0(R10)
+	FMOVQ F10, 0(R10)
 	JMP end62
 
 some60:
 	CMP $1, R7
 	BLT end62
 	TBZ $1, R7, single61
-	FMOVD F16, 0(R10)
+	FMOVD F10, 0(R10)
 	TBZ $0, R7, end62
 	ADD $8, R10, R8
-	VST1 V16.S[2], (R8)
+	VST1 V10.S[2], (R8)
 	JMP end62
 
 single61:
-	FMOVS F16, 0(R10)
+	FMOVS F10, 0(R10)
 
 end62:
 	CMP $8, R7
 	BLT some63
-	FMOVQ F17, 16(R10)
+	FMOVQ F3, 16(R10)
 	JMP end65
 
 some63:
 	CMP $5, R7
 	BLT end65
 	TBZ $1, R7, single64
-	FMOVD F17, 16(R10)
+	FMOVD F3, 16(R10)
 	TBZ $0, R7, end65
 	ADD $24, R10, R8
-	VST1 V17.S[2], (R8)
+	VST1 V3.S[2], (R8)
 	JMP end65
 
 single64:
-	FMOVS F17, 16(R10)
+	FMOVS F3, 16(R10)
 
 end65:
 	CMP $12, R7
 	BLT some66
-	FMOVQ F15, 32(R10)
+	FMOVQ F4, 32(R10)
 	JMP end68
 
 some66:
 	CMP $9, R7
 	BLT end68
 	TBZ $1, R7, single67
-	FMOVD F15, 32(R10)
+	FMOVD F4, 32(R10)
 	TBZ $0, R7, end68
 	ADD $40, R10, R8
-	VST1 V15.S[2], (R8)
+	VST1 V4.S[2], (R8)
 	JMP end68
 
 single67:
-	FMOVS F15, 32(R10)
+	FMOVS F4, 32(R10)
 
 end68:
 	CMP $16, R7
 	BLT some69
-	FMOVQ F14, 48(R10)
+	FMOVQ F5, 48(R10)
 	JMP end71
 
 some69:
 	CMP $13, R7
 	BLT end71
 	TBZ $1, R7, single70
-	FMOVD F14, 48(R10)
+	FMOVD F5, 48(R10)
 	TBZ $0, R7, end71
 	ADD $56, R10, R8
-	VST1 V14.S[2], (R8)
+	VST1 V5.S[2], (R8)
 	JMP end71
 
 single70:
-	FMOVS F14, 48(R10)
+	FMOVS F5, 48(R10)
 
 end71:
 
@@ -1274,7 +3608,7 @@ end8:
 	MOVD ss+40(FP), R8
 	ADD R8, R3
 	CBZ R6, end72
-	MOVD rs+72(FP), R8
+	MOVD rs+88(FP), R8
 	ADD R8, R6
 
 end72:
@@ -1284,39 +3618,16 @@ end72:
 end2:
 	RET
 
-// func pointwiseNEON_silu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)
-TEXT ·pointwiseNEON_silu(SB), NOSPLIT, $0-80
-	MOVD $0x42b0bd71, R26
-	VDUP R26, V0.S4
-	MOVD $0xc2ae999a, R26
-	VDUP R26, V1.S4
-	MOVD $0x4b400000, R26
-	VDUP R26, V2.S4
-	MOVD $0x3fb8aa3b, R26
-	VDUP R26, V3.S4
-	MOVD $0xbf317218, R26
-	VDUP R26, V4.S4
-	MOVD $0x3102e308, R26
-	VDUP R26, V5.S4
-	MOVD $0x3ab511a9, R26
-	VDUP R26, V6.S4
-	MOVD $0x3c091d36, R26
-	VDUP R26, V7.S4
-	MOVD $0x3d2aac7a, R26
-	VDUP R26, V8.S4
-	MOVD $0x3e2aaa48, R26
-	VDUP R26, V9.S4
-	MOVD $0x3efffffe, R26
-	VDUP R26, V10.S4
-	MOVD $0x3f800000, R26
-	VDUP R26, V11.S4
+// func pointwiseNEON_relu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_relu(SB), NOSPLIT, $0-96
+	VEOR V0.B16, V0.B16, V0.B16
 	MOVD rows+0(FP), R0
 	MOVD cols+8(FP), R1
 	MOVD dst+16(FP), R2
 	MOVD src+32(FP), R3
 	MOVD bias+48(FP), R4
-	MOVD scale+56(FP), R5
-	MOVD res+64(FP), R6
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
 	AND $15, R1, R7
 	CBZ R0, end2
 
@@ -1328,155 +3639,71 @@ groups3:
 	CMP $16, R8
 	BLT rest4
 	ADD R9, R3, R10
-	FMOVQ 0(R10), F12
-	FMOVQ 16(R10), F13
-	FMOVQ 32(R10), F14
-	FMOVQ 48(R10), F15
+	FMOVQ 0(R10), F1
+	FMOVQ 16(R10), F2
+	FMOVQ 32(R10), F3
+	FMOVQ 48(R10), F4
 	CBZ R4, end5
 	ADD R9, R4, R10
-	FMOVQ 0(R10), F16
-	WORD $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
-	FMOVQ 16(R10), F16
-	WORD $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	FMOVQ 32(R10), F16
-	WORD $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
-	FMOVQ 48(R10), F16
-	WORD $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	FMOVQ 0(R10), F5
+	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	FMOVQ 16(R10), F5
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	FMOVQ 32(R10), F5
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ 48(R10), F5
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 
 end5:
-	WORD $0x6ea0f990 // fneg v16.4s, v12.4s
-	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
-	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
-	VMOV V2.B16, V17.B16
-	WORD $0x4e23ce11 // fmla v17.4s, v16.4s, v3.4s
-	WORD $0x4ea2d632 // fsub v18.4s, v17.4s, v2.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e24ce50 // fmla v16.4s, v18.4s, v4.4s
-	WORD $0x4e25ce50 // fmla v16.4s, v18.4s, v5.4s
-	VMOV V7.B16, V18.B16
-	WORD $0x4e30ccd2 // fmla v18.4s, v6.4s, v16.4s
-	VMOV V8.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V9.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V11.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VSHL $23, V17.S4, V17.S4
-	VADD V11.S4, V17.S4, V17.S4
-	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
-	WORD $0x4e2bd673 // fadd v19.4s, v19.4s, v11.4s
-	WORD $0x6e33fd93 // fdiv v19.4s, v12.4s, v19.4s
-	WORD $0x6ea0f9ac // fneg v12.4s, v13.4s
-	WORD $0x4ea0f58c // fmin v12.4s, v12.4s, v0.4s
-	WORD $0x4e21f58c // fmax v12.4s, v12.4s, v1.4s
-	VMOV V2.B16, V18.B16
-	WORD $0x4e23cd92 // fmla v18.4s, v12.4s, v3.4s
-	WORD $0x4ea2d650 // fsub v16.4s, v18.4s, v2.4s
-	VMOV V12.B16, V12.B16
-	WORD $0x4e24ce0c // fmla v12.4s, v16.4s, v4.4s
-	WORD $0x4e25ce0c // fmla v12.4s, v16.4s, v5.4s
-	VMOV V7.B16, V16.B16
-	WORD $0x4e2cccd0 // fmla v16.4s, v6.4s, v12.4s
-	VMOV V8.B16, V17.B16
-	WORD $0x4e2cce11 // fmla v17.4s, v16.4s, v12.4s
-	VMOV V9.B16, V16.B16
-	WORD $0x4e2cce30 // fmla v16.4s, v17.4s, v12.4s
-	VMOV V10.B16, V17.B16
-	WORD $0x4e2cce11 // fmla v17.4s, v16.4s, v12.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e2cce30 // fmla v16.4s, v17.4s, v12.4s
-	VMOV V11.B16, V17.B16
-	WORD $0x4e2cce11 // fmla v17.4s, v16.4s, v12.4s
-	VSHL $23, V18.S4, V18.S4
-	VADD V11.S4, V18.S4, V18.S4
-	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
-	WORD $0x4e2bd631 // fadd v17.4s, v17.4s, v11.4s
-	WORD $0x6e31fdb1 // fdiv v17.4s, v13.4s, v17.4s
-	WORD $0x6ea0f9cd // fneg v13.4s, v14.4s
-	WORD $0x4ea0f5ad // fmin v13.4s, v13.4s, v0.4s
-	WORD $0x4e21f5ad // fmax v13.4s, v13.4s, v1.4s
-	VMOV V2.B16, V16.B16
-	WORD $0x4e23cdb0 // fmla v16.4s, v13.4s, v3.4s
-	WORD $0x4ea2d60c // fsub v12.4s, v16.4s, v2.4s
-	VMOV V13.B16, V13.B16
-	WORD $0x4e24cd8d // fmla v13.4s, v12.4s, v4.4s
-	WORD $0x4e25cd8d // fmla v13.4s, v12.4s, v5.4s
-	VMOV V7.B16, V12.B16
-	WORD $0x4e2dcccc // fmla v12.4s, v6.4s, v13.4s
-	VMOV V8.B16, V18.B16
-	WORD $0x4e2dcd92 // fmla v18.4s, v12.4s, v13.4s
-	VMOV V9.B16, V12.B16
-	WORD $0x4e2dce4c // fmla v12.4s, v18.4s, v13.4s
-	VMOV V10.B16, V18.B16
-	WORD $0x4e2dcd92 // fmla v18.4s, v12.4s, v13.4s
-	VMOV V11.B16, V12.B16
-	WORD $0x4e2dce4c // fmla v12.4s, v18.4s, v13.4s
-	VMOV V11.B16, V18.B16
-	WORD $0x4e2dcd92 // fmla v18.4s, v12.4s, v13.4s
-	VSHL $23, V16.S4, V16.S4
-	VADD V11.S4, V16.S4, V16.S4
-	WORD $0x6e30de52 // fmul v18.4s, v18.4s, v16.4s
-	WORD $0x4e2bd652 // fadd v18.4s, v18.4s, v11.4s
-	WORD $0x6e32fdd2 // fdiv v18.4s, v14.4s, v18.4s
-	WORD $0x6ea0f9ee // fneg v14.4s, v15.4s
-	WORD $0x4ea0f5ce // fmin v14.4s, v14.4s, v0.4s
-	WORD $0x4e21f5ce // fmax v14.4s, v14.4s, v1.4s
-	VMOV V2.B16, V12.B16
-	WORD $0x4e23cdcc // fmla v12.4s, v14.4s, v3.4s
-	WORD $0x4ea2d58d // fsub v13.4s, v12.4s, v2.4s
-	VMOV V14.B16, V14.B16
-	WORD $0x4e24cdae // fmla v14.4s, v13.4s, v4.4s
-	WORD $0x4e25cdae // fmla v14.4s, v13.4s, v5.4s
-	VMOV V7.B16, V13.B16
-	WORD $0x4e2ecccd // fmla v13.4s, v6.4s, v14.4s
-	VMOV V8.B16, V16.B16
-	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
-	VMOV V9.B16, V13.B16
-	WORD $0x4e2ece0d // fmla v13.4s, v16.4s, v14.4s
-	VMOV V10.B16, V16.B16
-	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
-	VMOV V11.B16, V13.B16
-	WORD $0x4e2ece0d // fmla v13.4s, v16.4s, v14.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
-	VSHL $23, V12.S4, V12.S4
-	VADD V11.S4, V12.S4, V12.S4
-	WORD $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
-	WORD $0x4e2bd610 // fadd v16.4s, v16.4s, v11.4s
-	WORD $0x6e30fdf0 // fdiv v16.4s, v15.4s, v16.4s
+	VMOV V1.B16, V5.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea1e4c6 // fcmgt v6.4s, v6.4s, v1.4s
+	VBIT V6.B16, V0.B16, V5.B16
+	VMOV V2.B16, V6.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea2e421 // fcmgt v1.4s, v1.4s, v2.4s
+	VBIT V1.B16, V0.B16, V6.B16
+	VMOV V3.B16, V1.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea3e442 // fcmgt v2.4s, v2.4s, v3.4s
+	VBIT V2.B16, V0.B16, V1.B16
+	VMOV V4.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V3.S4
+	WORD $0x6ea4e463 // fcmgt v3.4s, v3.4s, v4.4s
+	VBIT V3.B16, V0.B16, V2.B16
 	CBZ R5, end6
 	ADD R9, R5, R10
-	FMOVQ 0(R10), F15
-	WORD $0x6e2fde73 // fmul v19.4s, v19.4s, v15.4s
-	FMOVQ 16(R10), F15
-	WORD $0x6e2fde31 // fmul v17.4s, v17.4s, v15.4s
-	FMOVQ 32(R10), F15
-	WORD $0x6e2fde52 // fmul v18.4s, v18.4s, v15.4s
-	FMOVQ 48(R10), F15
-	WORD $0x6e2fde10 // fmul v16.4s, v16.4s, v15.4s
+	FMOVQ 0(R10), F3
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ 16(R10), F3
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+	FMOVQ 32(R10), F3
+	WORD $0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ 48(R10), F3
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 
 end6:
 	CBZ R6, end7
 	ADD R9, R6, R10
-	FMOVQ 0(R10), F15
-	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
-	FMOVQ 16(R10), F15
-	WORD $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
-	FMOVQ 32(R10), F15
-	WORD $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
-	FMOVQ 48(R10), F15
-	WORD $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	FMOVQ 0(R10), F3
+	WORD $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	FMOVQ 16(R10), F3
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	FMOVQ 32(R10), F3
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	FMOVQ 48(R10), F3
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 
 end7:
 	ADD R9, R2, R10
-	FMOVQ F19, 0(R10)
-	FMOVQ F17, 16(R10)
-	FMOVQ F18, 32(R10)
-	FMOVQ F16, 48(R10)
+	FMOVQ F5, 0(R10)
+	FMOVQ F6, 16(R10)
+	FMOVQ F1, 32(R10)
+	FMOVQ F2, 48(R10)
 	ADD $64, R9
 	SUB $16, R8
 	JMP groups3
@@ -1486,527 +3713,443 @@ rest4:
 	ADD R9, R3, R10
 	CMP $4, R7
 	BLT some9
-	FMOVQ 0(R10), F16
+	FMOVQ 0(R10), F2
 	JMP end11
 
 some9:
-	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $1, R7
 	BLT end11
 	TBZ $1, R7, single10
-	FMOVD 0(R10), F16
+	FMOVD 0(R10), F2
 	TBZ $0, R7, end11
 	ADD $8, R10, R8
-	VLD1 (R8), V16.S[2]
+	VLD1 (R8), V2.S[2]
 	JMP end11
 
 single10:
-	FMOVS 0(R10), F16
+	FMOVS 0(R10), F2
 
 end11:
 	CMP $8, R7
 	BLT some12
-	FMOVQ 16(R10), F18
+	FMOVQ 16(R10), F1
 	JMP end14
 
 some12:
-	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V1.B16, V1.B16, V1.B16
 	CMP $5, R7
 	BLT end14
 	TBZ $1, R7, single13
-	FMOVD 16(R10), F18
+	FMOVD 16(R10), F1
 	TBZ $0, R7, end14
 	ADD $24, R10, R8
-	VLD1 (R8), V18.S[2]
+	VLD1 (R8), V1.S[2]
 	JMP end14
 
 single13:
-	FMOVS 16(R10), F18
+	FMOVS 16(R10), F1
 
 end14:
 	CMP $12, R7
 	BLT some15
-	FMOVQ 32(R10), F17
+	FMOVQ 32(R10), F6
 	JMP end17
 
 some15:
-	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $9, R7
 	BLT end17
 	TBZ $1, R7, single16
-	FMOVD 32(R10), F17
+	FMOVD 32(R10), F6
 	TBZ $0, R7, end17
 	ADD $40, R10, R8
-	VLD1 (R8), V17.S[2]
+	VLD1 (R8), V6.S[2]
 	JMP end17
 
 single16:
-	FMOVS 32(R10), F17
+	FMOVS 32(R10), F6
 
 end17:
 	CMP $16, R7
 	BLT some18
-	FMOVQ 48(R10), F19
+	FMOVQ 48(R10), F5
 	JMP end20
 
 some18:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V5.B16, V5.B16, V5.B16
 	CMP $13, R7
 	BLT end20
 	TBZ $1, R7, single19
-	FMOVD 48(R10), F19
+	FMOVD 48(R10), F5
 	TBZ $0, R7, end20
 	ADD $56, R10, R8
-	VLD1 (R8), V19.S[2]
+	VLD1 (R8), V5.S[2]
 	JMP end20
 
 single19:
-	FMOVS 48(R10), F19
+	FMOVS 48(R10), F5
 
 end20:
 	CBZ R4, end21
 	ADD R9, R4, R8
 	CMP $4, R7
 	BLT some22
-	FMOVQ 0(R8), F15
+	FMOVQ 0(R8), F3
 	JMP end24
 
 some22:
-	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V3.B16, V3.B16, V3.B16
 	CMP $1, R7
 	BLT end24
 	TBZ $1, R7, single23
-	FMOVD 0(R8), F15
+	FMOVD 0(R8), F3
 	TBZ $0, R7, end24
 	ADD $8, R8, R10
-	VLD1 (R10), V15.S[2]
+	VLD1 (R10), V3.S[2]
 	JMP end24
 
 single23:
-	FMOVS 0(R8), F15
+	FMOVS 0(R8), F3
 
 end24:
-	WORD $0x4e2fd610 // fadd v16.4s, v16.4s, v15.4s
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP $8, R7
 	BLT some25
-	FMOVQ 16(R8), F15
+	FMOVQ 16(R8), F3
 	JMP end27
 
 some25:
-	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V3.B16, V3.B16, V3.B16
 	CMP $5, R7
 	BLT end27
 	TBZ $1, R7, single26
-	FMOVD 16(R8), F15
+	FMOVD 16(R8), F3
 	TBZ $0, R7, end27
 	ADD $24, R8, R10
-	VLD1 (R10), V15.S[2]
+	VLD1 (R10), V3.S[2]
 	JMP end27
 
 single26:
-	FMOVS 16(R8), F15
+	FMOVS 16(R8), F3
 
 end27:
-	WORD $0x4e2fd652 // fadd v18.4s, v18.4s, v15.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	CMP $12, R7
 	BLT some28
-	FMOVQ 32(R8), F15
+	FMOVQ 32(R8), F3
 	JMP end30
 
 some28:
-	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V3.B16, V3.B16, V3.B16
 	CMP $9, R7
 	BLT end30
 	TBZ $1, R7, single29
-	FMOVD 32(R8), F15
+	FMOVD 32(R8), F3
 	TBZ $0, R7, end30
 	ADD $40, R8, R10
-	VLD1 (R10), V15.S[2]
+	VLD1 (R10), V3.S[2]
 	JMP end30
 
 single29:
-	FMOVS 32(R8), F15
+	FMOVS 32(R8), F3
 
 end30:
-	WORD $0x4e2fd631 // fadd v17.4s, v17.4s, v15.4s
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	CMP $16, R7
 	BLT some31
-	FMOVQ 48(R8), F15
+	FMOVQ 48(R8), F3
 	JMP end33
 
 some31:
-	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V3.B16, V3.B16, V3.B16
 	CMP $13, R7
 	BLT end33
 	TBZ $1, R7, single32
-	FMOVD 48(R8), F15
+	FMOVD 48(R8), F3
 	TBZ $0, R7, end33
 	ADD $56, R8, R10
-	VLD1 (R10), V15.S[2]
+	VLD1 (R10), V3.S[2]
 	JMP end33
 
 single32:
-	FMOVS 48(R8), F15
+	FMOVS 48(R8), F3
 
 end33:
-	WORD $0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	WORD $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
 
 end21:
-	WORD $0x6ea0fa0f // fneg v15.4s, v16.4s
-	WORD $0x4ea0f5ef // fmin v15.4s, v15.4s, v0.4s
-	WORD $0x4e21f5ef // fmax v15.4s, v15.4s, v1.4s
-	VMOV V2.B16, V13.B16
-	WORD $0x4e23cded // fmla v13.4s, v15.4s, v3.4s
-	WORD $0x4ea2d5ae // fsub v14.4s, v13.4s, v2.4s
-	VMOV V15.B16, V15.B16
-	WORD $0x4e24cdcf // fmla v15.4s, v14.4s, v4.4s
-	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
-	VMOV V7.B16, V14.B16
-	WORD $0x4e2fccce // fmla v14.4s, v6.4s, v15.4s
-	VMOV V8.B16, V12.B16
-	WORD $0x4e2fcdcc // fmla v12.4s, v14.4s, v15.4s
-	VMOV V9.B16, V14.B16
-	WORD $0x4e2fcd8e // fmla v14.4s, v12.4s, v15.4s
-	VMOV V10.B16, V12.B16
-	WORD $0x4e2fcdcc // fmla v12.4s, v14.4s, v15.4s
-	VMOV V11.B16, V14.B16
-	WORD $0x4e2fcd8e // fmla v14.4s, v12.4s, v15.4s
-	VMOV V11.B16, V12.B16
-	WORD $0x4e2fcdcc // fmla v12.4s, v14.4s, v15.4s
-	VSHL $23, V13.S4, V13.S4
-	VADD V11.S4, V13.S4, V13.S4
-	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
-	WORD $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
-	WORD $0x6e2cfe0c // fdiv v12.4s, v16.4s, v12.4s
-	WORD $0x6ea0fa50 // fneg v16.4s, v18.4s
-	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
-	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
-	VMOV V2.B16, V14.B16
-	WORD $0x4e23ce0e // fmla v14.4s, v16.4s, v3.4s
-	WORD $0x4ea2d5cf // fsub v15.4s, v14.4s, v2.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e24cdf0 // fmla v16.4s, v15.4s, v4.4s
-	WORD $0x4e25cdf0 // fmla v16.4s, v15.4s, v5.4s
-	VMOV V7.B16, V15.B16
-	WORD $0x4e30cccf // fmla v15.4s, v6.4s, v16.4s
-	VMOV V8.B16, V13.B16
-	WORD $0x4e30cded // fmla v13.4s, v15.4s, v16.4s
-	VMOV V9.B16, V15.B16
-	WORD $0x4e30cdaf // fmla v15.4s, v13.4s, v16.4s
-	VMOV V10.B16, V13.B16
-	WORD $0x4e30cded // fmla v13.4s, v15.4s, v16.4s
-	VMOV V11.B16, V15.B16
-	WORD $0x4e30cdaf // fmla v15.4s, v13.4s, v16.4s
-	VMOV V11.B16, V13.B16
-	WORD $0x4e30cded // fmla v13.4s, v15.4s, v16.4s
-	VSHL $23, V14.S4, V14.S4
-	VADD V11.S4, V14.S4, V14.S4
-	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
-	WORD $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD $0x6e2dfe4d // fdiv v13.4s, v18.4s, v13.4s
-	WORD $0x6ea0fa32 // fneg v18.4s, v17.4s
-	WORD $0x4ea0f652 // fmin v18.4s, v18.4s, v0.4s
-	WORD $0x4e21f652 // fmax v18.4s, v18.4s, v1.4s
-	VMOV V2.B16, V15.B16
-	WORD $0x4e23ce4f // fmla v15.4s, v18.4s, v3.4s
-	WORD $0x4ea2d5f0 // fsub v16.4s, v15.4s, v2.4s
-	VMOV V18.B16, V18.B16
-	WORD $0x4e24ce12 // fmla v18.4s, v16.4s, v4.4s
-	WORD $0x4e25ce12 // fmla v18.4s, v16.4s, v5.4s
-	VMOV V7.B16, V16.B16
-	WORD $0x4e32ccd0 // fmla v16.4s, v6.4s, v18.4s
-	VMOV V8.B16, V14.B16
-	WORD $0x4e32ce0e // fmla v14.4s, v16.4s, v18.4s
-	VMOV V9.B16, V16.B16
-	WORD $0x4e32cdd0 // fmla v16.4s, v14.4s, v18.4s
-	VMOV V10.B16, V14.B16
-	WORD $0x4e32ce0e // fmla v14.4s, v16.4s, v18.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e32cdd0 // fmla v16.4s, v14.4s, v18.4s
-	VMOV V11.B16, V14.B16
-	WORD $0x4e32ce0e // fmla v14.4s, v16.4s, v18.4s
-	VSHL $23, V15.S4, V15.S4
-	VADD V11.S4, V15.S4, V15.S4
-	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
-	WORD $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	WORD $0x6e2efe2e // fdiv v14.4s, v17.4s, v14.4s
-	WORD $0x6ea0fa71 // fneg v17.4s, v19.4s
-	WORD $0x4ea0f631 // fmin v17.4s, v17.4s, v0.4s
-	WORD $0x4e21f631 // fmax v17.4s, v17.4s, v1.4s
-	VMOV V2.B16, V16.B16
-	WORD $0x4e23ce30 // fmla v16.4s, v17.4s, v3.4s
-	WORD $0x4ea2d612 // fsub v18.4s, v16.4s, v2.4s
-	VMOV V17.B16, V17.B16
-	WORD $0x4e24ce51 // fmla v17.4s, v18.4s, v4.4s
-	WORD $0x4e25ce51 // fmla v17.4s, v18.4s, v5.4s
-	VMOV V7.B16, V18.B16
-	WORD $0x4e31ccd2 // fmla v18.4s, v6.4s, v17.4s
-	VMOV V8.B16, V15.B16
-	WORD $0x4e31ce4f // fmla v15.4s, v18.4s, v17.4s
-	VMOV V9.B16, V18.B16
-	WORD $0x4e31cdf2 // fmla v18.4s, v15.4s, v17.4s
-	VMOV V10.B16, V15.B16
-	WORD $0x4e31ce4f // fmla v15.4s, v18.4s, v17.4s
-	VMOV V11.B16, V18.B16
-	WORD $0x4e31cdf2 // fmla v18.4s, v15.4s, v17.4s
-	VMOV V11.B16, V15.B16
-	WORD $0x4e31ce4f // fmla v15.4s, v18.4s, v17.4s
-	VSHL $23, V16.S4, V16.S4
-	VADD V11.S4, V16.S4, V16.S4
-	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
-	WORD $0x4e2bd5ef // fadd v15.4s, v15.4s, v11.4s
-	WORD $0x6e2ffe6f // fdiv v15.4s, v19.4s, v15.4s
+	VMOV V2.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea2e484 // fcmgt v4.4s, v4.4s, v2.4s
+	VBIT V4.B16, V0.B16, V3.B16
+	VMOV V1.B16, V4.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea1e442 // fcmgt v2.4s, v2.4s, v1.4s
+	VBIT V2.B16, V0.B16, V4.B16
+	VMOV V6.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea6e421 // fcmgt v1.4s, v1.4s, v6.4s
+	VBIT V1.B16, V0.B16, V2.B16
+	VMOV V5.B16, V1.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea5e4c6 // fcmgt v6.4s, v6.4s, v5.4s
+	VBIT V6.B16, V0.B16, V1.B16
 	CBZ R5, end34
 	ADD R9, R5, R10
 	CMP $4, R7
 	BLT some35
-	FMOVQ 0(R10), F19
+	FMOVQ 0(R10), F6
 	JMP end37
 
 some35:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $1, R7
 	BLT end37
 	TBZ $1, R7, single36
-	FMOVD 0(R10), F19
+	FMOVD 0(R10), F6
 	TBZ $0, R7, end37
 	ADD $8, R10, R8
-	VLD1 (R8), V19.S[2]
+	VLD1 (R8), V6.S[2]
 	JMP end37
 
 single36:
-	FMOVS 0(R10), F19
+	FMOVS 0(R10), F6
 
 end37:
-	WORD $0x6e33dd8c // fmul v12.4s, v12.4s, v19.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	CMP $8, R7
 	BLT some38
-	FMOVQ 16(R10), F19
+	FMOVQ 16(R10), F6
 	JMP end40
 
 some38:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $5, R7
 	BLT end40
 	TBZ $1, R7, single39
-	FMOVD 16(R10), F19
+	FMOVD 16(R10), F6
 	TBZ $0, R7, end40
 	ADD $24, R10, R8
-	VLD1 (R8), V19.S[2]
+	VLD1 (R8), V6.S[2]
 	JMP end40
 
 single39:
-	FMOVS 16(R10), F19
+	FMOVS 16(R10), F6
 
 end40:
-	WORD $0x6e33ddad // fmul v13.4s, v13.4s, v19.4s
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
 	CMP $12, R7
 	BLT some41
-	FMOVQ 32(R10), F19
+	FMOVQ 32(R10), F6
 	JMP end43
 
 some41:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $9, R7
 	BLT end43
 	TBZ $1, R7, single42
-	FMOVD 32(R10), F19
+	FMOVD 32(R10), F6
 	TBZ $0, R7, end43
 	ADD $40, R10, R8
-	VLD1 (R8), V19.S[2]
+	VLD1 (R8), V6.S[2]
 	JMP end43
 
 single42:
-	FMOVS 32(R10), F19
+	FMOVS 32(R10), F6
 
 end43:
-	WORD $0x6e33ddce // fmul v14.4s, v14.4s, v19.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	CMP $16, R7
 	BLT some44
-	FMOVQ 48(R10), F19
+	FMOVQ 48(R10), F6
 	JMP end46
 
 some44:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $13, R7
 	BLT end46
 	TBZ $1, R7, single45
-	FMOVD 48(R10), F19
+	FMOVD 48(R10), F6
 	TBZ $0, R7, end46
 	ADD $56, R10, R8
-	VLD1 (R8), V19.S[2]
+	VLD1 (R8), V6.S[2]
 	JMP end46
 
 single45:
-	FMOVS 48(R10), F19
+	FMOVS 48(R10), F6
 
 end46:
-	WORD $0x6e33ddef // fmul v15.4s, v15.4s, v19.4s
+	WORD $0x6e26dc21 // fmul v1.4s, v1.4s, v6.4s
 
 end34:
 	CBZ R6, end47
 	ADD R9, R6, R8
 	CMP $4, R7
 	BLT some48
-	FMOVQ 0(R8), F19
+	FMOVQ 0(R8), F6
 	JMP end50
 
 some48:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $1, R7
 	BLT end50
 	TBZ $1, R7, single49
-	FMOVD 0(R8), F19
+	FMOVD 0(R8), F6
 	TBZ $0, R7, end50
 	ADD $8, R8, R10
-	VLD1 (R10), V19.S[2]
+	VLD1 (R10), V6.S[2]
 	JMP end50
 
 single49:
-	FMOVS 0(R8), F19
+	FMOVS 0(R8), F6
 
 end50:
-	WORD $0x4e33d58c // fadd v12.4s, v12.4s, v19.4s
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	CMP $8, R7
 	BLT some51
-	FMOVQ 16(R8), F19
+	FMOVQ 16(R8), F6
 	JMP end53
 
 some51:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $5, R7
 	BLT end53
 	TBZ $1, R7, single52
-	FMOVD 16(R8), F19
+	FMOVD 16(R8), F6
 	TBZ $0, R7, end53
 	ADD $24, R8, R10
-	VLD1 (R10), V19.S[2]
+	VLD1 (R10), V6.S[2]
 	JMP end53
 
 single52:
-	FMOVS 16(R8), F19
+	FMOVS 16(R8), F6
 
 end53:
-	WORD $0x4e33d5ad // fadd v13.4s, v13.4s, v19.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	CMP $12, R7
 	BLT some54
-	FMOVQ 32(R8), F19
+	FMOVQ 32(R8), F6
 	JMP end56
 
 some54:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $9, R7
 	BLT end56
 	TBZ $1, R7, single55
-	FMOVD 32(R8), F19
+	FMOVD 32(R8), F6
 	TBZ $0, R7, end56
 	ADD $40, R8, R10
-	VLD1 (R10), V19.S[2]
+	VLD1 (R10), V6.S[2]
 	JMP end56
 
 single55:
-	FMOVS 32(R8), F19
+	FMOVS 32(R8), F6
 
 end56:
-	WORD $0x4e33d5ce // fadd v14.4s, v14.4s, v19.4s
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	CMP $16, R7
 	BLT some57
-	FMOVQ 48(R8), F19
+	FMOVQ 48(R8), F6
 	JMP end59
 
 some57:
-	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V6.B16, V6.B16, V6.B16
 	CMP $13, R7
 	BLT end59
 	TBZ $1, R7, single58
-	FMOVD 48(R8), F19
+	FMOVD 48(R8), F6
 	TBZ $0, R7, end59
 	ADD $56, R8, R10
-	VLD1 (R10), V19.S[2]
+	VLD1 (R10), V6.S[2]
 	JMP end59
 
 single58:
-	FMOVS 48(R8), F19
+	FMOVS 48(R8), F6
 
 end59:
-	WORD $0x4e33d5ef // fadd v15.4s, v15.4s, v19.4s
+	WORD $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 
 end47:
 	ADD R9, R2, R10
 	CMP $4, R7
 	BLT some60
-	FMOVQ F12, 0(R10)
+	FMOVQ F3, 0(R10)
 	JMP end62
 
 some60:
 	CMP $1, R7
 	BLT end62
 	TBZ $1, R7, single61
-	FMOVD F12, 0(R10)
+	FMOVD F3, 0(R10)
 	TBZ $0, R7, end62
 	ADD $8, R10, R8
-	VST1 V12.S[2], (R8)
+	VST1 V3.S[2], (R8)
 	JMP end62
 
 single61:
-	FMOVS F12, 0(R10)
+	FMOVS F3, 0(R10)
 
 end62:
 	CMP $8, R7
 	BLT some63
-	FMOVQ F13, 16(R10)
+	FMOVQ F4, 16(R10)
 	JMP end65
 
 some63:
 	CMP $5, R7
 	BLT end65
 	TBZ $1, R7, single64
-	FMOVD F13, 16(R10)
+	FMOVD F4, 16(R10)
 	TBZ $0, R7, end65
 	ADD $24, R10, R8
-	VST1 V13.S[2], (R8)
+	VST1 V4.S[2], (R8)
 	JMP end65
 
 single64:
-	FMOVS F13, 16(R10)
+	FMOVS F4, 16(R10)
 
 end65:
 	CMP $12, R7
 	BLT some66
-	FMOVQ F14, 32(R10)
+	FMOVQ F2, 32(R10)
 	JMP end68
 
 some66:
 	CMP $9, R7
 	BLT end68
 	TBZ $1, R7, single67
-	FMOVD F14, 32(R10)
+	FMOVD F2, 32(R10)
 	TBZ $0, R7, end68
 	ADD $40, R10, R8
-	VST1 V14.S[2], (R8)
+	VST1 V2.S[2], (R8)
 	JMP end68
 
 single67:
-	FMOVS F14, 32(R10)
+	FMOVS F2, 32(R10)
 
 end68:
 	CMP $16, R7
 	BLT some69
-	FMOVQ F15, 48(R10)
+	FMOVQ F1, 48(R10)
 	JMP end71
 
 some69:
 	CMP $13, R7
 	BLT end71
 	TBZ $1, R7, single70
-	FMOVD F15, 48(R10)
+	FMOVD F1, 48(R10)
 	TBZ $0, R7, end71
 	ADD $56, R10, R8
-	VST1 V15.S[2], (R8)
+	VST1 V1.S[2], (R8)
 	JMP end71
 
 single70:
-	FMOVS F15, 48(R10)
+	FMOVS F1, 48(R10)
 
 end71:
 
@@ -2016,10 +4159,4563 @@ end8:
 	MOVD ss+40(FP), R8
 	ADD R8, R3
 	CBZ R6, end72
-	MOVD rs+72(FP), R8
+	MOVD rs+88(FP), R8
 	ADD R8, R6
 
 end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func pointwiseNEON_leaky(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_leaky(SB), NOSPLIT, $0-96
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F4
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	FMOVQ 16(R10), F4
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	FMOVQ 32(R10), F4
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ 48(R10), F4
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+
+end5:
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V4.S4
+	WORD $0x6e24dc04 // fmul v4.4s, v0.4s, v4.4s
+	VMOV V0.B16, V5.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea0e4c6 // fcmgt v6.4s, v6.4s, v0.4s
+	VBIT V6.B16, V4.B16, V5.B16
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V6.S4
+	WORD $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
+	VMOV V1.B16, V4.B16
+	MOVD $0x0, R26
+	VDUP R26, V0.S4
+	WORD $0x6ea1e400 // fcmgt v0.4s, v0.4s, v1.4s
+	VBIT V0.B16, V6.B16, V4.B16
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V0.S4
+	WORD $0x6e20dc40 // fmul v0.4s, v2.4s, v0.4s
+	VMOV V2.B16, V6.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea2e421 // fcmgt v1.4s, v1.4s, v2.4s
+	VBIT V1.B16, V0.B16, V6.B16
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V1.S4
+	WORD $0x6e21dc61 // fmul v1.4s, v3.4s, v1.4s
+	VMOV V3.B16, V0.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea3e442 // fcmgt v2.4s, v2.4s, v3.4s
+	VBIT V2.B16, V1.B16, V0.B16
+	CBZ R5, end6
+	ADD R9, R5, R10
+	FMOVQ 0(R10), F2
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	FMOVQ 16(R10), F2
+	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
+	FMOVQ 32(R10), F2
+	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	FMOVQ 48(R10), F2
+	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+
+end6:
+	CBZ R6, end7
+	ADD R9, R6, R10
+	FMOVQ 0(R10), F2
+	WORD $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+	FMOVQ 16(R10), F2
+	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	FMOVQ 32(R10), F2
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	FMOVQ 48(R10), F2
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+
+end7:
+	ADD R9, R2, R10
+	FMOVQ F5, 0(R10)
+	FMOVQ F4, 16(R10)
+	FMOVQ F6, 32(R10)
+	FMOVQ F0, 48(R10)
+	ADD $64, R9
+	SUB $16, R8
+	JMP groups3
+
+rest4:
+	CBZ R8, end8
+	ADD R9, R3, R10
+	CMP $4, R7
+	BLT some9
+	FMOVQ 0(R10), F0
+	JMP end11
+
+some9:
+	VEOR V0.B16, V0.B16, V0.B16
+	CMP $1, R7
+	BLT end11
+	TBZ $1, R7, single10
+	FMOVD 0(R10), F0
+	TBZ $0, R7, end11
+	ADD $8, R10, R8
+	VLD1 (R8), V0.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R10), F0
+
+end11:
+	CMP $8, R7
+	BLT some12
+	FMOVQ 16(R10), F6
+	JMP end14
+
+some12:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R7
+	BLT end14
+	TBZ $1, R7, single13
+	FMOVD 16(R10), F6
+	TBZ $0, R7, end14
+	ADD $24, R10, R8
+	VLD1 (R8), V6.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R10), F6
+
+end14:
+	CMP $12, R7
+	BLT some15
+	FMOVQ 32(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end17
+	TBZ $1, R7, single16
+	FMOVD 32(R10), F4
+	TBZ $0, R7, end17
+	ADD $40, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R10), F4
+
+end17:
+	CMP $16, R7
+	BLT some18
+	FMOVQ 48(R10), F5
+	JMP end20
+
+some18:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $13, R7
+	BLT end20
+	TBZ $1, R7, single19
+	FMOVD 48(R10), F5
+	TBZ $0, R7, end20
+	ADD $56, R10, R8
+	VLD1 (R8), V5.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R10), F5
+
+end20:
+	CBZ R4, end21
+	ADD R9, R4, R8
+	CMP $4, R7
+	BLT some22
+	FMOVQ 0(R8), F2
+	JMP end24
+
+some22:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $1, R7
+	BLT end24
+	TBZ $1, R7, single23
+	FMOVD 0(R8), F2
+	TBZ $0, R7, end24
+	ADD $8, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R8), F2
+
+end24:
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	CMP $8, R7
+	BLT some25
+	FMOVQ 16(R8), F2
+	JMP end27
+
+some25:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $5, R7
+	BLT end27
+	TBZ $1, R7, single26
+	FMOVD 16(R8), F2
+	TBZ $0, R7, end27
+	ADD $24, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R8), F2
+
+end27:
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	CMP $12, R7
+	BLT some28
+	FMOVQ 32(R8), F2
+	JMP end30
+
+some28:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $9, R7
+	BLT end30
+	TBZ $1, R7, single29
+	FMOVD 32(R8), F2
+	TBZ $0, R7, end30
+	ADD $40, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R8), F2
+
+end30:
+	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	CMP $16, R7
+	BLT some31
+	FMOVQ 48(R8), F2
+	JMP end33
+
+some31:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $13, R7
+	BLT end33
+	TBZ $1, R7, single32
+	FMOVD 48(R8), F2
+	TBZ $0, R7, end33
+	ADD $56, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R8), F2
+
+end33:
+	WORD $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+
+end21:
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V2.S4
+	WORD $0x6e22dc02 // fmul v2.4s, v0.4s, v2.4s
+	VMOV V0.B16, V1.B16
+	MOVD $0x0, R26
+	VDUP R26, V3.S4
+	WORD $0x6ea0e463 // fcmgt v3.4s, v3.4s, v0.4s
+	VBIT V3.B16, V2.B16, V1.B16
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V3.S4
+	WORD $0x6e23dcc3 // fmul v3.4s, v6.4s, v3.4s
+	VMOV V6.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V0.S4
+	WORD $0x6ea6e400 // fcmgt v0.4s, v0.4s, v6.4s
+	VBIT V0.B16, V3.B16, V2.B16
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V0.S4
+	WORD $0x6e20dc80 // fmul v0.4s, v4.4s, v0.4s
+	VMOV V4.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea4e4c6 // fcmgt v6.4s, v6.4s, v4.4s
+	VBIT V6.B16, V0.B16, V3.B16
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V6.S4
+	WORD $0x6e26dca6 // fmul v6.4s, v5.4s, v6.4s
+	VMOV V5.B16, V0.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea5e484 // fcmgt v4.4s, v4.4s, v5.4s
+	VBIT V4.B16, V6.B16, V0.B16
+	CBZ R5, end34
+	ADD R9, R5, R10
+	CMP $4, R7
+	BLT some35
+	FMOVQ 0(R10), F4
+	JMP end37
+
+some35:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R7
+	BLT end37
+	TBZ $1, R7, single36
+	FMOVD 0(R10), F4
+	TBZ $0, R7, end37
+	ADD $8, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R10), F4
+
+end37:
+	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	CMP $8, R7
+	BLT some38
+	FMOVQ 16(R10), F4
+	JMP end40
+
+some38:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R7
+	BLT end40
+	TBZ $1, R7, single39
+	FMOVD 16(R10), F4
+	TBZ $0, R7, end40
+	ADD $24, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R10), F4
+
+end40:
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	CMP $12, R7
+	BLT some41
+	FMOVQ 32(R10), F4
+	JMP end43
+
+some41:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end43
+	TBZ $1, R7, single42
+	FMOVD 32(R10), F4
+	TBZ $0, R7, end43
+	ADD $40, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R10), F4
+
+end43:
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	CMP $16, R7
+	BLT some44
+	FMOVQ 48(R10), F4
+	JMP end46
+
+some44:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R7
+	BLT end46
+	TBZ $1, R7, single45
+	FMOVD 48(R10), F4
+	TBZ $0, R7, end46
+	ADD $56, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R10), F4
+
+end46:
+	WORD $0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+
+end34:
+	CBZ R6, end47
+	ADD R9, R6, R8
+	CMP $4, R7
+	BLT some48
+	FMOVQ 0(R8), F4
+	JMP end50
+
+some48:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R7
+	BLT end50
+	TBZ $1, R7, single49
+	FMOVD 0(R8), F4
+	TBZ $0, R7, end50
+	ADD $8, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end50
+
+single49:
+	FMOVS 0(R8), F4
+
+end50:
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP $8, R7
+	BLT some51
+	FMOVQ 16(R8), F4
+	JMP end53
+
+some51:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R7
+	BLT end53
+	TBZ $1, R7, single52
+	FMOVD 16(R8), F4
+	TBZ $0, R7, end53
+	ADD $24, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end53
+
+single52:
+	FMOVS 16(R8), F4
+
+end53:
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP $12, R7
+	BLT some54
+	FMOVQ 32(R8), F4
+	JMP end56
+
+some54:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end56
+	TBZ $1, R7, single55
+	FMOVD 32(R8), F4
+	TBZ $0, R7, end56
+	ADD $40, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end56
+
+single55:
+	FMOVS 32(R8), F4
+
+end56:
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP $16, R7
+	BLT some57
+	FMOVQ 48(R8), F4
+	JMP end59
+
+some57:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R7
+	BLT end59
+	TBZ $1, R7, single58
+	FMOVD 48(R8), F4
+	TBZ $0, R7, end59
+	ADD $56, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end59
+
+single58:
+	FMOVS 48(R8), F4
+
+end59:
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+
+end47:
+	ADD R9, R2, R10
+	CMP $4, R7
+	BLT some60
+	FMOVQ F1, 0(R10)
+	JMP end62
+
+some60:
+	CMP $1, R7
+	BLT end62
+	TBZ $1, R7, single61
+	FMOVD F1, 0(R10)
+	TBZ $0, R7, end62
+	ADD $8, R10, R8
+	VST1 V1.S[2], (R8)
+	JMP end62
+
+single61:
+	FMOVS F1, 0(R10)
+
+end62:
+	CMP $8, R7
+	BLT some63
+	FMOVQ F2, 16(R10)
+	JMP end65
+
+some63:
+	CMP $5, R7
+	BLT end65
+	TBZ $1, R7, single64
+	FMOVD F2, 16(R10)
+	TBZ $0, R7, end65
+	ADD $24, R10, R8
+	VST1 V2.S[2], (R8)
+	JMP end65
+
+single64:
+	FMOVS F2, 16(R10)
+
+end65:
+	CMP $12, R7
+	BLT some66
+	FMOVQ F3, 32(R10)
+	JMP end68
+
+some66:
+	CMP $9, R7
+	BLT end68
+	TBZ $1, R7, single67
+	FMOVD F3, 32(R10)
+	TBZ $0, R7, end68
+	ADD $40, R10, R8
+	VST1 V3.S[2], (R8)
+	JMP end68
+
+single67:
+	FMOVS F3, 32(R10)
+
+end68:
+	CMP $16, R7
+	BLT some69
+	FMOVQ F0, 48(R10)
+	JMP end71
+
+some69:
+	CMP $13, R7
+	BLT end71
+	TBZ $1, R7, single70
+	FMOVD F0, 48(R10)
+	TBZ $0, R7, end71
+	ADD $56, R10, R8
+	VST1 V0.S[2], (R8)
+	JMP end71
+
+single70:
+	FMOVS F0, 48(R10)
+
+end71:
+
+end8:
+	MOVD ds+24(FP), R8
+	ADD R8, R2
+	MOVD ss+40(FP), R8
+	ADD R8, R3
+	CBZ R6, end72
+	MOVD rs+88(FP), R8
+	ADD R8, R6
+
+end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func pointwiseNEON_elu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_elu(SB), NOSPLIT, $0-96
+	MOVD $0x4b400000, R26
+	VDUP R26, V0.S4
+	MOVD $0x3f800000, R26
+	VDUP R26, V1.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F2
+	FMOVQ 16(R10), F3
+	FMOVQ 32(R10), F4
+	FMOVQ 48(R10), F5
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F6
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVQ 16(R10), F6
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	FMOVQ 32(R10), F6
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ 48(R10), F6
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+
+end5:
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f446 // fmin v6.4s, v2.4s, v6.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f4c7 // fmax v7.4s, v6.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V6.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	WORD $0x4ea0d506 // fsub v6.4s, v8.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V6.S4
+	WORD $0x4e27cd26 // fmla v6.4s, v9.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V6.S4
+	WORD $0x4e27cd26 // fmla v6.4s, v9.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e27cd26 // fmla v6.4s, v9.4s, v7.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V1.S4, V8.S4, V8.S4
+	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	WORD $0x4ea1d509 // fsub v9.4s, v8.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	VMOV V2.B16, V6.B16
+	MOVD $0x0, R26
+	VDUP R26, V8.S4
+	WORD $0x6ea2e508 // fcmgt v8.4s, v8.4s, v2.4s
+	VBIT V8.B16, V9.B16, V6.B16
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V8.S4
+	WORD $0x4ea8f468 // fmin v8.4s, v3.4s, v8.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f509 // fmax v9.4s, v8.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V8.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e28cd22 // fmla v2.4s, v9.4s, v8.4s
+	WORD $0x4ea0d448 // fsub v8.4s, v2.4s, v0.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cd07 // fmla v7.4s, v8.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cd07 // fmla v7.4s, v8.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V1.S4, V2.S4, V2.S4
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	WORD $0x4ea1d447 // fsub v7.4s, v2.4s, v1.4s
+	VMOV V7.B16, V7.B16
+	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
+	VMOV V3.B16, V8.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea3e442 // fcmgt v2.4s, v2.4s, v3.4s
+	VBIT V2.B16, V7.B16, V8.B16
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f482 // fmin v2.4s, v4.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f447 // fmax v7.4s, v2.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e22cce3 // fmla v3.4s, v7.4s, v2.4s
+	WORD $0x4ea0d462 // fsub v2.4s, v3.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27cd22 // fmla v2.4s, v9.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27cd22 // fmla v2.4s, v9.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27cd22 // fmla v2.4s, v9.4s, v7.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V1.S4, V3.S4, V3.S4
+	WORD $0x6e27dc42 // fmul v2.4s, v2.4s, v7.4s
+	WORD $0x4ea1d469 // fsub v9.4s, v3.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	WORD $0x4e23cc49 // fmla v9.4s, v2.4s, v3.4s
+	VMOV V4.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V3.S4
+	WORD $0x6ea4e463 // fcmgt v3.4s, v3.4s, v4.4s
+	VBIT V3.B16, V9.B16, V2.B16
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f469 // fmax v9.4s, v3.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	WORD $0x4ea0d483 // fsub v3.4s, v4.4s, v0.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V1.S4, V4.S4, V4.S4
+	WORD $0x6e29dc63 // fmul v3.4s, v3.4s, v9.4s
+	WORD $0x4ea1d487 // fsub v7.4s, v4.4s, v1.4s
+	VMOV V7.B16, V7.B16
+	WORD $0x4e24cc67 // fmla v7.4s, v3.4s, v4.4s
+	VMOV V5.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea5e484 // fcmgt v4.4s, v4.4s, v5.4s
+	VBIT V4.B16, V7.B16, V3.B16
+	CBZ R5, end6
+	ADD R9, R5, R10
+	FMOVQ 0(R10), F4
+	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
+	FMOVQ 16(R10), F4
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	FMOVQ 32(R10), F4
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	FMOVQ 48(R10), F4
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+
+end6:
+	CBZ R6, end7
+	ADD R9, R6, R10
+	FMOVQ 0(R10), F4
+	WORD $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	FMOVQ 16(R10), F4
+	WORD $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
+	FMOVQ 32(R10), F4
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ 48(R10), F4
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+
+end7:
+	ADD R9, R2, R10
+	FMOVQ F6, 0(R10)
+	FMOVQ F8, 16(R10)
+	FMOVQ F2, 32(R10)
+	FMOVQ F3, 48(R10)
+	ADD $64, R9
+	SUB $16, R8
+	JMP groups3
+
+rest4:
+	CBZ R8, end8
+	ADD R9, R3, R10
+	CMP $4, R7
+	BLT some9
+	FMOVQ 0(R10), F3
+	JMP end11
+
+some9:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $1, R7
+	BLT end11
+	TBZ $1, R7, single10
+	FMOVD 0(R10), F3
+	TBZ $0, R7, end11
+	ADD $8, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R10), F3
+
+end11:
+	CMP $8, R7
+	BLT some12
+	FMOVQ 16(R10), F2
+	JMP end14
+
+some12:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $5, R7
+	BLT end14
+	TBZ $1, R7, single13
+	FMOVD 16(R10), F2
+	TBZ $0, R7, end14
+	ADD $24, R10, R8
+	VLD1 (R8), V2.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R10), F2
+
+end14:
+	CMP $12, R7
+	BLT some15
+	FMOVQ 32(R10), F8
+	JMP end17
+
+some15:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $9, R7
+	BLT end17
+	TBZ $1, R7, single16
+	FMOVD 32(R10), F8
+	TBZ $0, R7, end17
+	ADD $40, R10, R8
+	VLD1 (R8), V8.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R10), F8
+
+end17:
+	CMP $16, R7
+	BLT some18
+	FMOVQ 48(R10), F6
+	JMP end20
+
+some18:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $13, R7
+	BLT end20
+	TBZ $1, R7, single19
+	FMOVD 48(R10), F6
+	TBZ $0, R7, end20
+	ADD $56, R10, R8
+	VLD1 (R8), V6.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R10), F6
+
+end20:
+	CBZ R4, end21
+	ADD R9, R4, R8
+	CMP $4, R7
+	BLT some22
+	FMOVQ 0(R8), F4
+	JMP end24
+
+some22:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R7
+	BLT end24
+	TBZ $1, R7, single23
+	FMOVD 0(R8), F4
+	TBZ $0, R7, end24
+	ADD $8, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R8), F4
+
+end24:
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP $8, R7
+	BLT some25
+	FMOVQ 16(R8), F4
+	JMP end27
+
+some25:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R7
+	BLT end27
+	TBZ $1, R7, single26
+	FMOVD 16(R8), F4
+	TBZ $0, R7, end27
+	ADD $24, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R8), F4
+
+end27:
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP $12, R7
+	BLT some28
+	FMOVQ 32(R8), F4
+	JMP end30
+
+some28:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end30
+	TBZ $1, R7, single29
+	FMOVD 32(R8), F4
+	TBZ $0, R7, end30
+	ADD $40, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R8), F4
+
+end30:
+	WORD $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
+	CMP $16, R7
+	BLT some31
+	FMOVQ 48(R8), F4
+	JMP end33
+
+some31:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R7
+	BLT end33
+	TBZ $1, R7, single32
+	FMOVD 48(R8), F4
+	TBZ $0, R7, end33
+	ADD $56, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R8), F4
+
+end33:
+	WORD $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+
+end21:
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f464 // fmin v4.4s, v3.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f487 // fmax v7.4s, v4.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e24cce5 // fmla v5.4s, v7.4s, v4.4s
+	WORD $0x4ea0d4a4 // fsub v4.4s, v5.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc87 // fmla v7.4s, v4.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc87 // fmla v7.4s, v4.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V1.S4, V5.S4, V5.S4
+	WORD $0x6e27dc84 // fmul v4.4s, v4.4s, v7.4s
+	WORD $0x4ea1d4a9 // fsub v9.4s, v5.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	WORD $0x4e25cc89 // fmla v9.4s, v4.4s, v5.4s
+	VMOV V3.B16, V4.B16
+	MOVD $0x0, R26
+	VDUP R26, V5.S4
+	WORD $0x6ea3e4a5 // fcmgt v5.4s, v5.4s, v3.4s
+	VBIT V5.B16, V9.B16, V4.B16
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f445 // fmin v5.4s, v2.4s, v5.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f4a9 // fmax v9.4s, v5.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V5.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	WORD $0x4ea0d465 // fsub v5.4s, v3.4s, v0.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V1.S4, V3.S4, V3.S4
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	WORD $0x4ea1d467 // fsub v7.4s, v3.4s, v1.4s
+	VMOV V7.B16, V7.B16
+	WORD $0x4e23cca7 // fmla v7.4s, v5.4s, v3.4s
+	VMOV V2.B16, V5.B16
+	MOVD $0x0, R26
+	VDUP R26, V3.S4
+	WORD $0x6ea2e463 // fcmgt v3.4s, v3.4s, v2.4s
+	VBIT V3.B16, V7.B16, V5.B16
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f503 // fmin v3.4s, v8.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f467 // fmax v7.4s, v3.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	WORD $0x4ea0d443 // fsub v3.4s, v2.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V1.S4, V2.S4, V2.S4
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	WORD $0x4ea1d449 // fsub v9.4s, v2.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	WORD $0x4e22cc69 // fmla v9.4s, v3.4s, v2.4s
+	VMOV V8.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea8e442 // fcmgt v2.4s, v2.4s, v8.4s
+	VBIT V2.B16, V9.B16, V3.B16
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f4c2 // fmin v2.4s, v6.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f449 // fmax v9.4s, v2.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e22cd28 // fmla v8.4s, v9.4s, v2.4s
+	WORD $0x4ea0d502 // fsub v2.4s, v8.4s, v0.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e29cce2 // fmla v2.4s, v7.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e29cce2 // fmla v2.4s, v7.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e29cce2 // fmla v2.4s, v7.4s, v9.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V1.S4, V8.S4, V8.S4
+	WORD $0x6e29dc42 // fmul v2.4s, v2.4s, v9.4s
+	WORD $0x4ea1d507 // fsub v7.4s, v8.4s, v1.4s
+	VMOV V7.B16, V7.B16
+	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VMOV V6.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V8.S4
+	WORD $0x6ea6e508 // fcmgt v8.4s, v8.4s, v6.4s
+	VBIT V8.B16, V7.B16, V2.B16
+	CBZ R5, end34
+	ADD R9, R5, R10
+	CMP $4, R7
+	BLT some35
+	FMOVQ 0(R10), F8
+	JMP end37
+
+some35:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $1, R7
+	BLT end37
+	TBZ $1, R7, single36
+	FMOVD 0(R10), F8
+	TBZ $0, R7, end37
+	ADD $8, R10, R8
+	VLD1 (R8), V8.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R10), F8
+
+end37:
+	WORD $0x6e28dc84 // fmul v4.4s, v4.4s, v8.4s
+	CMP $8, R7
+	BLT some38
+	FMOVQ 16(R10), F8
+	JMP end40
+
+some38:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $5, R7
+	BLT end40
+	TBZ $1, R7, single39
+	FMOVD 16(R10), F8
+	TBZ $0, R7, end40
+	ADD $24, R10, R8
+	VLD1 (R8), V8.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R10), F8
+
+end40:
+	WORD $0x6e28dca5 // fmul v5.4s, v5.4s, v8.4s
+	CMP $12, R7
+	BLT some41
+	FMOVQ 32(R10), F8
+	JMP end43
+
+some41:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $9, R7
+	BLT end43
+	TBZ $1, R7, single42
+	FMOVD 32(R10), F8
+	TBZ $0, R7, end43
+	ADD $40, R10, R8
+	VLD1 (R8), V8.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R10), F8
+
+end43:
+	WORD $0x6e28dc63 // fmul v3.4s, v3.4s, v8.4s
+	CMP $16, R7
+	BLT some44
+	FMOVQ 48(R10), F8
+	JMP end46
+
+some44:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $13, R7
+	BLT end46
+	TBZ $1, R7, single45
+	FMOVD 48(R10), F8
+	TBZ $0, R7, end46
+	ADD $56, R10, R8
+	VLD1 (R8), V8.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R10), F8
+
+end46:
+	WORD $0x6e28dc42 // fmul v2.4s, v2.4s, v8.4s
+
+end34:
+	CBZ R6, end47
+	ADD R9, R6, R8
+	CMP $4, R7
+	BLT some48
+	FMOVQ 0(R8), F8
+	JMP end50
+
+some48:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $1, R7
+	BLT end50
+	TBZ $1, R7, single49
+	FMOVD 0(R8), F8
+	TBZ $0, R7, end50
+	ADD $8, R8, R10
+	VLD1 (R10), V8.S[2]
+	JMP end50
+
+single49:
+	FMOVS 0(R8), F8
+
+end50:
+	WORD $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	CMP $8, R7
+	BLT some51
+	FMOVQ 16(R8), F8
+	JMP end53
+
+some51:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $5, R7
+	BLT end53
+	TBZ $1, R7, single52
+	FMOVD 16(R8), F8
+	TBZ $0, R7, end53
+	ADD $24, R8, R10
+	VLD1 (R10), V8.S[2]
+	JMP end53
+
+single52:
+	FMOVS 16(R8), F8
+
+end53:
+	WORD $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	CMP $12, R7
+	BLT some54
+	FMOVQ 32(R8), F8
+	JMP end56
+
+some54:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $9, R7
+	BLT end56
+	TBZ $1, R7, single55
+	FMOVD 32(R8), F8
+	TBZ $0, R7, end56
+	ADD $40, R8, R10
+	VLD1 (R10), V8.S[2]
+	JMP end56
+
+single55:
+	FMOVS 32(R8), F8
+
+end56:
+	WORD $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	CMP $16, R7
+	BLT some57
+	FMOVQ 48(R8), F8
+	JMP end59
+
+some57:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $13, R7
+	BLT end59
+	TBZ $1, R7, single58
+	FMOVD 48(R8), F8
+	TBZ $0, R7, end59
+	ADD $56, R8, R10
+	VLD1 (R10), V8.S[2]
+	JMP end59
+
+single58:
+	FMOVS 48(R8), F8
+
+end59:
+	WORD $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+
+end47:
+	ADD R9, R2, R10
+	CMP $4, R7
+	BLT some60
+	FMOVQ F4, 0(R10)
+	JMP end62
+
+some60:
+	CMP $1, R7
+	BLT end62
+	TBZ $1, R7, single61
+	FMOVD F4, 0(R10)
+	TBZ $0, R7, end62
+	ADD $8, R10, R8
+	VST1 V4.S[2], (R8)
+	JMP end62
+
+single61:
+	FMOVS F4, 0(R10)
+
+end62:
+	CMP $8, R7
+	BLT some63
+	FMOVQ F5, 16(R10)
+	JMP end65
+
+some63:
+	CMP $5, R7
+	BLT end65
+	TBZ $1, R7, single64
+	FMOVD F5, 16(R10)
+	TBZ $0, R7, end65
+	ADD $24, R10, R8
+	VST1 V5.S[2], (R8)
+	JMP end65
+
+single64:
+	FMOVS F5, 16(R10)
+
+end65:
+	CMP $12, R7
+	BLT some66
+	FMOVQ F3, 32(R10)
+	JMP end68
+
+some66:
+	CMP $9, R7
+	BLT end68
+	TBZ $1, R7, single67
+	FMOVD F3, 32(R10)
+	TBZ $0, R7, end68
+	ADD $40, R10, R8
+	VST1 V3.S[2], (R8)
+	JMP end68
+
+single67:
+	FMOVS F3, 32(R10)
+
+end68:
+	CMP $16, R7
+	BLT some69
+	FMOVQ F2, 48(R10)
+	JMP end71
+
+some69:
+	CMP $13, R7
+	BLT end71
+	TBZ $1, R7, single70
+	FMOVD F2, 48(R10)
+	TBZ $0, R7, end71
+	ADD $56, R10, R8
+	VST1 V2.S[2], (R8)
+	JMP end71
+
+single70:
+	FMOVS F2, 48(R10)
+
+end71:
+
+end8:
+	MOVD ds+24(FP), R8
+	ADD R8, R2
+	MOVD ss+40(FP), R8
+	ADD R8, R3
+	CBZ R6, end72
+	MOVD rs+88(FP), R8
+	ADD R8, R6
+
+end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func pointwiseNEON_tanh(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_tanh(SB), NOSPLIT, $0-96
+	MOVD $0x4b400000, R26
+	VDUP R26, V0.S4
+	MOVD $0x3f800000, R26
+	VDUP R26, V1.S4
+	MOVD $0x80000000, R26
+	VDUP R26, V2.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F3
+	FMOVQ 16(R10), F4
+	FMOVQ 32(R10), F5
+	FMOVQ 48(R10), F6
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F7
+	WORD $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	FMOVQ 16(R10), F7
+	WORD $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	FMOVQ 32(R10), F7
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	FMOVQ 48(R10), F7
+	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+
+end5:
+	WORD $0x4ea0f867 // fabs v7.4s, v3.4s
+	WORD $0x6e23dc68 // fmul v8.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V9.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V10.S4
+	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V10.S4
+	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
+	VMOV V3.B16, V10.B16
+	WORD $0x4e23cd2a // fmla v10.4s, v9.4s, v3.4s
+	WORD $0x4e27d4e9 // fadd v9.4s, v7.4s, v7.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V8.S4
+	WORD $0x4ea8f528 // fmin v8.4s, v9.4s, v8.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f509 // fmax v9.4s, v8.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V8.S4
+	VMOV V0.B16, V11.B16
+	WORD $0x4e28cd2b // fmla v11.4s, v9.4s, v8.4s
+	WORD $0x4ea0d568 // fsub v8.4s, v11.4s, v0.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V12.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VSHL $23, V11.S4, V11.S4
+	VADD V1.S4, V11.S4, V11.S4
+	VMOV V1.B16, V12.B16
+	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e2cfd08 // fdiv v8.4s, v8.4s, v12.4s
+	WORD $0x4ea8d428 // fsub v8.4s, v1.4s, v8.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V8.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V8.S4
+	WORD $0x6ea7e508 // fcmgt v8.4s, v8.4s, v7.4s
+	VBIT V8.B16, V10.B16, V3.B16
+	WORD $0x4ea0f888 // fabs v8.4s, v4.4s
+	WORD $0x6e24dc8a // fmul v10.4s, v4.4s, v4.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V7.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
+	VMOV V4.B16, V12.B16
+	WORD $0x4e24ccec // fmla v12.4s, v7.4s, v4.4s
+	WORD $0x4e28d507 // fadd v7.4s, v8.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V10.S4
+	WORD $0x4eaaf4ea // fmin v10.4s, v7.4s, v10.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f547 // fmax v7.4s, v10.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V10.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e2acce9 // fmla v9.4s, v7.4s, v10.4s
+	WORD $0x4ea0d52a // fsub v10.4s, v9.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V11.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V10.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V11.S4
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V10.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V11.S4
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V10.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VSHL $23, V9.S4, V9.S4
+	VADD V1.S4, V9.S4, V9.S4
+	VMOV V1.B16, V11.B16
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
+	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V10.S4
+	WORD $0x6e2bfd4a // fdiv v10.4s, v10.4s, v11.4s
+	WORD $0x4eaad42a // fsub v10.4s, v1.4s, v10.4s
+	VAND V2.B16, V4.B16, V4.B16
+	VORR V4.B16, V10.B16, V4.B16
+	VMOV V4.B16, V4.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V10.S4
+	WORD $0x6ea8e54a // fcmgt v10.4s, v10.4s, v8.4s
+	VBIT V10.B16, V12.B16, V4.B16
+	WORD $0x4ea0f8aa // fabs v10.4s, v5.4s
+	WORD $0x6e25dcac // fmul v12.4s, v5.4s, v5.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V8.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccd0b // fmla v11.4s, v8.4s, v12.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccd0b // fmla v11.4s, v8.4s, v12.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	WORD $0x6e2cdd08 // fmul v8.4s, v8.4s, v12.4s
+	VMOV V5.B16, V11.B16
+	WORD $0x4e25cd0b // fmla v11.4s, v8.4s, v5.4s
+	WORD $0x4e2ad548 // fadd v8.4s, v10.4s, v10.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V12.S4
+	WORD $0x4eacf50c // fmin v12.4s, v8.4s, v12.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f588 // fmax v8.4s, v12.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V12.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e2ccd07 // fmla v7.4s, v8.4s, v12.4s
+	WORD $0x4ea0d4ec // fsub v12.4s, v7.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V12.S4
+	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd89 // fmla v9.4s, v12.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V12.S4
+	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd89 // fmla v9.4s, v12.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V12.S4
+	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	VSHL $23, V7.S4, V7.S4
+	VADD V1.S4, V7.S4, V7.S4
+	VMOV V1.B16, V9.B16
+	WORD $0x4e28cd89 // fmla v9.4s, v12.4s, v8.4s
+	WORD $0x6e27dd29 // fmul v9.4s, v9.4s, v7.4s
+	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V12.S4
+	WORD $0x6e29fd8c // fdiv v12.4s, v12.4s, v9.4s
+	WORD $0x4eacd42c // fsub v12.4s, v1.4s, v12.4s
+	VAND V2.B16, V5.B16, V5.B16
+	VORR V5.B16, V12.B16, V5.B16
+	VMOV V5.B16, V5.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V12.S4
+	WORD $0x6eaae58c // fcmgt v12.4s, v12.4s, v10.4s
+	VBIT V12.B16, V11.B16, V5.B16
+	WORD $0x4ea0f8cc // fabs v12.4s, v6.4s
+	WORD $0x6e26dccb // fmul v11.4s, v6.4s, v6.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V10.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd49 // fmla v9.4s, v10.4s, v11.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd49 // fmla v9.4s, v10.4s, v11.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
+	VMOV V6.B16, V9.B16
+	WORD $0x4e26cd49 // fmla v9.4s, v10.4s, v6.4s
+	WORD $0x4e2cd58a // fadd v10.4s, v12.4s, v12.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V11.S4
+	WORD $0x4eabf54b // fmin v11.4s, v10.4s, v11.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2af56a // fmax v10.4s, v11.4s, v10.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V11.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e2bcd48 // fmla v8.4s, v10.4s, v11.4s
+	WORD $0x4ea0d50b // fsub v11.4s, v8.4s, v0.4s
+	VMOV V10.B16, V10.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd67 // fmla v7.4s, v11.4s, v10.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd67 // fmla v7.4s, v11.4s, v10.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V1.S4, V8.S4, V8.S4
+	VMOV V1.B16, V7.B16
+	WORD $0x4e2acd67 // fmla v7.4s, v11.4s, v10.4s
+	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
+	WORD $0x4e21d4e7 // fadd v7.4s, v7.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V11.S4
+	WORD $0x6e27fd6b // fdiv v11.4s, v11.4s, v7.4s
+	WORD $0x4eabd42b // fsub v11.4s, v1.4s, v11.4s
+	VAND V2.B16, V6.B16, V6.B16
+	VORR V6.B16, V11.B16, V6.B16
+	VMOV V6.B16, V6.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V11.S4
+	WORD $0x6eace56b // fcmgt v11.4s, v11.4s, v12.4s
+	VBIT V11.B16, V9.B16, V6.B16
+	CBZ R5, end6
+	ADD R9, R5, R10
+	FMOVQ 0(R10), F11
+	WORD $0x6e2bdc63 // fmul v3.4s, v3.4s, v11.4s
+	FMOVQ 16(R10), F11
+	WORD $0x6e2bdc84 // fmul v4.4s, v4.4s, v11.4s
+	FMOVQ 32(R10), F11
+	WORD $0x6e2bdca5 // fmul v5.4s, v5.4s, v11.4s
+	FMOVQ 48(R10), F11
+	WORD $0x6e2bdcc6 // fmul v6.4s, v6.4s, v11.4s
+
+end6:
+	CBZ R6, end7
+	ADD R9, R6, R10
+	FMOVQ 0(R10), F11
+	WORD $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	FMOVQ 16(R10), F11
+	WORD $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	FMOVQ 32(R10), F11
+	WORD $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	FMOVQ 48(R10), F11
+	WORD $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
+
+end7:
+	ADD R9, R2, R10
+	FMOVQ F3, 0(R10)
+	FMOVQ F4, 16(R10)
+	FMOVQ F5, 32(R10)
+	FMOVQ F6, 48(R10)
+	ADD $64, R9
+	SUB $16, R8
+	JMP groups3
+
+rest4:
+	CBZ R8, end8
+	ADD R9, R3, R10
+	CMP $4, R7
+	BLT some9
+	FMOVQ 0(R10), F6
+	JMP end11
+
+some9:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $1, R7
+	BLT end11
+	TBZ $1, R7, single10
+	FMOVD 0(R10), F6
+	TBZ $0, R7, end11
+	ADD $8, R10, R8
+	VLD1 (R8), V6.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R10), F6
+
+end11:
+	CMP $8, R7
+	BLT some12
+	FMOVQ 16(R10), F5
+	JMP end14
+
+some12:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $5, R7
+	BLT end14
+	TBZ $1, R7, single13
+	FMOVD 16(R10), F5
+	TBZ $0, R7, end14
+	ADD $24, R10, R8
+	VLD1 (R8), V5.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R10), F5
+
+end14:
+	CMP $12, R7
+	BLT some15
+	FMOVQ 32(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end17
+	TBZ $1, R7, single16
+	FMOVD 32(R10), F4
+	TBZ $0, R7, end17
+	ADD $40, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R10), F4
+
+end17:
+	CMP $16, R7
+	BLT some18
+	FMOVQ 48(R10), F3
+	JMP end20
+
+some18:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $13, R7
+	BLT end20
+	TBZ $1, R7, single19
+	FMOVD 48(R10), F3
+	TBZ $0, R7, end20
+	ADD $56, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R10), F3
+
+end20:
+	CBZ R4, end21
+	ADD R9, R4, R8
+	CMP $4, R7
+	BLT some22
+	FMOVQ 0(R8), F11
+	JMP end24
+
+some22:
+	VEOR V11.B16, V11.B16, V11.B16
+	CMP $1, R7
+	BLT end24
+	TBZ $1, R7, single23
+	FMOVD 0(R8), F11
+	TBZ $0, R7, end24
+	ADD $8, R8, R10
+	VLD1 (R10), V11.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R8), F11
+
+end24:
+	WORD $0x4e2bd4c6 // fadd v6.4s, v6.4s, v11.4s
+	CMP $8, R7
+	BLT some25
+	FMOVQ 16(R8), F11
+	JMP end27
+
+some25:
+	VEOR V11.B16, V11.B16, V11.B16
+	CMP $5, R7
+	BLT end27
+	TBZ $1, R7, single26
+	FMOVD 16(R8), F11
+	TBZ $0, R7, end27
+	ADD $24, R8, R10
+	VLD1 (R10), V11.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R8), F11
+
+end27:
+	WORD $0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	CMP $12, R7
+	BLT some28
+	FMOVQ 32(R8), F11
+	JMP end30
+
+some28:
+	VEOR V11.B16, V11.B16, V11.B16
+	CMP $9, R7
+	BLT end30
+	TBZ $1, R7, single29
+	FMOVD 32(R8), F11
+	TBZ $0, R7, end30
+	ADD $40, R8, R10
+	VLD1 (R10), V11.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R8), F11
+
+end30:
+	WORD $0x4e2bd484 // fadd v4.4s, v4.4s, v11.4s
+	CMP $16, R7
+	BLT some31
+	FMOVQ 48(R8), F11
+	JMP end33
+
+some31:
+	VEOR V11.B16, V11.B16, V11.B16
+	CMP $13, R7
+	BLT end33
+	TBZ $1, R7, single32
+	FMOVD 48(R8), F11
+	TBZ $0, R7, end33
+	ADD $56, R8, R10
+	VLD1 (R10), V11.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R8), F11
+
+end33:
+	WORD $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+
+end21:
+	WORD $0x4ea0f8cb // fabs v11.4s, v6.4s
+	WORD $0x6e26dcc9 // fmul v9.4s, v6.4s, v6.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V12.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cd87 // fmla v7.4s, v12.4s, v9.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cd87 // fmla v7.4s, v12.4s, v9.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
+	WORD $0x6e29dd8c // fmul v12.4s, v12.4s, v9.4s
+	VMOV V6.B16, V7.B16
+	WORD $0x4e26cd87 // fmla v7.4s, v12.4s, v6.4s
+	WORD $0x4e2bd56c // fadd v12.4s, v11.4s, v11.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f589 // fmin v9.4s, v12.4s, v9.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2cf52c // fmax v12.4s, v9.4s, v12.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V9.S4
+	VMOV V0.B16, V10.B16
+	WORD $0x4e29cd8a // fmla v10.4s, v12.4s, v9.4s
+	WORD $0x4ea0d549 // fsub v9.4s, v10.4s, v0.4s
+	VMOV V12.B16, V12.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V8.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2ccd28 // fmla v8.4s, v9.4s, v12.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2ccd28 // fmla v8.4s, v9.4s, v12.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VSHL $23, V10.S4, V10.S4
+	VADD V1.S4, V10.S4, V10.S4
+	VMOV V1.B16, V8.B16
+	WORD $0x4e2ccd28 // fmla v8.4s, v9.4s, v12.4s
+	WORD $0x6e2add08 // fmul v8.4s, v8.4s, v10.4s
+	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V9.S4
+	WORD $0x6e28fd29 // fdiv v9.4s, v9.4s, v8.4s
+	WORD $0x4ea9d429 // fsub v9.4s, v1.4s, v9.4s
+	VAND V2.B16, V6.B16, V6.B16
+	VORR V6.B16, V9.B16, V6.B16
+	VMOV V6.B16, V6.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V9.S4
+	WORD $0x6eabe529 // fcmgt v9.4s, v9.4s, v11.4s
+	VBIT V9.B16, V7.B16, V6.B16
+	WORD $0x4ea0f8a9 // fabs v9.4s, v5.4s
+	WORD $0x6e25dca7 // fmul v7.4s, v5.4s, v5.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V11.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V8.S4
+	WORD $0x4e27cd68 // fmla v8.4s, v11.4s, v7.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V11.S4
+	WORD $0x4e27cd0b // fmla v11.4s, v8.4s, v7.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V8.S4
+	WORD $0x4e27cd68 // fmla v8.4s, v11.4s, v7.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V11.S4
+	WORD $0x4e27cd0b // fmla v11.4s, v8.4s, v7.4s
+	WORD $0x6e27dd6b // fmul v11.4s, v11.4s, v7.4s
+	VMOV V5.B16, V8.B16
+	WORD $0x4e25cd68 // fmla v8.4s, v11.4s, v5.4s
+	WORD $0x4e29d52b // fadd v11.4s, v9.4s, v9.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f567 // fmin v7.4s, v11.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bf4eb // fmax v11.4s, v7.4s, v11.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V12.B16
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x4ea0d587 // fsub v7.4s, v12.4s, v0.4s
+	VMOV V11.B16, V11.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V10.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VSHL $23, V12.S4, V12.S4
+	VADD V1.S4, V12.S4, V12.S4
+	VMOV V1.B16, V10.B16
+	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
+	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
+	WORD $0x4e21d54a // fadd v10.4s, v10.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V7.S4
+	WORD $0x6e2afce7 // fdiv v7.4s, v7.4s, v10.4s
+	WORD $0x4ea7d427 // fsub v7.4s, v1.4s, v7.4s
+	VAND V2.B16, V5.B16, V5.B16
+	VORR V5.B16, V7.B16, V5.B16
+	VMOV V5.B16, V5.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V7.S4
+	WORD $0x6ea9e4e7 // fcmgt v7.4s, v7.4s, v9.4s
+	VBIT V7.B16, V8.B16, V5.B16
+	WORD $0x4ea0f887 // fabs v7.4s, v4.4s
+	WORD $0x6e24dc88 // fmul v8.4s, v4.4s, v4.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V9.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V10.S4
+	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V10.S4
+	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
+	VMOV V4.B16, V10.B16
+	WORD $0x4e24cd2a // fmla v10.4s, v9.4s, v4.4s
+	WORD $0x4e27d4e9 // fadd v9.4s, v7.4s, v7.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V8.S4
+	WORD $0x4ea8f528 // fmin v8.4s, v9.4s, v8.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f509 // fmax v9.4s, v8.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V8.S4
+	VMOV V0.B16, V11.B16
+	WORD $0x4e28cd2b // fmla v11.4s, v9.4s, v8.4s
+	WORD $0x4ea0d568 // fsub v8.4s, v11.4s, v0.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V12.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V12.S4
+	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VSHL $23, V11.S4, V11.S4
+	VADD V1.S4, V11.S4, V11.S4
+	VMOV V1.B16, V12.B16
+	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e2cfd08 // fdiv v8.4s, v8.4s, v12.4s
+	WORD $0x4ea8d428 // fsub v8.4s, v1.4s, v8.4s
+	VAND V2.B16, V4.B16, V4.B16
+	VORR V4.B16, V8.B16, V4.B16
+	VMOV V4.B16, V4.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V8.S4
+	WORD $0x6ea7e508 // fcmgt v8.4s, v8.4s, v7.4s
+	VBIT V8.B16, V10.B16, V4.B16
+	WORD $0x4ea0f868 // fabs v8.4s, v3.4s
+	WORD $0x6e23dc6a // fmul v10.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V7.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
+	VMOV V3.B16, V12.B16
+	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	WORD $0x4e28d507 // fadd v7.4s, v8.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V10.S4
+	WORD $0x4eaaf4ea // fmin v10.4s, v7.4s, v10.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f547 // fmax v7.4s, v10.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V10.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e2acce9 // fmla v9.4s, v7.4s, v10.4s
+	WORD $0x4ea0d52a // fsub v10.4s, v9.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V11.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V10.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V11.S4
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V10.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V11.S4
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V10.S4
+	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VSHL $23, V9.S4, V9.S4
+	VADD V1.S4, V9.S4, V9.S4
+	VMOV V1.B16, V11.B16
+	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
+	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V10.S4
+	WORD $0x6e2bfd4a // fdiv v10.4s, v10.4s, v11.4s
+	WORD $0x4eaad42a // fsub v10.4s, v1.4s, v10.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V10.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V10.S4
+	WORD $0x6ea8e54a // fcmgt v10.4s, v10.4s, v8.4s
+	VBIT V10.B16, V12.B16, V3.B16
+	CBZ R5, end34
+	ADD R9, R5, R10
+	CMP $4, R7
+	BLT some35
+	FMOVQ 0(R10), F10
+	JMP end37
+
+some35:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $1, R7
+	BLT end37
+	TBZ $1, R7, single36
+	FMOVD 0(R10), F10
+	TBZ $0, R7, end37
+	ADD $8, R10, R8
+	VLD1 (R8), V10.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R10), F10
+
+end37:
+	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	CMP $8, R7
+	BLT some38
+	FMOVQ 16(R10), F10
+	JMP end40
+
+some38:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $5, R7
+	BLT end40
+	TBZ $1, R7, single39
+	FMOVD 16(R10), F10
+	TBZ $0, R7, end40
+	ADD $24, R10, R8
+	VLD1 (R8), V10.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R10), F10
+
+end40:
+	WORD $0x6e2adca5 // fmul v5.4s, v5.4s, v10.4s
+	CMP $12, R7
+	BLT some41
+	FMOVQ 32(R10), F10
+	JMP end43
+
+some41:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $9, R7
+	BLT end43
+	TBZ $1, R7, single42
+	FMOVD 32(R10), F10
+	TBZ $0, R7, end43
+	ADD $40, R10, R8
+	VLD1 (R8), V10.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R10), F10
+
+end43:
+	WORD $0x6e2adc84 // fmul v4.4s, v4.4s, v10.4s
+	CMP $16, R7
+	BLT some44
+	FMOVQ 48(R10), F10
+	JMP end46
+
+some44:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $13, R7
+	BLT end46
+	TBZ $1, R7, single45
+	FMOVD 48(R10), F10
+	TBZ $0, R7, end46
+	ADD $56, R10, R8
+	VLD1 (R8), V10.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R10), F10
+
+end46:
+	WORD $0x6e2adc63 // fmul v3.4s, v3.4s, v10.4s
+
+end34:
+	CBZ R6, end47
+	ADD R9, R6, R8
+	CMP $4, R7
+	BLT some48
+	FMOVQ 0(R8), F10
+	JMP end50
+
+some48:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $1, R7
+	BLT end50
+	TBZ $1, R7, single49
+	FMOVD 0(R8), F10
+	TBZ $0, R7, end50
+	ADD $8, R8, R10
+	VLD1 (R10), V10.S[2]
+	JMP end50
+
+single49:
+	FMOVS 0(R8), F10
+
+end50:
+	WORD $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	CMP $8, R7
+	BLT some51
+	FMOVQ 16(R8), F10
+	JMP end53
+
+some51:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $5, R7
+	BLT end53
+	TBZ $1, R7, single52
+	FMOVD 16(R8), F10
+	TBZ $0, R7, end53
+	ADD $24, R8, R10
+	VLD1 (R10), V10.S[2]
+	JMP end53
+
+single52:
+	FMOVS 16(R8), F10
+
+end53:
+	WORD $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	CMP $12, R7
+	BLT some54
+	FMOVQ 32(R8), F10
+	JMP end56
+
+some54:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $9, R7
+	BLT end56
+	TBZ $1, R7, single55
+	FMOVD 32(R8), F10
+	TBZ $0, R7, end56
+	ADD $40, R8, R10
+	VLD1 (R10), V10.S[2]
+	JMP end56
+
+single55:
+	FMOVS 32(R8), F10
+
+end56:
+	WORD $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	CMP $16, R7
+	BLT some57
+	FMOVQ 48(R8), F10
+	JMP end59
+
+some57:
+	VEOR V10.B16, V10.B16, V10.B16
+	CMP $13, R7
+	BLT end59
+	TBZ $1, R7, single58
+	FMOVD 48(R8), F10
+	TBZ $0, R7, end59
+	ADD $56, R8, R10
+	VLD1 (R10), V10.S[2]
+	JMP end59
+
+single58:
+	FMOVS 48(R8), F10
+
+end59:
+	WORD $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+
+end47:
+	ADD R9, R2, R10
+	CMP $4, R7
+	BLT some60
+	FMOVQ F6, 0(R10)
+	JMP end62
+
+some60:
+	CMP $1, R7
+	BLT end62
+	TBZ $1, R7, single61
+	FMOVD F6, 0(R10)
+	TBZ $0, R7, end62
+	ADD $8, R10, R8
+	VST1 V6.S[2], (R8)
+	JMP end62
+
+single61:
+	FMOVS F6, 0(R10)
+
+end62:
+	CMP $8, R7
+	BLT some63
+	FMOVQ F5, 16(R10)
+	JMP end65
+
+some63:
+	CMP $5, R7
+	BLT end65
+	TBZ $1, R7, single64
+	FMOVD F5, 16(R10)
+	TBZ $0, R7, end65
+	ADD $24, R10, R8
+	VST1 V5.S[2], (R8)
+	JMP end65
+
+single64:
+	FMOVS F5, 16(R10)
+
+end65:
+	CMP $12, R7
+	BLT some66
+	FMOVQ F4, 32(R10)
+	JMP end68
+
+some66:
+	CMP $9, R7
+	BLT end68
+	TBZ $1, R7, single67
+	FMOVD F4, 32(R10)
+	TBZ $0, R7, end68
+	ADD $40, R10, R8
+	VST1 V4.S[2], (R8)
+	JMP end68
+
+single67:
+	FMOVS F4, 32(R10)
+
+end68:
+	CMP $16, R7
+	BLT some69
+	FMOVQ F3, 48(R10)
+	JMP end71
+
+some69:
+	CMP $13, R7
+	BLT end71
+	TBZ $1, R7, single70
+	FMOVD F3, 48(R10)
+	TBZ $0, R7, end71
+	ADD $56, R10, R8
+	VST1 V3.S[2], (R8)
+	JMP end71
+
+single70:
+	FMOVS F3, 48(R10)
+
+end71:
+
+end8:
+	MOVD ds+24(FP), R8
+	ADD R8, R2
+	MOVD ss+40(FP), R8
+	ADD R8, R3
+	CBZ R6, end72
+	MOVD rs+88(FP), R8
+	ADD R8, R6
+
+end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func pointwiseNEON_sigmoid(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_sigmoid(SB), NOSPLIT, $0-96
+	MOVD $0x4b400000, R26
+	VDUP R26, V0.S4
+	MOVD $0x3f800000, R26
+	VDUP R26, V1.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F2
+	FMOVQ 16(R10), F3
+	FMOVQ 32(R10), F4
+	FMOVQ 48(R10), F5
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F6
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVQ 16(R10), F6
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	FMOVQ 32(R10), F6
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ 48(R10), F6
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+
+end5:
+	WORD $0x6ea0f846 // fneg v6.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f4c2 // fmin v2.4s, v6.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f446 // fmax v6.4s, v2.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e22ccc7 // fmla v7.4s, v6.4s, v2.4s
+	WORD $0x4ea0d4e2 // fsub v2.4s, v7.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cc46 // fmla v6.4s, v2.4s, v8.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cc46 // fmla v6.4s, v2.4s, v8.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V8.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e26cd02 // fmla v2.4s, v8.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e26cc48 // fmla v8.4s, v2.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e26cd02 // fmla v2.4s, v8.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V8.S4
+	WORD $0x4e26cc48 // fmla v8.4s, v2.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e26cd02 // fmla v2.4s, v8.4s, v6.4s
+	VSHL $23, V7.S4, V7.S4
+	VADD V1.S4, V7.S4, V7.S4
+	VMOV V1.B16, V8.B16
+	WORD $0x4e26cc48 // fmla v8.4s, v2.4s, v6.4s
+	WORD $0x6e27dd08 // fmul v8.4s, v8.4s, v7.4s
+	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD $0x6e28fc28 // fdiv v8.4s, v1.4s, v8.4s
+	WORD $0x6ea0f863 // fneg v3.4s, v3.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f462 // fmin v2.4s, v3.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f443 // fmax v3.4s, v2.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e22cc66 // fmla v6.4s, v3.4s, v2.4s
+	WORD $0x4ea0d4c2 // fsub v2.4s, v6.4s, v0.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
+	VMOV V1.B16, V7.B16
+	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
+	WORD $0x4e21d4e7 // fadd v7.4s, v7.4s, v1.4s
+	WORD $0x6e27fc27 // fdiv v7.4s, v1.4s, v7.4s
+	WORD $0x6ea0f884 // fneg v4.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f482 // fmin v2.4s, v4.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f444 // fmax v4.4s, v2.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	WORD $0x4ea0d462 // fsub v2.4s, v3.4s, v0.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc44 // fmla v4.4s, v2.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc44 // fmla v4.4s, v2.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V1.S4, V3.S4, V3.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
+	WORD $0x6e26fc26 // fdiv v6.4s, v1.4s, v6.4s
+	WORD $0x6ea0f8a5 // fneg v5.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f4a2 // fmin v2.4s, v5.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f445 // fmax v5.4s, v2.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e22cca4 // fmla v4.4s, v5.4s, v2.4s
+	WORD $0x4ea0d482 // fsub v2.4s, v4.4s, v0.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cc45 // fmla v5.4s, v2.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cc45 // fmla v5.4s, v2.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V1.S4, V4.S4, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
+	WORD $0x6e23fc23 // fdiv v3.4s, v1.4s, v3.4s
+	CBZ R5, end6
+	ADD R9, R5, R10
+	FMOVQ 0(R10), F2
+	WORD $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	FMOVQ 16(R10), F2
+	WORD $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	FMOVQ 32(R10), F2
+	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	FMOVQ 48(R10), F2
+	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
+
+end6:
+	CBZ R6, end7
+	ADD R9, R6, R10
+	FMOVQ 0(R10), F2
+	WORD $0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
+	FMOVQ 16(R10), F2
+	WORD $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
+	FMOVQ 32(R10), F2
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	FMOVQ 48(R10), F2
+	WORD $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+
+end7:
+	ADD R9, R2, R10
+	FMOVQ F8, 0(R10)
+	FMOVQ F7, 16(R10)
+	FMOVQ F6, 32(R10)
+	FMOVQ F3, 48(R10)
+	ADD $64, R9
+	SUB $16, R8
+	JMP groups3
+
+rest4:
+	CBZ R8, end8
+	ADD R9, R3, R10
+	CMP $4, R7
+	BLT some9
+	FMOVQ 0(R10), F3
+	JMP end11
+
+some9:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $1, R7
+	BLT end11
+	TBZ $1, R7, single10
+	FMOVD 0(R10), F3
+	TBZ $0, R7, end11
+	ADD $8, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R10), F3
+
+end11:
+	CMP $8, R7
+	BLT some12
+	FMOVQ 16(R10), F6
+	JMP end14
+
+some12:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R7
+	BLT end14
+	TBZ $1, R7, single13
+	FMOVD 16(R10), F6
+	TBZ $0, R7, end14
+	ADD $24, R10, R8
+	VLD1 (R8), V6.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R10), F6
+
+end14:
+	CMP $12, R7
+	BLT some15
+	FMOVQ 32(R10), F7
+	JMP end17
+
+some15:
+	VEOR V7.B16, V7.B16, V7.B16
+	CMP $9, R7
+	BLT end17
+	TBZ $1, R7, single16
+	FMOVD 32(R10), F7
+	TBZ $0, R7, end17
+	ADD $40, R10, R8
+	VLD1 (R8), V7.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R10), F7
+
+end17:
+	CMP $16, R7
+	BLT some18
+	FMOVQ 48(R10), F8
+	JMP end20
+
+some18:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $13, R7
+	BLT end20
+	TBZ $1, R7, single19
+	FMOVD 48(R10), F8
+	TBZ $0, R7, end20
+	ADD $56, R10, R8
+	VLD1 (R8), V8.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R10), F8
+
+end20:
+	CBZ R4, end21
+	ADD R9, R4, R8
+	CMP $4, R7
+	BLT some22
+	FMOVQ 0(R8), F2
+	JMP end24
+
+some22:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $1, R7
+	BLT end24
+	TBZ $1, R7, single23
+	FMOVD 0(R8), F2
+	TBZ $0, R7, end24
+	ADD $8, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R8), F2
+
+end24:
+	WORD $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	CMP $8, R7
+	BLT some25
+	FMOVQ 16(R8), F2
+	JMP end27
+
+some25:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $5, R7
+	BLT end27
+	TBZ $1, R7, single26
+	FMOVD 16(R8), F2
+	TBZ $0, R7, end27
+	ADD $24, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R8), F2
+
+end27:
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	CMP $12, R7
+	BLT some28
+	FMOVQ 32(R8), F2
+	JMP end30
+
+some28:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $9, R7
+	BLT end30
+	TBZ $1, R7, single29
+	FMOVD 32(R8), F2
+	TBZ $0, R7, end30
+	ADD $40, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R8), F2
+
+end30:
+	WORD $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
+	CMP $16, R7
+	BLT some31
+	FMOVQ 48(R8), F2
+	JMP end33
+
+some31:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $13, R7
+	BLT end33
+	TBZ $1, R7, single32
+	FMOVD 48(R8), F2
+	TBZ $0, R7, end33
+	ADD $56, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R8), F2
+
+end33:
+	WORD $0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
+
+end21:
+	WORD $0x6ea0f862 // fneg v2.4s, v3.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f443 // fmin v3.4s, v2.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f462 // fmax v2.4s, v3.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e23cc45 // fmla v5.4s, v2.4s, v3.4s
+	WORD $0x4ea0d4a3 // fsub v3.4s, v5.4s, v0.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V1.S4, V5.S4, V5.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	WORD $0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
+	WORD $0x6e24fc24 // fdiv v4.4s, v1.4s, v4.4s
+	WORD $0x6ea0f8c6 // fneg v6.4s, v6.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4c3 // fmin v3.4s, v6.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f466 // fmax v6.4s, v3.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	WORD $0x4ea0d443 // fsub v3.4s, v2.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V1.S4, V2.S4, V2.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	WORD $0x4e21d4a5 // fadd v5.4s, v5.4s, v1.4s
+	WORD $0x6e25fc25 // fdiv v5.4s, v1.4s, v5.4s
+	WORD $0x6ea0f8e7 // fneg v7.4s, v7.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4e3 // fmin v3.4s, v7.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f467 // fmax v7.4s, v3.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	WORD $0x4ea0d4c3 // fsub v3.4s, v6.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc67 // fmla v7.4s, v3.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc67 // fmla v7.4s, v3.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
+	WORD $0x6e22fc22 // fdiv v2.4s, v1.4s, v2.4s
+	WORD $0x6ea0f908 // fneg v8.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f503 // fmin v3.4s, v8.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f468 // fmax v8.4s, v3.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e23cd07 // fmla v7.4s, v8.4s, v3.4s
+	WORD $0x4ea0d4e3 // fsub v3.4s, v7.4s, v0.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc68 // fmla v8.4s, v3.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc68 // fmla v8.4s, v3.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e28ccc3 // fmla v3.4s, v6.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cc66 // fmla v6.4s, v3.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e28ccc3 // fmla v3.4s, v6.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cc66 // fmla v6.4s, v3.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e28ccc3 // fmla v3.4s, v6.4s, v8.4s
+	VSHL $23, V7.S4, V7.S4
+	VADD V1.S4, V7.S4, V7.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e28cc66 // fmla v6.4s, v3.4s, v8.4s
+	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
+	WORD $0x6e26fc26 // fdiv v6.4s, v1.4s, v6.4s
+	CBZ R5, end34
+	ADD R9, R5, R10
+	CMP $4, R7
+	BLT some35
+	FMOVQ 0(R10), F3
+	JMP end37
+
+some35:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $1, R7
+	BLT end37
+	TBZ $1, R7, single36
+	FMOVD 0(R10), F3
+	TBZ $0, R7, end37
+	ADD $8, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R10), F3
+
+end37:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $8, R7
+	BLT some38
+	FMOVQ 16(R10), F3
+	JMP end40
+
+some38:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $5, R7
+	BLT end40
+	TBZ $1, R7, single39
+	FMOVD 16(R10), F3
+	TBZ $0, R7, end40
+	ADD $24, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R10), F3
+
+end40:
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	CMP $12, R7
+	BLT some41
+	FMOVQ 32(R10), F3
+	JMP end43
+
+some41:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $9, R7
+	BLT end43
+	TBZ $1, R7, single42
+	FMOVD 32(R10), F3
+	TBZ $0, R7, end43
+	ADD $40, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R10), F3
+
+end43:
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	CMP $16, R7
+	BLT some44
+	FMOVQ 48(R10), F3
+	JMP end46
+
+some44:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $13, R7
+	BLT end46
+	TBZ $1, R7, single45
+	FMOVD 48(R10), F3
+	TBZ $0, R7, end46
+	ADD $56, R10, R8
+	VLD1 (R8), V3.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R10), F3
+
+end46:
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+
+end34:
+	CBZ R6, end47
+	ADD R9, R6, R8
+	CMP $4, R7
+	BLT some48
+	FMOVQ 0(R8), F3
+	JMP end50
+
+some48:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $1, R7
+	BLT end50
+	TBZ $1, R7, single49
+	FMOVD 0(R8), F3
+	TBZ $0, R7, end50
+	ADD $8, R8, R10
+	VLD1 (R10), V3.S[2]
+	JMP end50
+
+single49:
+	FMOVS 0(R8), F3
+
+end50:
+	WORD $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	CMP $8, R7
+	BLT some51
+	FMOVQ 16(R8), F3
+	JMP end53
+
+some51:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $5, R7
+	BLT end53
+	TBZ $1, R7, single52
+	FMOVD 16(R8), F3
+	TBZ $0, R7, end53
+	ADD $24, R8, R10
+	VLD1 (R10), V3.S[2]
+	JMP end53
+
+single52:
+	FMOVS 16(R8), F3
+
+end53:
+	WORD $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	CMP $12, R7
+	BLT some54
+	FMOVQ 32(R8), F3
+	JMP end56
+
+some54:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $9, R7
+	BLT end56
+	TBZ $1, R7, single55
+	FMOVD 32(R8), F3
+	TBZ $0, R7, end56
+	ADD $40, R8, R10
+	VLD1 (R10), V3.S[2]
+	JMP end56
+
+single55:
+	FMOVS 32(R8), F3
+
+end56:
+	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	CMP $16, R7
+	BLT some57
+	FMOVQ 48(R8), F3
+	JMP end59
+
+some57:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $13, R7
+	BLT end59
+	TBZ $1, R7, single58
+	FMOVD 48(R8), F3
+	TBZ $0, R7, end59
+	ADD $56, R8, R10
+	VLD1 (R10), V3.S[2]
+	JMP end59
+
+single58:
+	FMOVS 48(R8), F3
+
+end59:
+	WORD $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+
+end47:
+	ADD R9, R2, R10
+	CMP $4, R7
+	BLT some60
+	FMOVQ F4, 0(R10)
+	JMP end62
+
+some60:
+	CMP $1, R7
+	BLT end62
+	TBZ $1, R7, single61
+	FMOVD F4, 0(R10)
+	TBZ $0, R7, end62
+	ADD $8, R10, R8
+	VST1 V4.S[2], (R8)
+	JMP end62
+
+single61:
+	FMOVS F4, 0(R10)
+
+end62:
+	CMP $8, R7
+	BLT some63
+	FMOVQ F5, 16(R10)
+	JMP end65
+
+some63:
+	CMP $5, R7
+	BLT end65
+	TBZ $1, R7, single64
+	FMOVD F5, 16(R10)
+	TBZ $0, R7, end65
+	ADD $24, R10, R8
+	VST1 V5.S[2], (R8)
+	JMP end65
+
+single64:
+	FMOVS F5, 16(R10)
+
+end65:
+	CMP $12, R7
+	BLT some66
+	FMOVQ F2, 32(R10)
+	JMP end68
+
+some66:
+	CMP $9, R7
+	BLT end68
+	TBZ $1, R7, single67
+	FMOVD F2, 32(R10)
+	TBZ $0, R7, end68
+	ADD $40, R10, R8
+	VST1 V2.S[2], (R8)
+	JMP end68
+
+single67:
+	FMOVS F2, 32(R10)
+
+end68:
+	CMP $16, R7
+	BLT some69
+	FMOVQ F6, 48(R10)
+	JMP end71
+
+some69:
+	CMP $13, R7
+	BLT end71
+	TBZ $1, R7, single70
+	FMOVD F6, 48(R10)
+	TBZ $0, R7, end71
+	ADD $56, R10, R8
+	VST1 V6.S[2], (R8)
+	JMP end71
+
+single70:
+	FMOVS F6, 48(R10)
+
+end71:
+
+end8:
+	MOVD ds+24(FP), R8
+	ADD R8, R2
+	MOVD ss+40(FP), R8
+	ADD R8, R3
+	CBZ R6, end72
+	MOVD rs+88(FP), R8
+	ADD R8, R6
+
+end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func pointwiseNEON_snake(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_snake(SB), NOSPLIT, $0-96
+	MOVD $0x4b400000, R26
+	VDUP R26, V0.S4
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	MOVD alpha+56(FP), R7
+	MOVD inverse+64(FP), R8
+	AND $15, R1, R9
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R10
+	MOVD ZR, R11
+
+groups3:
+	CMP $16, R10
+	BLT rest4
+	ADD R11, R3, R12
+	FMOVQ 0(R12), F2
+	FMOVQ 16(R12), F3
+	FMOVQ 32(R12), F4
+	FMOVQ 48(R12), F5
+	CBZ R4, end5
+	ADD R11, R4, R12
+	FMOVQ 0(R12), F6
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVQ 16(R12), F6
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	FMOVQ 32(R12), F6
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ 48(R12), F6
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+
+end5:
+	ADD R11, R7, R12
+	FMOVQ 0(R12), F6
+	WORD $0x6e26dc46 // fmul v6.4s, v2.4s, v6.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f4c7 // fmin v7.4s, v6.4s, v7.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4e6 // fmax v6.4s, v7.4s, v6.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	WORD $0x4ea0d507 // fsub v7.4s, v8.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	WORD $0x6e26dcc9 // fmul v9.4s, v6.4s, v6.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29ccea // fmla v10.4s, v7.4s, v9.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cd47 // fmla v7.4s, v10.4s, v9.4s
+	WORD $0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	VMOV V6.B16, V10.B16
+	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V7.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VSHL $31, V8.S4, V6.S4
+	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
+	VBIT V6.B16, V7.B16, V10.B16
+	VUSHR $1, V8.S4, V8.S4
+	VSHL $31, V8.S4, V8.S4
+	VEOR V8.B16, V10.B16, V6.B16
+	WORD $0x6e26dcc6 // fmul v6.4s, v6.4s, v6.4s
+	ADD R11, R8, R12
+	FMOVQ 0(R12), F7
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	ADD R11, R7, R12
+	FMOVQ 16(R12), F7
+	WORD $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f4e6 // fmin v6.4s, v7.4s, v6.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f4c7 // fmax v7.4s, v6.4s, v7.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V6.S4
+	VMOV V0.B16, V10.B16
+	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	WORD $0x4ea0d546 // fsub v6.4s, v10.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	WORD $0x6e27dce8 // fmul v8.4s, v7.4s, v7.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	WORD $0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	VMOV V7.B16, V9.B16
+	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V6.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VSHL $31, V10.S4, V7.S4
+	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
+	VBIT V7.B16, V6.B16, V9.B16
+	VUSHR $1, V10.S4, V10.S4
+	VSHL $31, V10.S4, V10.S4
+	VEOR V10.B16, V9.B16, V7.B16
+	WORD $0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
+	ADD R11, R8, R12
+	FMOVQ 16(R12), F6
+	WORD $0x4e26cce3 // fmla v3.4s, v7.4s, v6.4s
+	ADD R11, R7, R12
+	FMOVQ 32(R12), F6
+	WORD $0x6e26dc86 // fmul v6.4s, v4.4s, v6.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f4c7 // fmin v7.4s, v6.4s, v7.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4e6 // fmax v6.4s, v7.4s, v6.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	WORD $0x4ea0d527 // fsub v7.4s, v9.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	WORD $0x6e26dcca // fmul v10.4s, v6.4s, v6.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
+	VMOV V6.B16, V8.B16
+	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V7.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VSHL $31, V9.S4, V6.S4
+	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
+	VBIT V6.B16, V7.B16, V8.B16
+	VUSHR $1, V9.S4, V9.S4
+	VSHL $31, V9.S4, V9.S4
+	VEOR V9.B16, V8.B16, V6.B16
+	WORD $0x6e26dcc6 // fmul v6.4s, v6.4s, v6.4s
+	ADD R11, R8, R12
+	FMOVQ 32(R12), F7
+	WORD $0x4e27ccc4 // fmla v4.4s, v6.4s, v7.4s
+	ADD R11, R7, R12
+	FMOVQ 48(R12), F7
+	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f4e6 // fmin v6.4s, v7.4s, v6.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f4c7 // fmax v7.4s, v6.4s, v7.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V6.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	WORD $0x4ea0d506 // fsub v6.4s, v8.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	WORD $0x6e27dce9 // fmul v9.4s, v7.4s, v7.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29ccca // fmla v10.4s, v6.4s, v9.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cd46 // fmla v6.4s, v10.4s, v9.4s
+	WORD $0x6e29dcc6 // fmul v6.4s, v6.4s, v9.4s
+	VMOV V7.B16, V10.B16
+	WORD $0x4e27ccca // fmla v10.4s, v6.4s, v7.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V6.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VSHL $31, V8.S4, V7.S4
+	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
+	VBIT V7.B16, V6.B16, V10.B16
+	VUSHR $1, V8.S4, V8.S4
+	VSHL $31, V8.S4, V8.S4
+	VEOR V8.B16, V10.B16, V7.B16
+	WORD $0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
+	ADD R11, R8, R12
+	FMOVQ 48(R12), F6
+	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	CBZ R5, end6
+	ADD R11, R5, R12
+	FMOVQ 0(R12), F6
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	FMOVQ 16(R12), F6
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	FMOVQ 32(R12), F6
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	FMOVQ 48(R12), F6
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+
+end6:
+	CBZ R6, end7
+	ADD R11, R6, R12
+	FMOVQ 0(R12), F6
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	FMOVQ 16(R12), F6
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	FMOVQ 32(R12), F6
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ 48(R12), F6
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+
+end7:
+	ADD R11, R2, R12
+	FMOVQ F2, 0(R12)
+	FMOVQ F3, 16(R12)
+	FMOVQ F4, 32(R12)
+	FMOVQ F5, 48(R12)
+	ADD $64, R11
+	SUB $16, R10
+	JMP groups3
+
+rest4:
+	CBZ R10, end8
+	ADD R11, R3, R12
+	CMP $4, R9
+	BLT some9
+	FMOVQ 0(R12), F5
+	JMP end11
+
+some9:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $1, R9
+	BLT end11
+	TBZ $1, R9, single10
+	FMOVD 0(R12), F5
+	TBZ $0, R9, end11
+	ADD $8, R12, R10
+	VLD1 (R10), V5.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R12), F5
+
+end11:
+	CMP $8, R9
+	BLT some12
+	FMOVQ 16(R12), F4
+	JMP end14
+
+some12:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R9
+	BLT end14
+	TBZ $1, R9, single13
+	FMOVD 16(R12), F4
+	TBZ $0, R9, end14
+	ADD $24, R12, R10
+	VLD1 (R10), V4.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R12), F4
+
+end14:
+	CMP $12, R9
+	BLT some15
+	FMOVQ 32(R12), F3
+	JMP end17
+
+some15:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $9, R9
+	BLT end17
+	TBZ $1, R9, single16
+	FMOVD 32(R12), F3
+	TBZ $0, R9, end17
+	ADD $40, R12, R10
+	VLD1 (R10), V3.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R12), F3
+
+end17:
+	CMP $16, R9
+	BLT some18
+	FMOVQ 48(R12), F2
+	JMP end20
+
+some18:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $13, R9
+	BLT end20
+	TBZ $1, R9, single19
+	FMOVD 48(R12), F2
+	TBZ $0, R9, end20
+	ADD $56, R12, R10
+	VLD1 (R10), V2.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R12), F2
+
+end20:
+	CBZ R4, end21
+	ADD R11, R4, R10
+	CMP $4, R9
+	BLT some22
+	FMOVQ 0(R10), F6
+	JMP end24
+
+some22:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $1, R9
+	BLT end24
+	TBZ $1, R9, single23
+	FMOVD 0(R10), F6
+	TBZ $0, R9, end24
+	ADD $8, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R10), F6
+
+end24:
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP $8, R9
+	BLT some25
+	FMOVQ 16(R10), F6
+	JMP end27
+
+some25:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R9
+	BLT end27
+	TBZ $1, R9, single26
+	FMOVD 16(R10), F6
+	TBZ $0, R9, end27
+	ADD $24, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R10), F6
+
+end27:
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	CMP $12, R9
+	BLT some28
+	FMOVQ 32(R10), F6
+	JMP end30
+
+some28:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $9, R9
+	BLT end30
+	TBZ $1, R9, single29
+	FMOVD 32(R10), F6
+	TBZ $0, R9, end30
+	ADD $40, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R10), F6
+
+end30:
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP $16, R9
+	BLT some31
+	FMOVQ 48(R10), F6
+	JMP end33
+
+some31:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $13, R9
+	BLT end33
+	TBZ $1, R9, single32
+	FMOVD 48(R10), F6
+	TBZ $0, R9, end33
+	ADD $56, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R10), F6
+
+end33:
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+
+end21:
+	ADD R11, R7, R12
+	CMP $4, R9
+	BLT some34
+	FMOVQ 0(R12), F6
+	JMP end36
+
+some34:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $1, R9
+	BLT end36
+	TBZ $1, R9, single35
+	FMOVD 0(R12), F6
+	TBZ $0, R9, end36
+	ADD $8, R12, R10
+	VLD1 (R10), V6.S[2]
+	JMP end36
+
+single35:
+	FMOVS 0(R12), F6
+
+end36:
+	WORD $0x6e26dca6 // fmul v6.4s, v5.4s, v6.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f4c7 // fmin v7.4s, v6.4s, v7.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4e6 // fmax v6.4s, v7.4s, v6.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V10.B16
+	WORD $0x4e27ccca // fmla v10.4s, v6.4s, v7.4s
+	WORD $0x4ea0d547 // fsub v7.4s, v10.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	WORD $0x6e26dcc8 // fmul v8.4s, v6.4s, v6.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
+	VMOV V6.B16, V9.B16
+	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V7.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VSHL $31, V10.S4, V6.S4
+	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
+	VBIT V6.B16, V7.B16, V9.B16
+	VUSHR $1, V10.S4, V10.S4
+	VSHL $31, V10.S4, V10.S4
+	VEOR V10.B16, V9.B16, V6.B16
+	WORD $0x6e26dcc6 // fmul v6.4s, v6.4s, v6.4s
+	ADD R11, R8, R10
+	CMP $4, R9
+	BLT some37
+	FMOVQ 0(R10), F7
+	JMP end39
+
+some37:
+	VEOR V7.B16, V7.B16, V7.B16
+	CMP $1, R9
+	BLT end39
+	TBZ $1, R9, single38
+	FMOVD 0(R10), F7
+	TBZ $0, R9, end39
+	ADD $8, R10, R12
+	VLD1 (R12), V7.S[2]
+	JMP end39
+
+single38:
+	FMOVS 0(R10), F7
+
+end39:
+	WORD $0x4e27ccc5 // fmla v5.4s, v6.4s, v7.4s
+	ADD R11, R7, R12
+	CMP $8, R9
+	BLT some40
+	FMOVQ 16(R12), F7
+	JMP end42
+
+some40:
+	VEOR V7.B16, V7.B16, V7.B16
+	CMP $5, R9
+	BLT end42
+	TBZ $1, R9, single41
+	FMOVD 16(R12), F7
+	TBZ $0, R9, end42
+	ADD $24, R12, R10
+	VLD1 (R10), V7.S[2]
+	JMP end42
+
+single41:
+	FMOVS 16(R12), F7
+
+end42:
+	WORD $0x6e27dc87 // fmul v7.4s, v4.4s, v7.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f4e6 // fmin v6.4s, v7.4s, v6.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f4c7 // fmax v7.4s, v6.4s, v7.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V6.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	WORD $0x4ea0d526 // fsub v6.4s, v9.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	WORD $0x6e27dcea // fmul v10.4s, v7.4s, v7.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2accc8 // fmla v8.4s, v6.4s, v10.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2acd06 // fmla v6.4s, v8.4s, v10.4s
+	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	VMOV V7.B16, V8.B16
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V6.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VSHL $31, V9.S4, V7.S4
+	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
+	VBIT V7.B16, V6.B16, V8.B16
+	VUSHR $1, V9.S4, V9.S4
+	VSHL $31, V9.S4, V9.S4
+	VEOR V9.B16, V8.B16, V7.B16
+	WORD $0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
+	ADD R11, R8, R10
+	CMP $8, R9
+	BLT some43
+	FMOVQ 16(R10), F6
+	JMP end45
+
+some43:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R9
+	BLT end45
+	TBZ $1, R9, single44
+	FMOVD 16(R10), F6
+	TBZ $0, R9, end45
+	ADD $24, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end45
+
+single44:
+	FMOVS 16(R10), F6
+
+end45:
+	WORD $0x4e26cce4 // fmla v4.4s, v7.4s, v6.4s
+	ADD R11, R7, R12
+	CMP $12, R9
+	BLT some46
+	FMOVQ 32(R12), F6
+	JMP end48
+
+some46:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $9, R9
+	BLT end48
+	TBZ $1, R9, single47
+	FMOVD 32(R12), F6
+	TBZ $0, R9, end48
+	ADD $40, R12, R10
+	VLD1 (R10), V6.S[2]
+	JMP end48
+
+single47:
+	FMOVS 32(R12), F6
+
+end48:
+	WORD $0x6e26dc66 // fmul v6.4s, v3.4s, v6.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f4c7 // fmin v7.4s, v6.4s, v7.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4e6 // fmax v6.4s, v7.4s, v6.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V7.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	WORD $0x4ea0d507 // fsub v7.4s, v8.4s, v0.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	WORD $0x6e26dcc9 // fmul v9.4s, v6.4s, v6.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29ccea // fmla v10.4s, v7.4s, v9.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cd47 // fmla v7.4s, v10.4s, v9.4s
+	WORD $0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	VMOV V6.B16, V10.B16
+	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V7.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VSHL $31, V8.S4, V6.S4
+	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
+	VBIT V6.B16, V7.B16, V10.B16
+	VUSHR $1, V8.S4, V8.S4
+	VSHL $31, V8.S4, V8.S4
+	VEOR V8.B16, V10.B16, V6.B16
+	WORD $0x6e26dcc6 // fmul v6.4s, v6.4s, v6.4s
+	ADD R11, R8, R10
+	CMP $12, R9
+	BLT some49
+	FMOVQ 32(R10), F7
+	JMP end51
+
+some49:
+	VEOR V7.B16, V7.B16, V7.B16
+	CMP $9, R9
+	BLT end51
+	TBZ $1, R9, single50
+	FMOVD 32(R10), F7
+	TBZ $0, R9, end51
+	ADD $40, R10, R12
+	VLD1 (R12), V7.S[2]
+	JMP end51
+
+single50:
+	FMOVS 32(R10), F7
+
+end51:
+	WORD $0x4e27ccc3 // fmla v3.4s, v6.4s, v7.4s
+	ADD R11, R7, R12
+	CMP $16, R9
+	BLT some52
+	FMOVQ 48(R12), F7
+	JMP end54
+
+some52:
+	VEOR V7.B16, V7.B16, V7.B16
+	CMP $13, R9
+	BLT end54
+	TBZ $1, R9, single53
+	FMOVD 48(R12), F7
+	TBZ $0, R9, end54
+	ADD $56, R12, R10
+	VLD1 (R10), V7.S[2]
+	JMP end54
+
+single53:
+	FMOVS 48(R12), F7
+
+end54:
+	WORD $0x6e27dc47 // fmul v7.4s, v2.4s, v7.4s
+	MOVD $0x49800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f4e6 // fmin v6.4s, v7.4s, v6.4s
+	MOVD $0xc9800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f4c7 // fmax v7.4s, v6.4s, v7.4s
+	MOVD $0x3f22f983, R26
+	VDUP R26, V6.S4
+	VMOV V0.B16, V10.B16
+	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	WORD $0x4ea0d546 // fsub v6.4s, v10.4s, v0.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbfc90fdb, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x333bbd2e, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x26f72ced, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	WORD $0x6e27dce8 // fmul v8.4s, v7.4s, v7.4s
+	MOVD $0xb94c9619, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c08837e, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	MOVD $0xbe2aaaa2, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	WORD $0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	VMOV V7.B16, V9.B16
+	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	MOVD $0x37ccf1b1, R26
+	VDUP R26, V6.S4
+	MOVD $0xbab60611, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3d2aaaa5, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VSHL $31, V10.S4, V7.S4
+	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
+	VBIT V7.B16, V6.B16, V9.B16
+	VUSHR $1, V10.S4, V10.S4
+	VSHL $31, V10.S4, V10.S4
+	VEOR V10.B16, V9.B16, V7.B16
+	WORD $0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
+	ADD R11, R8, R10
+	CMP $16, R9
+	BLT some55
+	FMOVQ 48(R10), F6
+	JMP end57
+
+some55:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $13, R9
+	BLT end57
+	TBZ $1, R9, single56
+	FMOVD 48(R10), F6
+	TBZ $0, R9, end57
+	ADD $56, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end57
+
+single56:
+	FMOVS 48(R10), F6
+
+end57:
+	WORD $0x4e26cce2 // fmla v2.4s, v7.4s, v6.4s
+	CBZ R5, end58
+	ADD R11, R5, R12
+	CMP $4, R9
+	BLT some59
+	FMOVQ 0(R12), F6
+	JMP end61
+
+some59:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $1, R9
+	BLT end61
+	TBZ $1, R9, single60
+	FMOVD 0(R12), F6
+	TBZ $0, R9, end61
+	ADD $8, R12, R10
+	VLD1 (R10), V6.S[2]
+	JMP end61
+
+single60:
+	FMOVS 0(R12), F6
+
+end61:
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	CMP $8, R9
+	BLT some62
+	FMOVQ 16(R12), F6
+	JMP end64
+
+some62:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R9
+	BLT end64
+	TBZ $1, R9, single63
+	FMOVD 16(R12), F6
+	TBZ $0, R9, end64
+	ADD $24, R12, R10
+	VLD1 (R10), V6.S[2]
+	JMP end64
+
+single63:
+	FMOVS 16(R12), F6
+
+end64:
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	CMP $12, R9
+	BLT some65
+	FMOVQ 32(R12), F6
+	JMP end67
+
+some65:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $9, R9
+	BLT end67
+	TBZ $1, R9, single66
+	FMOVD 32(R12), F6
+	TBZ $0, R9, end67
+	ADD $40, R12, R10
+	VLD1 (R10), V6.S[2]
+	JMP end67
+
+single66:
+	FMOVS 32(R12), F6
+
+end67:
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	CMP $16, R9
+	BLT some68
+	FMOVQ 48(R12), F6
+	JMP end70
+
+some68:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $13, R9
+	BLT end70
+	TBZ $1, R9, single69
+	FMOVD 48(R12), F6
+	TBZ $0, R9, end70
+	ADD $56, R12, R10
+	VLD1 (R10), V6.S[2]
+	JMP end70
+
+single69:
+	FMOVS 48(R12), F6
+
+end70:
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+
+end58:
+	CBZ R6, end71
+	ADD R11, R6, R10
+	CMP $4, R9
+	BLT some72
+	FMOVQ 0(R10), F6
+	JMP end74
+
+some72:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $1, R9
+	BLT end74
+	TBZ $1, R9, single73
+	FMOVD 0(R10), F6
+	TBZ $0, R9, end74
+	ADD $8, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end74
+
+single73:
+	FMOVS 0(R10), F6
+
+end74:
+	WORD $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP $8, R9
+	BLT some75
+	FMOVQ 16(R10), F6
+	JMP end77
+
+some75:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R9
+	BLT end77
+	TBZ $1, R9, single76
+	FMOVD 16(R10), F6
+	TBZ $0, R9, end77
+	ADD $24, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end77
+
+single76:
+	FMOVS 16(R10), F6
+
+end77:
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	CMP $12, R9
+	BLT some78
+	FMOVQ 32(R10), F6
+	JMP end80
+
+some78:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $9, R9
+	BLT end80
+	TBZ $1, R9, single79
+	FMOVD 32(R10), F6
+	TBZ $0, R9, end80
+	ADD $40, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end80
+
+single79:
+	FMOVS 32(R10), F6
+
+end80:
+	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	CMP $16, R9
+	BLT some81
+	FMOVQ 48(R10), F6
+	JMP end83
+
+some81:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $13, R9
+	BLT end83
+	TBZ $1, R9, single82
+	FMOVD 48(R10), F6
+	TBZ $0, R9, end83
+	ADD $56, R10, R12
+	VLD1 (R12), V6.S[2]
+	JMP end83
+
+single82:
+	FMOVS 48(R10), F6
+
+end83:
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+
+end71:
+	ADD R11, R2, R12
+	CMP $4, R9
+	BLT some84
+	FMOVQ F5, 0(R12)
+	JMP end86
+
+some84:
+	CMP $1, R9
+	BLT end86
+	TBZ $1, R9, single85
+	FMOVD F5, 0(R12)
+	TBZ $0, R9, end86
+	ADD $8, R12, R10
+	VST1 V5.S[2], (R10)
+	JMP end86
+
+single85:
+	FMOVS F5, 0(R12)
+
+end86:
+	CMP $8, R9
+	BLT some87
+	FMOVQ F4, 16(R12)
+	JMP end89
+
+some87:
+	CMP $5, R9
+	BLT end89
+	TBZ $1, R9, single88
+	FMOVD F4, 16(R12)
+	TBZ $0, R9, end89
+	ADD $24, R12, R10
+	VST1 V4.S[2], (R10)
+	JMP end89
+
+single88:
+	FMOVS F4, 16(R12)
+
+end89:
+	CMP $12, R9
+	BLT some90
+	FMOVQ F3, 32(R12)
+	JMP end92
+
+some90:
+	CMP $9, R9
+	BLT end92
+	TBZ $1, R9, single91
+	FMOVD F3, 32(R12)
+	TBZ $0, R9, end92
+	ADD $40, R12, R10
+	VST1 V3.S[2], (R10)
+	JMP end92
+
+single91:
+	FMOVS F3, 32(R12)
+
+end92:
+	CMP $16, R9
+	BLT some93
+	FMOVQ F2, 48(R12)
+	JMP end95
+
+some93:
+	CMP $13, R9
+	BLT end95
+	TBZ $1, R9, single94
+	FMOVD F2, 48(R12)
+	TBZ $0, R9, end95
+	ADD $56, R12, R10
+	VST1 V2.S[2], (R10)
+	JMP end95
+
+single94:
+	FMOVS F2, 48(R12)
+
+end95:
+
+end8:
+	MOVD ds+24(FP), R10
+	ADD R10, R2
+	MOVD ss+40(FP), R10
+	ADD R10, R3
+	CBZ R6, end96
+	MOVD rs+88(FP), R10
+	ADD R10, R6
+
+end96:
 	SUB $1, R0
 	CBNZ R0, loop1
 
@@ -2028,38 +8724,10 @@ end2:
 
 // func slopesNEON_gelu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 TEXT ·slopesNEON_gelu(SB), NOSPLIT, $0-64
-	MOVD $0xbd922279, R26
-	VDUP R26, V0.S4
-	MOVD $0xbfcc422a, R26
-	VDUP R26, V1.S4
-	MOVD $0x42b0bd71, R26
-	VDUP R26, V2.S4
-	MOVD $0xc2ae999a, R26
-	VDUP R26, V3.S4
-	MOVD $0x4b400000, R26
-	VDUP R26, V4.S4
-	MOVD $0x3fb8aa3b, R26
-	VDUP R26, V5.S4
-	MOVD $0xbf317218, R26
-	VDUP R26, V6.S4
-	MOVD $0x3102e308, R26
-	VDUP R26, V7.S4
-	MOVD $0x3ab511a9, R26
-	VDUP R26, V8.S4
-	MOVD $0x3c091d36, R26
-	VDUP R26, V9.S4
-	MOVD $0x3d2aac7a, R26
-	VDUP R26, V10.S4
-	MOVD $0x3e2aaa48, R26
-	VDUP R26, V11.S4
-	MOVD $0x3efffffe, R26
-	VDUP R26, V12.S4
 	MOVD $0x3f800000, R26
-	VDUP R26, V13.S4
-	MOVD $0x3e5b33b5, R26
-	VDUP R26, V14.S4
-	MOVD $0x3fcc422a, R26
-	VDUP R26, V15.S4
+	VDUP R26, V0.S4
+	MOVD $0x4b400000, R26
+	VDUP R26, V1.S4
 	MOVD rows+0(FP), R0
 	MOVD cols+8(FP), R1
 	MOVD dx+16(FP), R2
@@ -2078,166 +8746,266 @@ groups3:
 	ADD R7, R3, R8
 	ADD R7, R4, R9
 	ADD R7, R2, R10
-	FMOVQ 0(R8), F16
-	WORD $0x6e30de11 // fmul v17.4s, v16.4s, v16.4s
-	VMOV V1.B16, V18.B16
-	WORD $0x4e20ce32 // fmla v18.4s, v17.4s, v0.4s
-	WORD $0x6e32de12 // fmul v18.4s, v16.4s, v18.4s
-	WORD $0x4ea2f652 // fmin v18.4s, v18.4s, v2.4s
-	WORD $0x4e23f652 // fmax v18.4s, v18.4s, v3.4s
-	VMOV V4.B16, V19.B16
-	WORD $0x4e25ce53 // fmla v19.4s, v18.4s, v5.4s
-	WORD $0x4ea4d674 // fsub v20.4s, v19.4s, v4.4s
-	VMOV V18.B16, V18.B16
-	WORD $0x4e26ce92 // fmla v18.4s, v20.4s, v6.4s
-	WORD $0x4e27ce92 // fmla v18.4s, v20.4s, v7.4s
-	VMOV V9.B16, V20.B16
-	WORD $0x4e32cd14 // fmla v20.4s, v8.4s, v18.4s
-	VMOV V10.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VMOV V11.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
-	VMOV V12.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VMOV V13.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
-	VMOV V13.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VSHL $23, V19.S4, V19.S4
-	VADD V13.S4, V19.S4, V19.S4
-	WORD $0x6e33deb5 // fmul v21.4s, v21.4s, v19.4s
-	WORD $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
-	WORD $0x6e35fdb5 // fdiv v21.4s, v13.4s, v21.4s
-	WORD $0x4eb5d5b4 // fsub v20.4s, v13.4s, v21.4s
-	WORD $0x6e35de10 // fmul v16.4s, v16.4s, v21.4s
-	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
-	VMOV V15.B16, V20.B16
-	WORD $0x4e2ece34 // fmla v20.4s, v17.4s, v14.4s
-	VMOV V21.B16, V21.B16
-	WORD $0x4e34ce15 // fmla v21.4s, v16.4s, v20.4s
-	FMOVQ 0(R9), F20
-	WORD $0x6e35de94 // fmul v20.4s, v20.4s, v21.4s
-	FMOVQ F20, 0(R10)
-	FMOVQ 16(R8), F20
-	WORD $0x6e34de95 // fmul v21.4s, v20.4s, v20.4s
-	VMOV V1.B16, V16.B16
-	WORD $0x4e20ceb0 // fmla v16.4s, v21.4s, v0.4s
-	WORD $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
-	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
-	WORD $0x4e23f610 // fmax v16.4s, v16.4s, v3.4s
-	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce11 // fmla v17.4s, v16.4s, v5.4s
-	WORD $0x4ea4d632 // fsub v18.4s, v17.4s, v4.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e26ce50 // fmla v16.4s, v18.4s, v6.4s
-	WORD $0x4e27ce50 // fmla v16.4s, v18.4s, v7.4s
-	VMOV V9.B16, V18.B16
-	WORD $0x4e30cd12 // fmla v18.4s, v8.4s, v16.4s
-	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V12.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V13.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VSHL $23, V17.S4, V17.S4
-	VADD V13.S4, V17.S4, V17.S4
-	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
-	WORD $0x4e2dd673 // fadd v19.4s, v19.4s, v13.4s
-	WORD $0x6e33fdb3 // fdiv v19.4s, v13.4s, v19.4s
-	WORD $0x4eb3d5b2 // fsub v18.4s, v13.4s, v19.4s
-	WORD $0x6e33de94 // fmul v20.4s, v20.4s, v19.4s
-	WORD $0x6e32de94 // fmul v20.4s, v20.4s, v18.4s
-	VMOV V15.B16, V18.B16
-	WORD $0x4e2eceb2 // fmla v18.4s, v21.4s, v14.4s
-	VMOV V19.B16, V19.B16
-	WORD $0x4e32ce93 // fmla v19.4s, v20.4s, v18.4s
-	FMOVQ 16(R9), F18
-	WORD $0x6e33de52 // fmul v18.4s, v18.4s, v19.4s
-	FMOVQ F18, 16(R10)
-	FMOVQ 32(R8), F18
-	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
-	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce74 // fmla v20.4s, v19.4s, v0.4s
-	WORD $0x6e34de54 // fmul v20.4s, v18.4s, v20.4s
-	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
-	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
-	VMOV V4.B16, V21.B16
-	WORD $0x4e25ce95 // fmla v21.4s, v20.4s, v5.4s
-	WORD $0x4ea4d6b0 // fsub v16.4s, v21.4s, v4.4s
-	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce14 // fmla v20.4s, v16.4s, v6.4s
-	WORD $0x4e27ce14 // fmla v20.4s, v16.4s, v7.4s
-	VMOV V9.B16, V16.B16
-	WORD $0x4e34cd10 // fmla v16.4s, v8.4s, v20.4s
-	VMOV V10.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
-	VMOV V12.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
-	VMOV V13.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
-	VMOV V13.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
-	VSHL $23, V21.S4, V21.S4
-	VADD V13.S4, V21.S4, V21.S4
-	WORD $0x6e35de31 // fmul v17.4s, v17.4s, v21.4s
-	WORD $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
-	WORD $0x6e31fdb1 // fdiv v17.4s, v13.4s, v17.4s
-	WORD $0x4eb1d5b0 // fsub v16.4s, v13.4s, v17.4s
-	WORD $0x6e31de52 // fmul v18.4s, v18.4s, v17.4s
-	WORD $0x6e30de52 // fmul v18.4s, v18.4s, v16.4s
-	VMOV V15.B16, V16.B16
-	WORD $0x4e2ece70 // fmla v16.4s, v19.4s, v14.4s
-	VMOV V17.B16, V17.B16
-	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
-	FMOVQ 32(R9), F16
-	WORD $0x6e31de10 // fmul v16.4s, v16.4s, v17.4s
-	FMOVQ F16, 32(R10)
-	FMOVQ 48(R8), F16
-	WORD $0x6e30de11 // fmul v17.4s, v16.4s, v16.4s
-	VMOV V1.B16, V18.B16
-	WORD $0x4e20ce32 // fmla v18.4s, v17.4s, v0.4s
-	WORD $0x6e32de12 // fmul v18.4s, v16.4s, v18.4s
-	WORD $0x4ea2f652 // fmin v18.4s, v18.4s, v2.4s
-	WORD $0x4e23f652 // fmax v18.4s, v18.4s, v3.4s
-	VMOV V4.B16, V19.B16
-	WORD $0x4e25ce53 // fmla v19.4s, v18.4s, v5.4s
-	WORD $0x4ea4d674 // fsub v20.4s, v19.4s, v4.4s
-	VMOV V18.B16, V18.B16
-	WORD $0x4e26ce92 // fmla v18.4s, v20.4s, v6.4s
-	WORD $0x4e27ce92 // fmla v18.4s, v20.4s, v7.4s
-	VMOV V9.B16, V20.B16
-	WORD $0x4e32cd14 // fmla v20.4s, v8.4s, v18.4s
-	VMOV V10.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VMOV V11.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
-	VMOV V12.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VMOV V13.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
-	VMOV V13.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VSHL $23, V19.S4, V19.S4
-	VADD V13.S4, V19.S4, V19.S4
-	WORD $0x6e33deb5 // fmul v21.4s, v21.4s, v19.4s
-	WORD $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
-	WORD $0x6e35fdb5 // fdiv v21.4s, v13.4s, v21.4s
-	WORD $0x4eb5d5b4 // fsub v20.4s, v13.4s, v21.4s
-	WORD $0x6e35de10 // fmul v16.4s, v16.4s, v21.4s
-	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
-	VMOV V15.B16, V20.B16
-	WORD $0x4e2ece34 // fmla v20.4s, v17.4s, v14.4s
-	VMOV V21.B16, V21.B16
-	WORD $0x4e34ce15 // fmla v21.4s, v16.4s, v20.4s
-	FMOVQ 48(R9), F20
-	WORD $0x6e35de94 // fmul v20.4s, v20.4s, v21.4s
-	FMOVQ F20, 48(R10)
+	FMOVQ 0(R8), F2
+	WORD $0x6e22dc43 // fmul v3.4s, v2.4s, v2.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V4.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V5.S4
+	VMOV V5.B16, V5.B16
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	WORD $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4a4 // fmin v4.4s, v5.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f485 // fmax v5.4s, v4.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
+	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
+	WORD $0x6e27fc07 // fdiv v7.4s, v0.4s, v7.4s
+	WORD $0x4ea7d404 // fsub v4.4s, v0.4s, v7.4s
+	WORD $0x6e27dc42 // fmul v2.4s, v2.4s, v7.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V4.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V5.S4
+	VMOV V5.B16, V5.B16
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VMOV V7.B16, V4.B16
+	WORD $0x4e25cc44 // fmla v4.4s, v2.4s, v5.4s
+	FMOVQ 0(R9), F5
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	FMOVQ F5, 0(R10)
+	FMOVQ 16(R8), F5
+	WORD $0x6e25dca4 // fmul v4.4s, v5.4s, v5.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V2.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V7.S4
+	VMOV V7.B16, V7.B16
+	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f4e2 // fmin v2.4s, v7.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f447 // fmax v7.4s, v2.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e22cce3 // fmla v3.4s, v7.4s, v2.4s
+	WORD $0x4ea1d462 // fsub v2.4s, v3.4s, v1.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
+	WORD $0x4ea6d402 // fsub v2.4s, v0.4s, v6.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V2.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V7.S4
+	VMOV V7.B16, V7.B16
+	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VMOV V6.B16, V2.B16
+	WORD $0x4e27cca2 // fmla v2.4s, v5.4s, v7.4s
+	FMOVQ 16(R9), F7
+	WORD $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	FMOVQ F7, 16(R10)
+	FMOVQ 32(R8), F7
+	WORD $0x6e27dce2 // fmul v2.4s, v7.4s, v7.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V5.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V6.S4
+	VMOV V6.B16, V6.B16
+	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	WORD $0x6e26dce6 // fmul v6.4s, v7.4s, v6.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f4c5 // fmin v5.4s, v6.4s, v5.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4a6 // fmax v6.4s, v5.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V5.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e25ccc4 // fmla v4.4s, v6.4s, v5.4s
+	WORD $0x4ea1d485 // fsub v5.4s, v4.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
+	WORD $0x6e23fc03 // fdiv v3.4s, v0.4s, v3.4s
+	WORD $0x4ea3d405 // fsub v5.4s, v0.4s, v3.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	WORD $0x6e25dce7 // fmul v7.4s, v7.4s, v5.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V5.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V6.S4
+	VMOV V6.B16, V6.B16
+	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	VMOV V3.B16, V5.B16
+	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	FMOVQ 32(R9), F6
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	FMOVQ F6, 32(R10)
+	FMOVQ 48(R8), F6
+	WORD $0x6e26dcc5 // fmul v5.4s, v6.4s, v6.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V7.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V3.S4
+	VMOV V3.B16, V3.B16
+	WORD $0x4e27cca3 // fmla v3.4s, v5.4s, v7.4s
+	WORD $0x6e23dcc3 // fmul v3.4s, v6.4s, v3.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f467 // fmin v7.4s, v3.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f4e3 // fmax v3.4s, v7.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	WORD $0x4ea1d447 // fsub v7.4s, v2.4s, v1.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cce3 // fmla v3.4s, v7.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cce3 // fmla v3.4s, v7.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23cc87 // fmla v7.4s, v4.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cce4 // fmla v4.4s, v7.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23cc87 // fmla v7.4s, v4.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cce4 // fmla v4.4s, v7.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23cc87 // fmla v7.4s, v4.4s, v3.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e23cce4 // fmla v4.4s, v7.4s, v3.4s
+	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
+	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
+	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
+	WORD $0x4ea4d407 // fsub v7.4s, v0.4s, v4.4s
+	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
+	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V7.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V3.S4
+	VMOV V3.B16, V3.B16
+	WORD $0x4e27cca3 // fmla v3.4s, v5.4s, v7.4s
+	VMOV V4.B16, V7.B16
+	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	FMOVQ 48(R9), F3
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	FMOVQ F3, 48(R10)
 	ADD $64, R7
 	SUB $16, R6
 	JMP groups3
@@ -2249,386 +9017,486 @@ rest4:
 	ADD R7, R2, R7
 	CMP $4, R5
 	BLT some6
-	FMOVQ 0(R10), F20
+	FMOVQ 0(R10), F3
 	JMP end8
 
 some6:
-	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V3.B16, V3.B16, V3.B16
 	CMP $1, R5
 	BLT end8
 	TBZ $1, R5, single7
-	FMOVD 0(R10), F20
+	FMOVD 0(R10), F3
 	TBZ $0, R5, end8
 	ADD $8, R10, R9
-	VLD1 (R9), V20.S[2]
+	VLD1 (R9), V3.S[2]
 	JMP end8
 
 single7:
-	FMOVS 0(R10), F20
+	FMOVS 0(R10), F3
 
 end8:
-	WORD $0x6e34de95 // fmul v21.4s, v20.4s, v20.4s
-	VMOV V1.B16, V16.B16
-	WORD $0x4e20ceb0 // fmla v16.4s, v21.4s, v0.4s
-	WORD $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
-	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
-	WORD $0x4e23f610 // fmax v16.4s, v16.4s, v3.4s
-	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce11 // fmla v17.4s, v16.4s, v5.4s
-	WORD $0x4ea4d632 // fsub v18.4s, v17.4s, v4.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e26ce50 // fmla v16.4s, v18.4s, v6.4s
-	WORD $0x4e27ce50 // fmla v16.4s, v18.4s, v7.4s
-	VMOV V9.B16, V18.B16
-	WORD $0x4e30cd12 // fmla v18.4s, v8.4s, v16.4s
-	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V12.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V13.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VSHL $23, V17.S4, V17.S4
-	VADD V13.S4, V17.S4, V17.S4
-	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
-	WORD $0x4e2dd673 // fadd v19.4s, v19.4s, v13.4s
-	WORD $0x6e33fdb3 // fdiv v19.4s, v13.4s, v19.4s
-	WORD $0x4eb3d5b2 // fsub v18.4s, v13.4s, v19.4s
-	WORD $0x6e33de94 // fmul v20.4s, v20.4s, v19.4s
-	WORD $0x6e32de94 // fmul v20.4s, v20.4s, v18.4s
-	VMOV V15.B16, V18.B16
-	WORD $0x4e2eceb2 // fmla v18.4s, v21.4s, v14.4s
-	VMOV V19.B16, V19.B16
-	WORD $0x4e32ce93 // fmla v19.4s, v20.4s, v18.4s
+	WORD $0x6e23dc67 // fmul v7.4s, v3.4s, v3.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V6.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V4.S4
+	VMOV V4.B16, V4.B16
+	WORD $0x4e26cce4 // fmla v4.4s, v7.4s, v6.4s
+	WORD $0x6e24dc64 // fmul v4.4s, v3.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f486 // fmin v6.4s, v4.4s, v6.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f4c4 // fmax v4.4s, v6.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V6.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	WORD $0x4ea1d4a6 // fsub v6.4s, v5.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22ccc4 // fmla v4.4s, v6.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22ccc4 // fmla v4.4s, v6.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
+	WORD $0x6e22fc02 // fdiv v2.4s, v0.4s, v2.4s
+	WORD $0x4ea2d406 // fsub v6.4s, v0.4s, v2.4s
+	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V6.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V4.S4
+	VMOV V4.B16, V4.B16
+	WORD $0x4e26cce4 // fmla v4.4s, v7.4s, v6.4s
+	VMOV V2.B16, V6.B16
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
 	CMP $4, R5
 	BLT some9
-	FMOVQ 0(R6), F18
+	FMOVQ 0(R6), F4
 	JMP end11
 
 some9:
-	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V4.B16, V4.B16, V4.B16
 	CMP $1, R5
 	BLT end11
 	TBZ $1, R5, single10
-	FMOVD 0(R6), F18
+	FMOVD 0(R6), F4
 	TBZ $0, R5, end11
 	ADD $8, R6, R9
-	VLD1 (R9), V18.S[2]
+	VLD1 (R9), V4.S[2]
 	JMP end11
 
 single10:
-	FMOVS 0(R6), F18
+	FMOVS 0(R6), F4
 
 end11:
-	WORD $0x6e33de52 // fmul v18.4s, v18.4s, v19.4s
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
 	CMP $4, R5
 	BLT some12
-	FMOVQ F18, 0(R7)
+	FMOVQ F4, 0(R7)
 	JMP end14
 
 some12:
 	CMP $1, R5
 	BLT end14
 	TBZ $1, R5, single13
-	FMOVD F18, 0(R7)
+	FMOVD F4, 0(R7)
 	TBZ $0, R5, end14
 	ADD $8, R7, R9
-	VST1 V18.S[2], (R9)
+	VST1 V4.S[2], (R9)
 	JMP end14
 
 single13:
-	FMOVS F18, 0(R7)
+	FMOVS F4, 0(R7)
 
 end14:
 	CMP $8, R5
 	BLT some15
-	FMOVQ 16(R10), F18
+	FMOVQ 16(R10), F4
 	JMP end17
 
 some15:
-	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V4.B16, V4.B16, V4.B16
 	CMP $5, R5
 	BLT end17
 	TBZ $1, R5, single16
-	FMOVD 16(R10), F18
+	FMOVD 16(R10), F4
 	TBZ $0, R5, end17
 	ADD $24, R10, R9
-	VLD1 (R9), V18.S[2]
+	VLD1 (R9), V4.S[2]
 	JMP end17
 
 single16:
-	FMOVS 16(R10), F18
+	FMOVS 16(R10), F4
 
 end17:
-	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
-	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce74 // fmla v20.4s, v19.4s, v0.4s
-	WORD $0x6e34de54 // fmul v20.4s, v18.4s, v20.4s
-	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
-	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
-	VMOV V4.B16, V21.B16
-	WORD $0x4e25ce95 // fmla v21.4s, v20.4s, v5.4s
-	WORD $0x4ea4d6b0 // fsub v16.4s, v21.4s, v4.4s
-	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce14 // fmla v20.4s, v16.4s, v6.4s
-	WORD $0x4e27ce14 // fmla v20.4s, v16.4s, v7.4s
-	VMOV V9.B16, V16.B16
-	WORD $0x4e34cd10 // fmla v16.4s, v8.4s, v20.4s
-	VMOV V10.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
-	VMOV V12.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
-	VMOV V13.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
-	VMOV V13.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
-	VSHL $23, V21.S4, V21.S4
-	VADD V13.S4, V21.S4, V21.S4
-	WORD $0x6e35de31 // fmul v17.4s, v17.4s, v21.4s
-	WORD $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
-	WORD $0x6e31fdb1 // fdiv v17.4s, v13.4s, v17.4s
-	WORD $0x4eb1d5b0 // fsub v16.4s, v13.4s, v17.4s
-	WORD $0x6e31de52 // fmul v18.4s, v18.4s, v17.4s
-	WORD $0x6e30de52 // fmul v18.4s, v18.4s, v16.4s
-	VMOV V15.B16, V16.B16
-	WORD $0x4e2ece70 // fmla v16.4s, v19.4s, v14.4s
-	VMOV V17.B16, V17.B16
-	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
+	WORD $0x6e24dc86 // fmul v6.4s, v4.4s, v4.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V3.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V2.S4
+	VMOV V2.B16, V2.B16
+	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	WORD $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f443 // fmin v3.4s, v2.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f462 // fmax v2.4s, v3.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V7.B16
+	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	WORD $0x4ea1d4e3 // fsub v3.4s, v7.4s, v1.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VSHL $23, V7.S4, V7.S4
+	VADD V0.S4, V7.S4, V7.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
+	WORD $0x4ea5d403 // fsub v3.4s, v0.4s, v5.4s
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V3.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V2.S4
+	VMOV V2.B16, V2.B16
+	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	VMOV V5.B16, V3.B16
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
 	CMP $8, R5
 	BLT some18
-	FMOVQ 16(R6), F16
+	FMOVQ 16(R6), F2
 	JMP end20
 
 some18:
-	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $5, R5
 	BLT end20
 	TBZ $1, R5, single19
-	FMOVD 16(R6), F16
+	FMOVD 16(R6), F2
 	TBZ $0, R5, end20
 	ADD $24, R6, R9
-	VLD1 (R9), V16.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end20
 
 single19:
-	FMOVS 16(R6), F16
+	FMOVS 16(R6), F2
 
 end20:
-	WORD $0x6e31de10 // fmul v16.4s, v16.4s, v17.4s
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	CMP $8, R5
 	BLT some21
-	FMOVQ F16, 16(R7)
+	FMOVQ F2, 16(R7)
 	JMP end23
 
 some21:
 	CMP $5, R5
 	BLT end23
 	TBZ $1, R5, single22
-	FMOVD F16, 16(R7)
+	FMOVD F2, 16(R7)
 	TBZ $0, R5, end23
 	ADD $24, R7, R9
-	VST1 V16.S[2], (R9)
+	VST1 V2.S[2], (R9)
 	JMP end23
 
 single22:
-	FMOVS F16, 16(R7)
+	FMOVS F2, 16(R7)
 
 end23:
 	CMP $12, R5
 	BLT some24
-	FMOVQ 32(R10), F16
+	FMOVQ 32(R10), F2
 	JMP end26
 
 some24:
-	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $9, R5
 	BLT end26
 	TBZ $1, R5, single25
-	FMOVD 32(R10), F16
+	FMOVD 32(R10), F2
 	TBZ $0, R5, end26
 	ADD $40, R10, R9
-	VLD1 (R9), V16.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end26
 
 single25:
-	FMOVS 32(R10), F16
+	FMOVS 32(R10), F2
 
 end26:
-	WORD $0x6e30de11 // fmul v17.4s, v16.4s, v16.4s
-	VMOV V1.B16, V18.B16
-	WORD $0x4e20ce32 // fmla v18.4s, v17.4s, v0.4s
-	WORD $0x6e32de12 // fmul v18.4s, v16.4s, v18.4s
-	WORD $0x4ea2f652 // fmin v18.4s, v18.4s, v2.4s
-	WORD $0x4e23f652 // fmax v18.4s, v18.4s, v3.4s
-	VMOV V4.B16, V19.B16
-	WORD $0x4e25ce53 // fmla v19.4s, v18.4s, v5.4s
-	WORD $0x4ea4d674 // fsub v20.4s, v19.4s, v4.4s
-	VMOV V18.B16, V18.B16
-	WORD $0x4e26ce92 // fmla v18.4s, v20.4s, v6.4s
-	WORD $0x4e27ce92 // fmla v18.4s, v20.4s, v7.4s
-	VMOV V9.B16, V20.B16
-	WORD $0x4e32cd14 // fmla v20.4s, v8.4s, v18.4s
-	VMOV V10.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VMOV V11.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
-	VMOV V12.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VMOV V13.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
-	VMOV V13.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
-	VSHL $23, V19.S4, V19.S4
-	VADD V13.S4, V19.S4, V19.S4
-	WORD $0x6e33deb5 // fmul v21.4s, v21.4s, v19.4s
-	WORD $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
-	WORD $0x6e35fdb5 // fdiv v21.4s, v13.4s, v21.4s
-	WORD $0x4eb5d5b4 // fsub v20.4s, v13.4s, v21.4s
-	WORD $0x6e35de10 // fmul v16.4s, v16.4s, v21.4s
-	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
-	VMOV V15.B16, V20.B16
-	WORD $0x4e2ece34 // fmla v20.4s, v17.4s, v14.4s
-	VMOV V21.B16, V21.B16
-	WORD $0x4e34ce15 // fmla v21.4s, v16.4s, v20.4s
+	WORD $0x6e22dc43 // fmul v3.4s, v2.4s, v2.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V4.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V5.S4
+	VMOV V5.B16, V5.B16
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	WORD $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4a4 // fmin v4.4s, v5.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f485 // fmax v5.4s, v4.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
+	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
+	WORD $0x6e27fc07 // fdiv v7.4s, v0.4s, v7.4s
+	WORD $0x4ea7d404 // fsub v4.4s, v0.4s, v7.4s
+	WORD $0x6e27dc42 // fmul v2.4s, v2.4s, v7.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V4.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V5.S4
+	VMOV V5.B16, V5.B16
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VMOV V7.B16, V4.B16
+	WORD $0x4e25cc44 // fmla v4.4s, v2.4s, v5.4s
 	CMP $12, R5
 	BLT some27
-	FMOVQ 32(R6), F20
+	FMOVQ 32(R6), F5
 	JMP end29
 
 some27:
-	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V5.B16, V5.B16, V5.B16
 	CMP $9, R5
 	BLT end29
 	TBZ $1, R5, single28
-	FMOVD 32(R6), F20
+	FMOVD 32(R6), F5
 	TBZ $0, R5, end29
 	ADD $40, R6, R9
-	VLD1 (R9), V20.S[2]
+	VLD1 (R9), V5.S[2]
 	JMP end29
 
 single28:
-	FMOVS 32(R6), F20
+	FMOVS 32(R6), F5
 
 end29:
-	WORD $0x6e35de94 // fmul v20.4s, v20.4s, v21.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	CMP $12, R5
 	BLT some30
-	FMOVQ F20, 32(R7)
+	FMOVQ F5, 32(R7)
 	JMP end32
 
 some30:
 	CMP $9, R5
 	BLT end32
 	TBZ $1, R5, single31
-	FMOVD F20, 32(R7)
+	FMOVD F5, 32(R7)
 	TBZ $0, R5, end32
 	ADD $40, R7, R9
-	VST1 V20.S[2], (R9)
+	VST1 V5.S[2], (R9)
 	JMP end32
 
 single31:
-	FMOVS F20, 32(R7)
+	FMOVS F5, 32(R7)
 
 end32:
 	CMP $16, R5
 	BLT some33
-	FMOVQ 48(R10), F20
+	FMOVQ 48(R10), F5
 	JMP end35
 
 some33:
-	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V5.B16, V5.B16, V5.B16
 	CMP $13, R5
 	BLT end35
 	TBZ $1, R5, single34
-	FMOVD 48(R10), F20
+	FMOVD 48(R10), F5
 	TBZ $0, R5, end35
 	ADD $56, R10, R9
-	VLD1 (R9), V20.S[2]
+	VLD1 (R9), V5.S[2]
 	JMP end35
 
 single34:
-	FMOVS 48(R10), F20
+	FMOVS 48(R10), F5
 
 end35:
-	WORD $0x6e34de95 // fmul v21.4s, v20.4s, v20.4s
-	VMOV V1.B16, V16.B16
-	WORD $0x4e20ceb0 // fmla v16.4s, v21.4s, v0.4s
-	WORD $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
-	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
-	WORD $0x4e23f610 // fmax v16.4s, v16.4s, v3.4s
-	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce11 // fmla v17.4s, v16.4s, v5.4s
-	WORD $0x4ea4d632 // fsub v18.4s, v17.4s, v4.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e26ce50 // fmla v16.4s, v18.4s, v6.4s
-	WORD $0x4e27ce50 // fmla v16.4s, v18.4s, v7.4s
-	VMOV V9.B16, V18.B16
-	WORD $0x4e30cd12 // fmla v18.4s, v8.4s, v16.4s
-	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V12.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
-	VMOV V13.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
-	VSHL $23, V17.S4, V17.S4
-	VADD V13.S4, V17.S4, V17.S4
-	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
-	WORD $0x4e2dd673 // fadd v19.4s, v19.4s, v13.4s
-	WORD $0x6e33fdb3 // fdiv v19.4s, v13.4s, v19.4s
-	WORD $0x4eb3d5b2 // fsub v18.4s, v13.4s, v19.4s
-	WORD $0x6e33de94 // fmul v20.4s, v20.4s, v19.4s
-	WORD $0x6e32de94 // fmul v20.4s, v20.4s, v18.4s
-	VMOV V15.B16, V18.B16
-	WORD $0x4e2eceb2 // fmla v18.4s, v21.4s, v14.4s
-	VMOV V19.B16, V19.B16
-	WORD $0x4e32ce93 // fmla v19.4s, v20.4s, v18.4s
+	WORD $0x6e25dca4 // fmul v4.4s, v5.4s, v5.4s
+	MOVD $0xbd922279, R26
+	VDUP R26, V2.S4
+	MOVD $0xbfcc422a, R26
+	VDUP R26, V7.S4
+	VMOV V7.B16, V7.B16
+	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V2.S4
+	WORD $0x4ea2f4e2 // fmin v2.4s, v7.4s, v2.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f447 // fmax v7.4s, v2.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V2.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e22cce3 // fmla v3.4s, v7.4s, v2.4s
+	WORD $0x4ea1d462 // fsub v2.4s, v3.4s, v1.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V2.S4
+	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
+	WORD $0x4ea6d402 // fsub v2.4s, v0.4s, v6.4s
+	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	MOVD $0x3e5b33b5, R26
+	VDUP R26, V2.S4
+	MOVD $0x3fcc422a, R26
+	VDUP R26, V7.S4
+	VMOV V7.B16, V7.B16
+	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VMOV V6.B16, V2.B16
+	WORD $0x4e27cca2 // fmla v2.4s, v5.4s, v7.4s
 	CMP $16, R5
 	BLT some36
-	FMOVQ 48(R6), F18
+	FMOVQ 48(R6), F7
 	JMP end38
 
 some36:
-	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V7.B16, V7.B16, V7.B16
 	CMP $13, R5
 	BLT end38
 	TBZ $1, R5, single37
-	FMOVD 48(R6), F18
+	FMOVD 48(R6), F7
 	TBZ $0, R5, end38
 	ADD $56, R6, R9
-	VLD1 (R9), V18.S[2]
+	VLD1 (R9), V7.S[2]
 	JMP end38
 
 single37:
-	FMOVS 48(R6), F18
+	FMOVS 48(R6), F7
 
 end38:
-	WORD $0x6e33de52 // fmul v18.4s, v18.4s, v19.4s
+	WORD $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
 	CMP $16, R5
 	BLT some39
-	FMOVQ F18, 48(R7)
+	FMOVQ F7, 48(R7)
 	JMP end41
 
 some39:
 	CMP $13, R5
 	BLT end41
 	TBZ $1, R5, single40
-	FMOVD F18, 48(R7)
+	FMOVD F7, 48(R7)
 	TBZ $0, R5, end41
 	ADD $56, R7, R9
-	VST1 V18.S[2], (R9)
+	VST1 V7.S[2], (R9)
 	JMP end41
 
 single40:
-	FMOVS F18, 48(R7)
+	FMOVS F7, 48(R7)
 
 end41:
 
@@ -2647,30 +9515,10 @@ end2:
 
 // func slopesNEON_silu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 TEXT ·slopesNEON_silu(SB), NOSPLIT, $0-64
-	MOVD $0x42b0bd71, R26
-	VDUP R26, V0.S4
-	MOVD $0xc2ae999a, R26
-	VDUP R26, V1.S4
-	MOVD $0x4b400000, R26
-	VDUP R26, V2.S4
-	MOVD $0x3fb8aa3b, R26
-	VDUP R26, V3.S4
-	MOVD $0xbf317218, R26
-	VDUP R26, V4.S4
-	MOVD $0x3102e308, R26
-	VDUP R26, V5.S4
-	MOVD $0x3ab511a9, R26
-	VDUP R26, V6.S4
-	MOVD $0x3c091d36, R26
-	VDUP R26, V7.S4
-	MOVD $0x3d2aac7a, R26
-	VDUP R26, V8.S4
-	MOVD $0x3e2aaa48, R26
-	VDUP R26, V9.S4
-	MOVD $0x3efffffe, R26
-	VDUP R26, V10.S4
 	MOVD $0x3f800000, R26
-	VDUP R26, V11.S4
+	VDUP R26, V0.S4
+	MOVD $0x4b400000, R26
+	VDUP R26, V1.S4
 	MOVD rows+0(FP), R0
 	MOVD cols+8(FP), R1
 	MOVD dx+16(FP), R2
@@ -2689,142 +9537,210 @@ groups3:
 	ADD R7, R3, R8
 	ADD R7, R4, R9
 	ADD R7, R2, R10
-	FMOVQ 0(R8), F12
-	WORD $0x6ea0f98d // fneg v13.4s, v12.4s
-	WORD $0x4ea0f5ad // fmin v13.4s, v13.4s, v0.4s
-	WORD $0x4e21f5ad // fmax v13.4s, v13.4s, v1.4s
-	VMOV V2.B16, V14.B16
-	WORD $0x4e23cdae // fmla v14.4s, v13.4s, v3.4s
-	WORD $0x4ea2d5cf // fsub v15.4s, v14.4s, v2.4s
-	VMOV V13.B16, V13.B16
-	WORD $0x4e24cded // fmla v13.4s, v15.4s, v4.4s
-	WORD $0x4e25cded // fmla v13.4s, v15.4s, v5.4s
-	VMOV V7.B16, V15.B16
-	WORD $0x4e2dcccf // fmla v15.4s, v6.4s, v13.4s
-	VMOV V8.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
-	VMOV V9.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
-	VMOV V10.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
-	VMOV V11.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
-	VSHL $23, V14.S4, V14.S4
-	VADD V11.S4, V14.S4, V14.S4
-	WORD $0x6e2ede10 // fmul v16.4s, v16.4s, v14.4s
-	WORD $0x4e2bd610 // fadd v16.4s, v16.4s, v11.4s
-	WORD $0x6e30fd70 // fdiv v16.4s, v11.4s, v16.4s
-	WORD $0x4eb0d56f // fsub v15.4s, v11.4s, v16.4s
-	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e2fcd90 // fmla v16.4s, v12.4s, v15.4s
-	FMOVQ 0(R9), F12
-	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
-	FMOVQ F12, 0(R10)
-	FMOVQ 16(R8), F12
-	WORD $0x6ea0f990 // fneg v16.4s, v12.4s
-	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
-	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
-	VMOV V2.B16, V15.B16
-	WORD $0x4e23ce0f // fmla v15.4s, v16.4s, v3.4s
-	WORD $0x4ea2d5ed // fsub v13.4s, v15.4s, v2.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e24cdb0 // fmla v16.4s, v13.4s, v4.4s
-	WORD $0x4e25cdb0 // fmla v16.4s, v13.4s, v5.4s
-	VMOV V7.B16, V13.B16
-	WORD $0x4e30cccd // fmla v13.4s, v6.4s, v16.4s
-	VMOV V8.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
-	VMOV V9.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
-	VMOV V10.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
-	VMOV V11.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
-	VMOV V11.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
-	VSHL $23, V15.S4, V15.S4
-	VADD V11.S4, V15.S4, V15.S4
-	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
-	WORD $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	WORD $0x6e2efd6e // fdiv v14.4s, v11.4s, v14.4s
-	WORD $0x4eaed56d // fsub v13.4s, v11.4s, v14.4s
-	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
-	VMOV V14.B16, V14.B16
-	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
-	FMOVQ 16(R9), F12
-	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
-	FMOVQ F12, 16(R10)
-	FMOVQ 32(R8), F12
-	WORD $0x6ea0f98e // fneg v14.4s, v12.4s
-	WORD $0x4ea0f5ce // fmin v14.4s, v14.4s, v0.4s
-	WORD $0x4e21f5ce // fmax v14.4s, v14.4s, v1.4s
-	VMOV V2.B16, V13.B16
-	WORD $0x4e23cdcd // fmla v13.4s, v14.4s, v3.4s
-	WORD $0x4ea2d5b0 // fsub v16.4s, v13.4s, v2.4s
-	VMOV V14.B16, V14.B16
-	WORD $0x4e24ce0e // fmla v14.4s, v16.4s, v4.4s
-	WORD $0x4e25ce0e // fmla v14.4s, v16.4s, v5.4s
-	VMOV V7.B16, V16.B16
-	WORD $0x4e2eccd0 // fmla v16.4s, v6.4s, v14.4s
-	VMOV V8.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
-	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
-	VMOV V10.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
-	VMOV V11.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
-	VSHL $23, V13.S4, V13.S4
-	VADD V11.S4, V13.S4, V13.S4
-	WORD $0x6e2dddef // fmul v15.4s, v15.4s, v13.4s
-	WORD $0x4e2bd5ef // fadd v15.4s, v15.4s, v11.4s
-	WORD $0x6e2ffd6f // fdiv v15.4s, v11.4s, v15.4s
-	WORD $0x4eafd570 // fsub v16.4s, v11.4s, v15.4s
-	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
-	VMOV V15.B16, V15.B16
-	WORD $0x4e30cd8f // fmla v15.4s, v12.4s, v16.4s
-	FMOVQ 32(R9), F12
-	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
-	FMOVQ F12, 32(R10)
-	FMOVQ 48(R8), F12
-	WORD $0x6ea0f98f // fneg v15.4s, v12.4s
-	WORD $0x4ea0f5ef // fmin v15.4s, v15.4s, v0.4s
-	WORD $0x4e21f5ef // fmax v15.4s, v15.4s, v1.4s
-	VMOV V2.B16, V16.B16
-	WORD $0x4e23cdf0 // fmla v16.4s, v15.4s, v3.4s
-	WORD $0x4ea2d60e // fsub v14.4s, v16.4s, v2.4s
-	VMOV V15.B16, V15.B16
-	WORD $0x4e24cdcf // fmla v15.4s, v14.4s, v4.4s
-	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
-	VMOV V7.B16, V14.B16
-	WORD $0x4e2fccce // fmla v14.4s, v6.4s, v15.4s
-	VMOV V8.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
-	VMOV V9.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
-	VMOV V10.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
-	VMOV V11.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
-	VMOV V11.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
-	VSHL $23, V16.S4, V16.S4
-	VADD V11.S4, V16.S4, V16.S4
-	WORD $0x6e30ddad // fmul v13.4s, v13.4s, v16.4s
-	WORD $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD $0x6e2dfd6d // fdiv v13.4s, v11.4s, v13.4s
-	WORD $0x4eadd56e // fsub v14.4s, v11.4s, v13.4s
-	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
-	VMOV V13.B16, V13.B16
-	WORD $0x4e2ecd8d // fmla v13.4s, v12.4s, v14.4s
-	FMOVQ 48(R9), F12
-	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
-	FMOVQ F12, 48(R10)
+	FMOVQ 0(R8), F2
+	WORD $0x6ea0f843 // fneg v3.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f464 // fmin v4.4s, v3.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f483 // fmax v3.4s, v4.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	WORD $0x4ea1d4a4 // fsub v4.4s, v5.4s, v1.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
+	WORD $0x4ea6d404 // fsub v4.4s, v0.4s, v6.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	VMOV V6.B16, V6.B16
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	FMOVQ 0(R9), F2
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	FMOVQ F2, 0(R10)
+	FMOVQ 16(R8), F2
+	WORD $0x6ea0f846 // fneg v6.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4c4 // fmin v4.4s, v6.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f486 // fmax v6.4s, v4.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
+	WORD $0x4ea5d404 // fsub v4.4s, v0.4s, v5.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	VMOV V5.B16, V5.B16
+	WORD $0x4e24cc45 // fmla v5.4s, v2.4s, v4.4s
+	FMOVQ 16(R9), F2
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	FMOVQ F2, 16(R10)
+	FMOVQ 32(R8), F2
+	WORD $0x6ea0f845 // fneg v5.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4a4 // fmin v4.4s, v5.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f485 // fmax v5.4s, v4.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
+	WORD $0x6e23fc03 // fdiv v3.4s, v0.4s, v3.4s
+	WORD $0x4ea3d404 // fsub v4.4s, v0.4s, v3.4s
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	VMOV V3.B16, V3.B16
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	FMOVQ 32(R9), F2
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 32(R10)
+	FMOVQ 48(R8), F2
+	WORD $0x6ea0f843 // fneg v3.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f464 // fmin v4.4s, v3.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f483 // fmax v3.4s, v4.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	WORD $0x4ea1d4a4 // fsub v4.4s, v5.4s, v1.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
+	WORD $0x4ea6d404 // fsub v4.4s, v0.4s, v6.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	VMOV V6.B16, V6.B16
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	FMOVQ 48(R9), F2
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	FMOVQ F2, 48(R10)
 	ADD $64, R7
 	SUB $16, R6
 	JMP groups3
@@ -2836,362 +9752,4857 @@ rest4:
 	ADD R7, R2, R7
 	CMP $4, R5
 	BLT some6
-	FMOVQ 0(R10), F12
+	FMOVQ 0(R10), F2
 	JMP end8
 
 some6:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $1, R5
 	BLT end8
 	TBZ $1, R5, single7
-	FMOVD 0(R10), F12
+	FMOVD 0(R10), F2
 	TBZ $0, R5, end8
 	ADD $8, R10, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end8
 
 single7:
-	FMOVS 0(R10), F12
+	FMOVS 0(R10), F2
 
 end8:
-	WORD $0x6ea0f98d // fneg v13.4s, v12.4s
-	WORD $0x4ea0f5ad // fmin v13.4s, v13.4s, v0.4s
-	WORD $0x4e21f5ad // fmax v13.4s, v13.4s, v1.4s
-	VMOV V2.B16, V14.B16
-	WORD $0x4e23cdae // fmla v14.4s, v13.4s, v3.4s
-	WORD $0x4ea2d5cf // fsub v15.4s, v14.4s, v2.4s
-	VMOV V13.B16, V13.B16
-	WORD $0x4e24cded // fmla v13.4s, v15.4s, v4.4s
-	WORD $0x4e25cded // fmla v13.4s, v15.4s, v5.4s
-	VMOV V7.B16, V15.B16
-	WORD $0x4e2dcccf // fmla v15.4s, v6.4s, v13.4s
-	VMOV V8.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
-	VMOV V9.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
-	VMOV V10.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
-	VMOV V11.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
-	VSHL $23, V14.S4, V14.S4
-	VADD V11.S4, V14.S4, V14.S4
-	WORD $0x6e2ede10 // fmul v16.4s, v16.4s, v14.4s
-	WORD $0x4e2bd610 // fadd v16.4s, v16.4s, v11.4s
-	WORD $0x6e30fd70 // fdiv v16.4s, v11.4s, v16.4s
-	WORD $0x4eb0d56f // fsub v15.4s, v11.4s, v16.4s
-	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e2fcd90 // fmla v16.4s, v12.4s, v15.4s
+	WORD $0x6ea0f846 // fneg v6.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4c4 // fmin v4.4s, v6.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f486 // fmax v6.4s, v4.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
+	WORD $0x4ea5d404 // fsub v4.4s, v0.4s, v5.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	VMOV V5.B16, V5.B16
+	WORD $0x4e24cc45 // fmla v5.4s, v2.4s, v4.4s
 	CMP $4, R5
 	BLT some9
-	FMOVQ 0(R6), F12
+	FMOVQ 0(R6), F2
 	JMP end11
 
 some9:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $1, R5
 	BLT end11
 	TBZ $1, R5, single10
-	FMOVD 0(R6), F12
+	FMOVD 0(R6), F2
 	TBZ $0, R5, end11
 	ADD $8, R6, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end11
 
 single10:
-	FMOVS 0(R6), F12
+	FMOVS 0(R6), F2
 
 end11:
-	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	CMP $4, R5
 	BLT some12
-	FMOVQ F12, 0(R7)
+	FMOVQ F2, 0(R7)
 	JMP end14
 
 some12:
 	CMP $1, R5
 	BLT end14
 	TBZ $1, R5, single13
-	FMOVD F12, 0(R7)
+	FMOVD F2, 0(R7)
 	TBZ $0, R5, end14
 	ADD $8, R7, R9
-	VST1 V12.S[2], (R9)
+	VST1 V2.S[2], (R9)
 	JMP end14
 
 single13:
-	FMOVS F12, 0(R7)
+	FMOVS F2, 0(R7)
 
 end14:
 	CMP $8, R5
 	BLT some15
-	FMOVQ 16(R10), F12
+	FMOVQ 16(R10), F2
 	JMP end17
 
 some15:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $5, R5
 	BLT end17
 	TBZ $1, R5, single16
-	FMOVD 16(R10), F12
+	FMOVD 16(R10), F2
 	TBZ $0, R5, end17
 	ADD $24, R10, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end17
 
 single16:
-	FMOVS 16(R10), F12
+	FMOVS 16(R10), F2
 
 end17:
-	WORD $0x6ea0f990 // fneg v16.4s, v12.4s
-	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
-	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
-	VMOV V2.B16, V15.B16
-	WORD $0x4e23ce0f // fmla v15.4s, v16.4s, v3.4s
-	WORD $0x4ea2d5ed // fsub v13.4s, v15.4s, v2.4s
-	VMOV V16.B16, V16.B16
-	WORD $0x4e24cdb0 // fmla v16.4s, v13.4s, v4.4s
-	WORD $0x4e25cdb0 // fmla v16.4s, v13.4s, v5.4s
-	VMOV V7.B16, V13.B16
-	WORD $0x4e30cccd // fmla v13.4s, v6.4s, v16.4s
-	VMOV V8.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
-	VMOV V9.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
-	VMOV V10.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
-	VMOV V11.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
-	VMOV V11.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
-	VSHL $23, V15.S4, V15.S4
-	VADD V11.S4, V15.S4, V15.S4
-	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
-	WORD $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
-	WORD $0x6e2efd6e // fdiv v14.4s, v11.4s, v14.4s
-	WORD $0x4eaed56d // fsub v13.4s, v11.4s, v14.4s
-	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
-	VMOV V14.B16, V14.B16
-	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
+	WORD $0x6ea0f845 // fneg v5.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4a4 // fmin v4.4s, v5.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f485 // fmax v5.4s, v4.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
+	WORD $0x6e23fc03 // fdiv v3.4s, v0.4s, v3.4s
+	WORD $0x4ea3d404 // fsub v4.4s, v0.4s, v3.4s
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	VMOV V3.B16, V3.B16
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
 	CMP $8, R5
 	BLT some18
-	FMOVQ 16(R6), F12
+	FMOVQ 16(R6), F2
 	JMP end20
 
 some18:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $5, R5
 	BLT end20
 	TBZ $1, R5, single19
-	FMOVD 16(R6), F12
+	FMOVD 16(R6), F2
 	TBZ $0, R5, end20
 	ADD $24, R6, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end20
 
 single19:
-	FMOVS 16(R6), F12
+	FMOVS 16(R6), F2
 
 end20:
-	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	CMP $8, R5
 	BLT some21
-	FMOVQ F12, 16(R7)
+	FMOVQ F2, 16(R7)
 	JMP end23
 
 some21:
 	CMP $5, R5
 	BLT end23
 	TBZ $1, R5, single22
-	FMOVD F12, 16(R7)
+	FMOVD F2, 16(R7)
 	TBZ $0, R5, end23
 	ADD $24, R7, R9
-	VST1 V12.S[2], (R9)
+	VST1 V2.S[2], (R9)
 	JMP end23
 
 single22:
-	FMOVS F12, 16(R7)
+	FMOVS F2, 16(R7)
 
 end23:
 	CMP $12, R5
 	BLT some24
-	FMOVQ 32(R10), F12
+	FMOVQ 32(R10), F2
 	JMP end26
 
 some24:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $9, R5
 	BLT end26
 	TBZ $1, R5, single25
-	FMOVD 32(R10), F12
+	FMOVD 32(R10), F2
 	TBZ $0, R5, end26
 	ADD $40, R10, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end26
 
 single25:
-	FMOVS 32(R10), F12
+	FMOVS 32(R10), F2
 
 end26:
-	WORD $0x6ea0f98e // fneg v14.4s, v12.4s
-	WORD $0x4ea0f5ce // fmin v14.4s, v14.4s, v0.4s
-	WORD $0x4e21f5ce // fmax v14.4s, v14.4s, v1.4s
-	VMOV V2.B16, V13.B16
-	WORD $0x4e23cdcd // fmla v13.4s, v14.4s, v3.4s
-	WORD $0x4ea2d5b0 // fsub v16.4s, v13.4s, v2.4s
-	VMOV V14.B16, V14.B16
-	WORD $0x4e24ce0e // fmla v14.4s, v16.4s, v4.4s
-	WORD $0x4e25ce0e // fmla v14.4s, v16.4s, v5.4s
-	VMOV V7.B16, V16.B16
-	WORD $0x4e2eccd0 // fmla v16.4s, v6.4s, v14.4s
-	VMOV V8.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
-	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
-	VMOV V10.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
-	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
-	VMOV V11.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
-	VSHL $23, V13.S4, V13.S4
-	VADD V11.S4, V13.S4, V13.S4
-	WORD $0x6e2dddef // fmul v15.4s, v15.4s, v13.4s
-	WORD $0x4e2bd5ef // fadd v15.4s, v15.4s, v11.4s
-	WORD $0x6e2ffd6f // fdiv v15.4s, v11.4s, v15.4s
-	WORD $0x4eafd570 // fsub v16.4s, v11.4s, v15.4s
-	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
-	VMOV V15.B16, V15.B16
-	WORD $0x4e30cd8f // fmla v15.4s, v12.4s, v16.4s
+	WORD $0x6ea0f843 // fneg v3.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f464 // fmin v4.4s, v3.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f483 // fmax v3.4s, v4.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	WORD $0x4ea1d4a4 // fsub v4.4s, v5.4s, v1.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
+	WORD $0x4ea6d404 // fsub v4.4s, v0.4s, v6.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	VMOV V6.B16, V6.B16
+	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
 	CMP $12, R5
 	BLT some27
-	FMOVQ 32(R6), F12
+	FMOVQ 32(R6), F2
 	JMP end29
 
 some27:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $9, R5
 	BLT end29
 	TBZ $1, R5, single28
-	FMOVD 32(R6), F12
+	FMOVD 32(R6), F2
 	TBZ $0, R5, end29
 	ADD $40, R6, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end29
 
 single28:
-	FMOVS 32(R6), F12
+	FMOVS 32(R6), F2
 
 end29:
-	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
+	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	CMP $12, R5
 	BLT some30
-	FMOVQ F12, 32(R7)
+	FMOVQ F2, 32(R7)
 	JMP end32
 
 some30:
 	CMP $9, R5
 	BLT end32
 	TBZ $1, R5, single31
-	FMOVD F12, 32(R7)
+	FMOVD F2, 32(R7)
 	TBZ $0, R5, end32
 	ADD $40, R7, R9
-	VST1 V12.S[2], (R9)
+	VST1 V2.S[2], (R9)
 	JMP end32
 
 single31:
-	FMOVS F12, 32(R7)
+	FMOVS F2, 32(R7)
 
 end32:
 	CMP $16, R5
 	BLT some33
-	FMOVQ 48(R10), F12
+	FMOVQ 48(R10), F2
 	JMP end35
 
 some33:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $13, R5
 	BLT end35
 	TBZ $1, R5, single34
-	FMOVD 48(R10), F12
+	FMOVD 48(R10), F2
 	TBZ $0, R5, end35
 	ADD $56, R10, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end35
 
 single34:
-	FMOVS 48(R10), F12
+	FMOVS 48(R10), F2
 
 end35:
-	WORD $0x6ea0f98f // fneg v15.4s, v12.4s
-	WORD $0x4ea0f5ef // fmin v15.4s, v15.4s, v0.4s
-	WORD $0x4e21f5ef // fmax v15.4s, v15.4s, v1.4s
-	VMOV V2.B16, V16.B16
-	WORD $0x4e23cdf0 // fmla v16.4s, v15.4s, v3.4s
-	WORD $0x4ea2d60e // fsub v14.4s, v16.4s, v2.4s
-	VMOV V15.B16, V15.B16
-	WORD $0x4e24cdcf // fmla v15.4s, v14.4s, v4.4s
-	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
-	VMOV V7.B16, V14.B16
-	WORD $0x4e2fccce // fmla v14.4s, v6.4s, v15.4s
-	VMOV V8.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
-	VMOV V9.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
-	VMOV V10.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
-	VMOV V11.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
-	VMOV V11.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
-	VSHL $23, V16.S4, V16.S4
-	VADD V11.S4, V16.S4, V16.S4
-	WORD $0x6e30ddad // fmul v13.4s, v13.4s, v16.4s
-	WORD $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
-	WORD $0x6e2dfd6d // fdiv v13.4s, v11.4s, v13.4s
-	WORD $0x4eadd56e // fsub v14.4s, v11.4s, v13.4s
-	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
-	VMOV V13.B16, V13.B16
-	WORD $0x4e2ecd8d // fmla v13.4s, v12.4s, v14.4s
+	WORD $0x6ea0f846 // fneg v6.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4c4 // fmin v4.4s, v6.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f486 // fmax v6.4s, v4.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
+	WORD $0x4ea5d404 // fsub v4.4s, v0.4s, v5.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	VMOV V5.B16, V5.B16
+	WORD $0x4e24cc45 // fmla v5.4s, v2.4s, v4.4s
 	CMP $16, R5
 	BLT some36
-	FMOVQ 48(R6), F12
+	FMOVQ 48(R6), F2
 	JMP end38
 
 some36:
-	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V2.B16, V2.B16, V2.B16
 	CMP $13, R5
 	BLT end38
 	TBZ $1, R5, single37
-	FMOVD 48(R6), F12
+	FMOVD 48(R6), F2
 	TBZ $0, R5, end38
 	ADD $56, R6, R9
-	VLD1 (R9), V12.S[2]
+	VLD1 (R9), V2.S[2]
 	JMP end38
 
 single37:
-	FMOVS 48(R6), F12
+	FMOVS 48(R6), F2
 
 end38:
-	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	CMP $16, R5
 	BLT some39
-	FMOVQ F12, 48(R7)
+	FMOVQ F2, 48(R7)
 	JMP end41
 
 some39:
 	CMP $13, R5
 	BLT end41
 	TBZ $1, R5, single40
-	FMOVD F12, 48(R7)
+	FMOVD F2, 48(R7)
 	TBZ $0, R5, end41
 	ADD $56, R7, R9
-	VST1 V12.S[2], (R9)
+	VST1 V2.S[2], (R9)
 	JMP end41
 
 single40:
-	FMOVS F12, 48(R7)
+	FMOVS F2, 48(R7)
+
+end41:
+
+end5:
+	MOVD dxs+24(FP), R9
+	ADD R9, R2
+	MOVD xs+40(FP), R9
+	ADD R9, R3
+	MOVD dys+56(FP), R9
+	ADD R9, R4
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func slopesNEON_geluerf(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+TEXT ·slopesNEON_geluerf(SB), NOSPLIT, $0-64
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	MOVD $0x4b400000, R26
+	VDUP R26, V1.S4
+	MOVD $0x80000000, R26
+	VDUP R26, V2.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dx+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD dy+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	ADD R7, R4, R9
+	ADD R7, R2, R10
+	FMOVQ 0(R8), F3
+	WORD $0x6e23dc64 // fmul v4.4s, v3.4s, v3.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V5.S4
+	WORD $0x6e25dc85 // fmul v5.4s, v4.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f4a4 // fmin v4.4s, v5.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f485 // fmax v5.4s, v4.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V4.S4
+	WORD $0x6e24dce4 // fmul v4.4s, v7.4s, v4.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V5.S4
+	WORD $0x6e25dc65 // fmul v5.4s, v3.4s, v5.4s
+	WORD $0x4ea0f8a6 // fabs v6.4s, v5.4s
+	WORD $0x6e25dca8 // fmul v8.4s, v5.4s, v5.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V9.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V10.S4
+	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V10.S4
+	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V10.S4
+	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V10.S4
+	WORD $0x4eaaf4ca // fmin v10.4s, v6.4s, v10.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V8.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2acd68 // fmla v8.4s, v11.4s, v10.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2acd68 // fmla v8.4s, v11.4s, v10.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2acd68 // fmla v8.4s, v11.4s, v10.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V11.S4
+	WORD $0x4eabf50b // fmin v11.4s, v8.4s, v11.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f568 // fmax v8.4s, v11.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V11.S4
+	VMOV V1.B16, V10.B16
+	WORD $0x4e2bcd0a // fmla v10.4s, v8.4s, v11.4s
+	WORD $0x4ea1d54b // fsub v11.4s, v10.4s, v1.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V12.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V11.S4
+	WORD $0x4e28cd8b // fmla v11.4s, v12.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e28cd6c // fmla v12.4s, v11.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V11.S4
+	WORD $0x4e28cd8b // fmla v11.4s, v12.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V12.S4
+	WORD $0x4e28cd6c // fmla v12.4s, v11.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V11.S4
+	WORD $0x4e28cd8b // fmla v11.4s, v12.4s, v8.4s
+	VSHL $23, V10.S4, V10.S4
+	VADD V0.S4, V10.S4, V10.S4
+	VMOV V0.B16, V12.B16
+	WORD $0x4e28cd6c // fmla v12.4s, v11.4s, v8.4s
+	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
+	WORD $0x4eacd40c // fsub v12.4s, v0.4s, v12.4s
+	VAND V2.B16, V5.B16, V5.B16
+	VORR V5.B16, V12.B16, V5.B16
+	VMOV V5.B16, V5.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V12.S4
+	WORD $0x6ea6e58c // fcmgt v12.4s, v12.4s, v6.4s
+	VBIT V12.B16, V9.B16, V5.B16
+	VMOV V7.B16, V12.B16
+	WORD $0x4e27ccac // fmla v12.4s, v5.4s, v7.4s
+	VMOV V12.B16, V12.B16
+	WORD $0x4e24cc6c // fmla v12.4s, v3.4s, v4.4s
+	FMOVQ 0(R9), F4
+	WORD $0x6e2cdc84 // fmul v4.4s, v4.4s, v12.4s
+	FMOVQ F4, 0(R10)
+	FMOVQ 16(R8), F4
+	WORD $0x6e24dc8c // fmul v12.4s, v4.4s, v4.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V3.S4
+	WORD $0x6e23dd83 // fmul v3.4s, v12.4s, v3.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V12.S4
+	WORD $0x4eacf46c // fmin v12.4s, v3.4s, v12.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f583 // fmax v3.4s, v12.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V12.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e2ccc65 // fmla v5.4s, v3.4s, v12.4s
+	WORD $0x4ea1d4ac // fsub v12.4s, v5.4s, v1.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd83 // fmla v3.4s, v12.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd83 // fmla v3.4s, v12.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23cd87 // fmla v7.4s, v12.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e23cd87 // fmla v7.4s, v12.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e23cd87 // fmla v7.4s, v12.4s, v3.4s
+	WORD $0x6e25dce7 // fmul v7.4s, v7.4s, v5.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V12.S4
+	WORD $0x6e2cdcec // fmul v12.4s, v7.4s, v12.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V3.S4
+	WORD $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	WORD $0x4ea0f865 // fabs v5.4s, v3.4s
+	WORD $0x6e23dc69 // fmul v9.4s, v3.4s, v3.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V6.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V11.S4
+	WORD $0x4e29cccb // fmla v11.4s, v6.4s, v9.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cd66 // fmla v6.4s, v11.4s, v9.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V11.S4
+	WORD $0x4e29cccb // fmla v11.4s, v6.4s, v9.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cd66 // fmla v6.4s, v11.4s, v9.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V11.S4
+	WORD $0x4e29cccb // fmla v11.4s, v6.4s, v9.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cd66 // fmla v6.4s, v11.4s, v9.4s
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V11.S4
+	WORD $0x4eabf4ab // fmin v11.4s, v5.4s, v11.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V9.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2bcd28 // fmla v8.4s, v9.4s, v11.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd09 // fmla v9.4s, v8.4s, v11.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2bcd28 // fmla v8.4s, v9.4s, v11.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd09 // fmla v9.4s, v8.4s, v11.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2bcd28 // fmla v8.4s, v9.4s, v11.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcd09 // fmla v9.4s, v8.4s, v11.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V8.S4
+	WORD $0x4ea8f528 // fmin v8.4s, v9.4s, v8.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f509 // fmax v9.4s, v8.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V8.S4
+	VMOV V1.B16, V11.B16
+	WORD $0x4e28cd2b // fmla v11.4s, v9.4s, v8.4s
+	WORD $0x4ea1d568 // fsub v8.4s, v11.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acd09 // fmla v9.4s, v8.4s, v10.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2acd09 // fmla v9.4s, v8.4s, v10.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V10.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd48 // fmla v8.4s, v10.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd48 // fmla v8.4s, v10.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V10.S4
+	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cd48 // fmla v8.4s, v10.4s, v9.4s
+	VSHL $23, V11.S4, V11.S4
+	VADD V0.S4, V11.S4, V11.S4
+	VMOV V0.B16, V10.B16
+	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
+	WORD $0x4eaad40a // fsub v10.4s, v0.4s, v10.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V10.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V10.S4
+	WORD $0x6ea5e54a // fcmgt v10.4s, v10.4s, v5.4s
+	VBIT V10.B16, V6.B16, V3.B16
+	VMOV V7.B16, V10.B16
+	WORD $0x4e27cc6a // fmla v10.4s, v3.4s, v7.4s
+	VMOV V10.B16, V10.B16
+	WORD $0x4e2ccc8a // fmla v10.4s, v4.4s, v12.4s
+	FMOVQ 16(R9), F12
+	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
+	FMOVQ F12, 16(R10)
+	FMOVQ 32(R8), F12
+	WORD $0x6e2cdd8a // fmul v10.4s, v12.4s, v12.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V4.S4
+	WORD $0x6e24dd44 // fmul v4.4s, v10.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V10.S4
+	WORD $0x4eaaf48a // fmin v10.4s, v4.4s, v10.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f544 // fmax v4.4s, v10.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V10.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	WORD $0x4ea1d46a // fsub v10.4s, v3.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd44 // fmla v4.4s, v10.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd44 // fmla v4.4s, v10.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24ccea // fmla v10.4s, v7.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd47 // fmla v7.4s, v10.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24ccea // fmla v10.4s, v7.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd47 // fmla v7.4s, v10.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24ccea // fmla v10.4s, v7.4s, v4.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e24cd47 // fmla v7.4s, v10.4s, v4.4s
+	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V10.S4
+	WORD $0x6e2adcea // fmul v10.4s, v7.4s, v10.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V4.S4
+	WORD $0x6e24dd84 // fmul v4.4s, v12.4s, v4.4s
+	WORD $0x4ea0f883 // fabs v3.4s, v4.4s
+	WORD $0x6e24dc86 // fmul v6.4s, v4.4s, v4.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V5.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V8.S4
+	WORD $0x4e26cca8 // fmla v8.4s, v5.4s, v6.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd05 // fmla v5.4s, v8.4s, v6.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V8.S4
+	WORD $0x4e26cca8 // fmla v8.4s, v5.4s, v6.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd05 // fmla v5.4s, v8.4s, v6.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V8.S4
+	WORD $0x4e26cca8 // fmla v8.4s, v5.4s, v6.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd05 // fmla v5.4s, v8.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V8.S4
+	WORD $0x4ea8f468 // fmin v8.4s, v3.4s, v8.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V6.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V9.S4
+	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f4c9 // fmin v9.4s, v6.4s, v9.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f526 // fmax v6.4s, v9.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V9.S4
+	VMOV V1.B16, V8.B16
+	WORD $0x4e29ccc8 // fmla v8.4s, v6.4s, v9.4s
+	WORD $0x4ea1d509 // fsub v9.4s, v8.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd26 // fmla v6.4s, v9.4s, v11.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bcd26 // fmla v6.4s, v9.4s, v11.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V11.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cd69 // fmla v9.4s, v11.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V11.S4
+	WORD $0x4e26cd2b // fmla v11.4s, v9.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cd69 // fmla v9.4s, v11.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V11.S4
+	WORD $0x4e26cd2b // fmla v11.4s, v9.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cd69 // fmla v9.4s, v11.4s, v6.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V0.S4, V8.S4, V8.S4
+	VMOV V0.B16, V11.B16
+	WORD $0x4e26cd2b // fmla v11.4s, v9.4s, v6.4s
+	WORD $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
+	WORD $0x4eabd40b // fsub v11.4s, v0.4s, v11.4s
+	VAND V2.B16, V4.B16, V4.B16
+	VORR V4.B16, V11.B16, V4.B16
+	VMOV V4.B16, V4.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V11.S4
+	WORD $0x6ea3e56b // fcmgt v11.4s, v11.4s, v3.4s
+	VBIT V11.B16, V5.B16, V4.B16
+	VMOV V7.B16, V11.B16
+	WORD $0x4e27cc8b // fmla v11.4s, v4.4s, v7.4s
+	VMOV V11.B16, V11.B16
+	WORD $0x4e2acd8b // fmla v11.4s, v12.4s, v10.4s
+	FMOVQ 32(R9), F10
+	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
+	FMOVQ F10, 32(R10)
+	FMOVQ 48(R8), F10
+	WORD $0x6e2add4b // fmul v11.4s, v10.4s, v10.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V12.S4
+	WORD $0x6e2cdd6c // fmul v12.4s, v11.4s, v12.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V11.S4
+	WORD $0x4eabf58b // fmin v11.4s, v12.4s, v11.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2cf56c // fmax v12.4s, v11.4s, v12.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V11.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e2bcd84 // fmla v4.4s, v12.4s, v11.4s
+	WORD $0x4ea1d48b // fsub v11.4s, v4.4s, v1.4s
+	VMOV V12.B16, V12.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2ccd67 // fmla v7.4s, v11.4s, v12.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2ccd67 // fmla v7.4s, v11.4s, v12.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e2ccd67 // fmla v7.4s, v11.4s, v12.4s
+	WORD $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V11.S4
+	WORD $0x6e2bdceb // fmul v11.4s, v7.4s, v11.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V12.S4
+	WORD $0x6e2cdd4c // fmul v12.4s, v10.4s, v12.4s
+	WORD $0x4ea0f984 // fabs v4.4s, v12.4s
+	WORD $0x6e2cdd85 // fmul v5.4s, v12.4s, v12.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V3.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25cc69 // fmla v9.4s, v3.4s, v5.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25cc69 // fmla v9.4s, v3.4s, v5.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25cc69 // fmla v9.4s, v3.4s, v5.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	WORD $0x6e2cdc63 // fmul v3.4s, v3.4s, v12.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f489 // fmin v9.4s, v4.4s, v9.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V5.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f4a6 // fmin v6.4s, v5.4s, v6.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f4c5 // fmax v5.4s, v6.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V6.S4
+	VMOV V1.B16, V9.B16
+	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	WORD $0x4ea1d526 // fsub v6.4s, v9.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc5 // fmla v5.4s, v6.4s, v8.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28ccc5 // fmla v5.4s, v6.4s, v8.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V8.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V8.S4
+	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	VSHL $23, V9.S4, V9.S4
+	VADD V0.S4, V9.S4, V9.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	WORD $0x4ea8d408 // fsub v8.4s, v0.4s, v8.4s
+	VAND V2.B16, V12.B16, V12.B16
+	VORR V12.B16, V8.B16, V12.B16
+	VMOV V12.B16, V12.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V8.S4
+	WORD $0x6ea4e508 // fcmgt v8.4s, v8.4s, v4.4s
+	VBIT V8.B16, V3.B16, V12.B16
+	VMOV V7.B16, V8.B16
+	WORD $0x4e27cd88 // fmla v8.4s, v12.4s, v7.4s
+	VMOV V8.B16, V8.B16
+	WORD $0x4e2bcd48 // fmla v8.4s, v10.4s, v11.4s
+	FMOVQ 48(R9), F11
+	WORD $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
+	FMOVQ F11, 48(R10)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R10
+	ADD R7, R4, R6
+	ADD R7, R2, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R10), F11
+	JMP end8
+
+some6:
+	VEOR V11.B16, V11.B16, V11.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R10), F11
+	TBZ $0, R5, end8
+	ADD $8, R10, R9
+	VLD1 (R9), V11.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R10), F11
+
+end8:
+	WORD $0x6e2bdd68 // fmul v8.4s, v11.4s, v11.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V10.S4
+	WORD $0x6e2add0a // fmul v10.4s, v8.4s, v10.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V8.S4
+	WORD $0x4ea8f548 // fmin v8.4s, v10.4s, v8.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2af50a // fmax v10.4s, v8.4s, v10.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V8.S4
+	VMOV V1.B16, V12.B16
+	WORD $0x4e28cd4c // fmla v12.4s, v10.4s, v8.4s
+	WORD $0x4ea1d588 // fsub v8.4s, v12.4s, v1.4s
+	VMOV V10.B16, V10.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd0a // fmla v10.4s, v8.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd0a // fmla v10.4s, v8.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V8.S4
+	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	VSHL $23, V12.S4, V12.S4
+	VADD V0.S4, V12.S4, V12.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	WORD $0x6e2cdce7 // fmul v7.4s, v7.4s, v12.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dce8 // fmul v8.4s, v7.4s, v8.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V10.S4
+	WORD $0x6e2add6a // fmul v10.4s, v11.4s, v10.4s
+	WORD $0x4ea0f94c // fabs v12.4s, v10.4s
+	WORD $0x6e2add43 // fmul v3.4s, v10.4s, v10.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V4.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V6.S4
+	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	WORD $0x6e2adc84 // fmul v4.4s, v4.4s, v10.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f586 // fmin v6.4s, v12.4s, v6.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V3.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f465 // fmin v5.4s, v3.4s, v5.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23f4a3 // fmax v3.4s, v5.4s, v3.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V5.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	WORD $0x4ea1d4c5 // fsub v5.4s, v6.4s, v1.4s
+	VMOV V3.B16, V3.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cca3 // fmla v3.4s, v5.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cca3 // fmla v3.4s, v5.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V5.S4
+	WORD $0x4e23cd25 // fmla v5.4s, v9.4s, v3.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e23cca9 // fmla v9.4s, v5.4s, v3.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V5.S4
+	WORD $0x4e23cd25 // fmla v5.4s, v9.4s, v3.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e23cca9 // fmla v9.4s, v5.4s, v3.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4e23cd25 // fmla v5.4s, v9.4s, v3.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e23cca9 // fmla v9.4s, v5.4s, v3.4s
+	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
+	WORD $0x4ea9d409 // fsub v9.4s, v0.4s, v9.4s
+	VAND V2.B16, V10.B16, V10.B16
+	VORR V10.B16, V9.B16, V10.B16
+	VMOV V10.B16, V10.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x6eace529 // fcmgt v9.4s, v9.4s, v12.4s
+	VBIT V9.B16, V4.B16, V10.B16
+	VMOV V7.B16, V9.B16
+	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	VMOV V9.B16, V9.B16
+	WORD $0x4e28cd69 // fmla v9.4s, v11.4s, v8.4s
+	CMP $4, R5
+	BLT some9
+	FMOVQ 0(R6), F8
+	JMP end11
+
+some9:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $1, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 0(R6), F8
+	TBZ $0, R5, end11
+	ADD $8, R6, R9
+	VLD1 (R9), V8.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R6), F8
+
+end11:
+	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
+	CMP $4, R5
+	BLT some12
+	FMOVQ F8, 0(R7)
+	JMP end14
+
+some12:
+	CMP $1, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD F8, 0(R7)
+	TBZ $0, R5, end14
+	ADD $8, R7, R9
+	VST1 V8.S[2], (R9)
+	JMP end14
+
+single13:
+	FMOVS F8, 0(R7)
+
+end14:
+	CMP $8, R5
+	BLT some15
+	FMOVQ 16(R10), F8
+	JMP end17
+
+some15:
+	VEOR V8.B16, V8.B16, V8.B16
+	CMP $5, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 16(R10), F8
+	TBZ $0, R5, end17
+	ADD $24, R10, R9
+	VLD1 (R9), V8.S[2]
+	JMP end17
+
+single16:
+	FMOVS 16(R10), F8
+
+end17:
+	WORD $0x6e28dd09 // fmul v9.4s, v8.4s, v8.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V11.S4
+	WORD $0x6e2bdd2b // fmul v11.4s, v9.4s, v11.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f569 // fmin v9.4s, v11.4s, v9.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2bf52b // fmax v11.4s, v9.4s, v11.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V9.S4
+	VMOV V1.B16, V10.B16
+	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	WORD $0x4ea1d549 // fsub v9.4s, v10.4s, v1.4s
+	VMOV V11.B16, V11.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd2b // fmla v11.4s, v9.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cd2b // fmla v11.4s, v9.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcce9 // fmla v9.4s, v7.4s, v11.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2bcd27 // fmla v7.4s, v9.4s, v11.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcce9 // fmla v9.4s, v7.4s, v11.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e2bcd27 // fmla v7.4s, v9.4s, v11.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4e2bcce9 // fmla v9.4s, v7.4s, v11.4s
+	VSHL $23, V10.S4, V10.S4
+	VADD V0.S4, V10.S4, V10.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e2bcd27 // fmla v7.4s, v9.4s, v11.4s
+	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V9.S4
+	WORD $0x6e29dce9 // fmul v9.4s, v7.4s, v9.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V11.S4
+	WORD $0x6e2bdd0b // fmul v11.4s, v8.4s, v11.4s
+	WORD $0x4ea0f96a // fabs v10.4s, v11.4s
+	WORD $0x6e2bdd64 // fmul v4.4s, v11.4s, v11.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V12.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd85 // fmla v5.4s, v12.4s, v4.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V12.S4
+	WORD $0x4e24ccac // fmla v12.4s, v5.4s, v4.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd85 // fmla v5.4s, v12.4s, v4.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V12.S4
+	WORD $0x4e24ccac // fmla v12.4s, v5.4s, v4.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd85 // fmla v5.4s, v12.4s, v4.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V12.S4
+	WORD $0x4e24ccac // fmla v12.4s, v5.4s, v4.4s
+	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f545 // fmin v5.4s, v10.4s, v5.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V4.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f464 // fmax v4.4s, v3.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	WORD $0x4ea6d406 // fsub v6.4s, v0.4s, v6.4s
+	VAND V2.B16, V11.B16, V11.B16
+	VORR V11.B16, V6.B16, V11.B16
+	VMOV V11.B16, V11.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x6eaae4c6 // fcmgt v6.4s, v6.4s, v10.4s
+	VBIT V6.B16, V12.B16, V11.B16
+	VMOV V7.B16, V6.B16
+	WORD $0x4e27cd66 // fmla v6.4s, v11.4s, v7.4s
+	VMOV V6.B16, V6.B16
+	WORD $0x4e29cd06 // fmla v6.4s, v8.4s, v9.4s
+	CMP $8, R5
+	BLT some18
+	FMOVQ 16(R6), F9
+	JMP end20
+
+some18:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $5, R5
+	BLT end20
+	TBZ $1, R5, single19
+	FMOVD 16(R6), F9
+	TBZ $0, R5, end20
+	ADD $24, R6, R9
+	VLD1 (R9), V9.S[2]
+	JMP end20
+
+single19:
+	FMOVS 16(R6), F9
+
+end20:
+	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
+	CMP $8, R5
+	BLT some21
+	FMOVQ F9, 16(R7)
+	JMP end23
+
+some21:
+	CMP $5, R5
+	BLT end23
+	TBZ $1, R5, single22
+	FMOVD F9, 16(R7)
+	TBZ $0, R5, end23
+	ADD $24, R7, R9
+	VST1 V9.S[2], (R9)
+	JMP end23
+
+single22:
+	FMOVS F9, 16(R7)
+
+end23:
+	CMP $12, R5
+	BLT some24
+	FMOVQ 32(R10), F9
+	JMP end26
+
+some24:
+	VEOR V9.B16, V9.B16, V9.B16
+	CMP $9, R5
+	BLT end26
+	TBZ $1, R5, single25
+	FMOVD 32(R10), F9
+	TBZ $0, R5, end26
+	ADD $40, R10, R9
+	VLD1 (R9), V9.S[2]
+	JMP end26
+
+single25:
+	FMOVS 32(R10), F9
+
+end26:
+	WORD $0x6e29dd26 // fmul v6.4s, v9.4s, v9.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dcc8 // fmul v8.4s, v6.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f506 // fmin v6.4s, v8.4s, v6.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f4c8 // fmax v8.4s, v6.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V6.S4
+	VMOV V1.B16, V11.B16
+	WORD $0x4e26cd0b // fmla v11.4s, v8.4s, v6.4s
+	WORD $0x4ea1d566 // fsub v6.4s, v11.4s, v1.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VSHL $23, V11.S4, V11.S4
+	VADD V0.S4, V11.S4, V11.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V6.S4
+	WORD $0x6e26dce6 // fmul v6.4s, v7.4s, v6.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V8.S4
+	WORD $0x6e28dd28 // fmul v8.4s, v9.4s, v8.4s
+	WORD $0x4ea0f90b // fabs v11.4s, v8.4s
+	WORD $0x6e28dd0c // fmul v12.4s, v8.4s, v8.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V10.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2ccc6a // fmla v10.4s, v3.4s, v12.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2ccc6a // fmla v10.4s, v3.4s, v12.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2ccc6a // fmla v10.4s, v3.4s, v12.4s
+	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f563 // fmin v3.4s, v11.4s, v3.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V12.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cd84 // fmla v4.4s, v12.4s, v3.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23cc8c // fmla v12.4s, v4.4s, v3.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cd84 // fmla v4.4s, v12.4s, v3.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23cc8c // fmla v12.4s, v4.4s, v3.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V4.S4
+	WORD $0x4e23cd84 // fmla v4.4s, v12.4s, v3.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V12.S4
+	WORD $0x4e23cc8c // fmla v12.4s, v4.4s, v3.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f584 // fmin v4.4s, v12.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2cf48c // fmax v12.4s, v4.4s, v12.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V3.B16
+	WORD $0x4e24cd83 // fmla v3.4s, v12.4s, v4.4s
+	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
+	VMOV V12.B16, V12.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc8c // fmla v12.4s, v4.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc8c // fmla v12.4s, v4.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2ccca4 // fmla v4.4s, v5.4s, v12.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e2ccc85 // fmla v5.4s, v4.4s, v12.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2ccca4 // fmla v4.4s, v5.4s, v12.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e2ccc85 // fmla v5.4s, v4.4s, v12.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2ccca4 // fmla v4.4s, v5.4s, v12.4s
+	VSHL $23, V3.S4, V3.S4
+	VADD V0.S4, V3.S4, V3.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e2ccc85 // fmla v5.4s, v4.4s, v12.4s
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD $0x4ea5d405 // fsub v5.4s, v0.4s, v5.4s
+	VAND V2.B16, V8.B16, V8.B16
+	VORR V8.B16, V5.B16, V8.B16
+	VMOV V8.B16, V8.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x6eabe4a5 // fcmgt v5.4s, v5.4s, v11.4s
+	VBIT V5.B16, V10.B16, V8.B16
+	VMOV V7.B16, V5.B16
+	WORD $0x4e27cd05 // fmla v5.4s, v8.4s, v7.4s
+	VMOV V5.B16, V5.B16
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	CMP $12, R5
+	BLT some27
+	FMOVQ 32(R6), F6
+	JMP end29
+
+some27:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $9, R5
+	BLT end29
+	TBZ $1, R5, single28
+	FMOVD 32(R6), F6
+	TBZ $0, R5, end29
+	ADD $40, R6, R9
+	VLD1 (R9), V6.S[2]
+	JMP end29
+
+single28:
+	FMOVS 32(R6), F6
+
+end29:
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	CMP $12, R5
+	BLT some30
+	FMOVQ F6, 32(R7)
+	JMP end32
+
+some30:
+	CMP $9, R5
+	BLT end32
+	TBZ $1, R5, single31
+	FMOVD F6, 32(R7)
+	TBZ $0, R5, end32
+	ADD $40, R7, R9
+	VST1 V6.S[2], (R9)
+	JMP end32
+
+single31:
+	FMOVS F6, 32(R7)
+
+end32:
+	CMP $16, R5
+	BLT some33
+	FMOVQ 48(R10), F6
+	JMP end35
+
+some33:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $13, R5
+	BLT end35
+	TBZ $1, R5, single34
+	FMOVD 48(R10), F6
+	TBZ $0, R5, end35
+	ADD $56, R10, R9
+	VLD1 (R9), V6.S[2]
+	JMP end35
+
+single34:
+	FMOVS 48(R10), F6
+
+end35:
+	WORD $0x6e26dcc5 // fmul v5.4s, v6.4s, v6.4s
+	MOVD $0xbf000000, R26
+	VDUP R26, V9.S4
+	WORD $0x6e29dca9 // fmul v9.4s, v5.4s, v9.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f525 // fmin v5.4s, v9.4s, v5.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f4a9 // fmax v9.4s, v5.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V5.S4
+	VMOV V1.B16, V8.B16
+	WORD $0x4e25cd28 // fmla v8.4s, v9.4s, v5.4s
+	WORD $0x4ea1d505 // fsub v5.4s, v8.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V0.S4, V8.S4, V8.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
+	MOVD $0x3ecc422a, R26
+	VDUP R26, V5.S4
+	WORD $0x6e25dce5 // fmul v5.4s, v7.4s, v5.4s
+	MOVD $0x3f000000, R26
+	VDUP R26, V7.S4
+	MOVD $0x3f3504f3, R26
+	VDUP R26, V9.S4
+	WORD $0x6e29dcc9 // fmul v9.4s, v6.4s, v9.4s
+	WORD $0x4ea0f928 // fabs v8.4s, v9.4s
+	WORD $0x6e29dd2a // fmul v10.4s, v9.4s, v9.4s
+	MOVD $0x38a57268, R26
+	VDUP R26, V11.S4
+	MOVD $0xba5242f6, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2acd64 // fmla v4.4s, v11.4s, v10.4s
+	MOVD $0x3baa0cfb, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acc8b // fmla v11.4s, v4.4s, v10.4s
+	MOVD $0xbcdbfdda, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2acd64 // fmla v4.4s, v11.4s, v10.4s
+	MOVD $0x3de71690, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acc8b // fmla v11.4s, v4.4s, v10.4s
+	MOVD $0xbec0939f, R26
+	VDUP R26, V4.S4
+	WORD $0x4e2acd64 // fmla v4.4s, v11.4s, v10.4s
+	MOVD $0x3f906eba, R26
+	VDUP R26, V11.S4
+	WORD $0x4e2acc8b // fmla v11.4s, v4.4s, v10.4s
+	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
+	MOVD $0x40800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f504 // fmin v4.4s, v8.4s, v4.4s
+	MOVD $0x394296a3, R26
+	VDUP R26, V10.S4
+	MOVD $0xbb40a66c, R26
+	VDUP R26, V12.S4
+	WORD $0x4e24cd4c // fmla v12.4s, v10.4s, v4.4s
+	MOVD $0x3cb2a111, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24cd8a // fmla v10.4s, v12.4s, v4.4s
+	MOVD $0xbdd30541, R26
+	VDUP R26, V12.S4
+	WORD $0x4e24cd4c // fmla v12.4s, v10.4s, v4.4s
+	MOVD $0xbf2362c2, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24cd8a // fmla v10.4s, v12.4s, v4.4s
+	MOVD $0xbf9042d9, R26
+	VDUP R26, V12.S4
+	WORD $0x4e24cd4c // fmla v12.4s, v10.4s, v4.4s
+	MOVD $0xb9b97376, R26
+	VDUP R26, V10.S4
+	WORD $0x4e24cd8a // fmla v10.4s, v12.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V12.S4
+	WORD $0x4eacf54c // fmin v12.4s, v10.4s, v12.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V10.S4
+	WORD $0x4e2af58a // fmax v10.4s, v12.4s, v10.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V12.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e2ccd44 // fmla v4.4s, v10.4s, v12.4s
+	WORD $0x4ea1d48c // fsub v12.4s, v4.4s, v1.4s
+	VMOV V10.B16, V10.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V3.S4
+	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V3.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V3.S4
+	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V12.S4
+	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V3.B16
+	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD $0x4ea3d403 // fsub v3.4s, v0.4s, v3.4s
+	VAND V2.B16, V9.B16, V9.B16
+	VORR V9.B16, V3.B16, V9.B16
+	VMOV V9.B16, V9.B16
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x6ea8e463 // fcmgt v3.4s, v3.4s, v8.4s
+	VBIT V3.B16, V11.B16, V9.B16
+	VMOV V7.B16, V3.B16
+	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	VMOV V3.B16, V3.B16
+	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	CMP $16, R5
+	BLT some36
+	FMOVQ 48(R6), F5
+	JMP end38
+
+some36:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $13, R5
+	BLT end38
+	TBZ $1, R5, single37
+	FMOVD 48(R6), F5
+	TBZ $0, R5, end38
+	ADD $56, R6, R9
+	VLD1 (R9), V5.S[2]
+	JMP end38
+
+single37:
+	FMOVS 48(R6), F5
+
+end38:
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	CMP $16, R5
+	BLT some39
+	FMOVQ F5, 48(R7)
+	JMP end41
+
+some39:
+	CMP $13, R5
+	BLT end41
+	TBZ $1, R5, single40
+	FMOVD F5, 48(R7)
+	TBZ $0, R5, end41
+	ADD $56, R7, R9
+	VST1 V5.S[2], (R9)
+	JMP end41
+
+single40:
+	FMOVS F5, 48(R7)
+
+end41:
+
+end5:
+	MOVD dxs+24(FP), R9
+	ADD R9, R2
+	MOVD xs+40(FP), R9
+	ADD R9, R3
+	MOVD dys+56(FP), R9
+	ADD R9, R4
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func slopesNEON_relu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+TEXT ·slopesNEON_relu(SB), NOSPLIT, $0-64
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dx+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD dy+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	ADD R7, R4, R9
+	ADD R7, R2, R10
+	FMOVQ 0(R8), F2
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea2e484 // fcmgt v4.4s, v4.4s, v2.4s
+	VBIT V4.B16, V1.B16, V3.B16
+	FMOVQ 0(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R10)
+	FMOVQ 16(R8), F4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea4e442 // fcmgt v2.4s, v2.4s, v4.4s
+	VBIT V2.B16, V1.B16, V3.B16
+	FMOVQ 16(R9), F2
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 16(R10)
+	FMOVQ 32(R8), F2
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea2e484 // fcmgt v4.4s, v4.4s, v2.4s
+	VBIT V4.B16, V1.B16, V3.B16
+	FMOVQ 32(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 32(R10)
+	FMOVQ 48(R8), F4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea4e442 // fcmgt v2.4s, v2.4s, v4.4s
+	VBIT V2.B16, V1.B16, V3.B16
+	FMOVQ 48(R9), F2
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 48(R10)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R10
+	ADD R7, R4, R6
+	ADD R7, R2, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R10), F2
+	JMP end8
+
+some6:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R10), F2
+	TBZ $0, R5, end8
+	ADD $8, R10, R9
+	VLD1 (R9), V2.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R10), F2
+
+end8:
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea2e484 // fcmgt v4.4s, v4.4s, v2.4s
+	VBIT V4.B16, V1.B16, V3.B16
+	CMP $4, R5
+	BLT some9
+	FMOVQ 0(R6), F4
+	JMP end11
+
+some9:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 0(R6), F4
+	TBZ $0, R5, end11
+	ADD $8, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R6), F4
+
+end11:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $4, R5
+	BLT some12
+	FMOVQ F4, 0(R7)
+	JMP end14
+
+some12:
+	CMP $1, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD F4, 0(R7)
+	TBZ $0, R5, end14
+	ADD $8, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end14
+
+single13:
+	FMOVS F4, 0(R7)
+
+end14:
+	CMP $8, R5
+	BLT some15
+	FMOVQ 16(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 16(R10), F4
+	TBZ $0, R5, end17
+	ADD $24, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 16(R10), F4
+
+end17:
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea4e442 // fcmgt v2.4s, v2.4s, v4.4s
+	VBIT V2.B16, V1.B16, V3.B16
+	CMP $8, R5
+	BLT some18
+	FMOVQ 16(R6), F2
+	JMP end20
+
+some18:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $5, R5
+	BLT end20
+	TBZ $1, R5, single19
+	FMOVD 16(R6), F2
+	TBZ $0, R5, end20
+	ADD $24, R6, R9
+	VLD1 (R9), V2.S[2]
+	JMP end20
+
+single19:
+	FMOVS 16(R6), F2
+
+end20:
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	CMP $8, R5
+	BLT some21
+	FMOVQ F2, 16(R7)
+	JMP end23
+
+some21:
+	CMP $5, R5
+	BLT end23
+	TBZ $1, R5, single22
+	FMOVD F2, 16(R7)
+	TBZ $0, R5, end23
+	ADD $24, R7, R9
+	VST1 V2.S[2], (R9)
+	JMP end23
+
+single22:
+	FMOVS F2, 16(R7)
+
+end23:
+	CMP $12, R5
+	BLT some24
+	FMOVQ 32(R10), F2
+	JMP end26
+
+some24:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $9, R5
+	BLT end26
+	TBZ $1, R5, single25
+	FMOVD 32(R10), F2
+	TBZ $0, R5, end26
+	ADD $40, R10, R9
+	VLD1 (R9), V2.S[2]
+	JMP end26
+
+single25:
+	FMOVS 32(R10), F2
+
+end26:
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea2e484 // fcmgt v4.4s, v4.4s, v2.4s
+	VBIT V4.B16, V1.B16, V3.B16
+	CMP $12, R5
+	BLT some27
+	FMOVQ 32(R6), F4
+	JMP end29
+
+some27:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R5
+	BLT end29
+	TBZ $1, R5, single28
+	FMOVD 32(R6), F4
+	TBZ $0, R5, end29
+	ADD $40, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end29
+
+single28:
+	FMOVS 32(R6), F4
+
+end29:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $12, R5
+	BLT some30
+	FMOVQ F4, 32(R7)
+	JMP end32
+
+some30:
+	CMP $9, R5
+	BLT end32
+	TBZ $1, R5, single31
+	FMOVD F4, 32(R7)
+	TBZ $0, R5, end32
+	ADD $40, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end32
+
+single31:
+	FMOVS F4, 32(R7)
+
+end32:
+	CMP $16, R5
+	BLT some33
+	FMOVQ 48(R10), F4
+	JMP end35
+
+some33:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R5
+	BLT end35
+	TBZ $1, R5, single34
+	FMOVD 48(R10), F4
+	TBZ $0, R5, end35
+	ADD $56, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end35
+
+single34:
+	FMOVS 48(R10), F4
+
+end35:
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea4e442 // fcmgt v2.4s, v2.4s, v4.4s
+	VBIT V2.B16, V1.B16, V3.B16
+	CMP $16, R5
+	BLT some36
+	FMOVQ 48(R6), F2
+	JMP end38
+
+some36:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $13, R5
+	BLT end38
+	TBZ $1, R5, single37
+	FMOVD 48(R6), F2
+	TBZ $0, R5, end38
+	ADD $56, R6, R9
+	VLD1 (R9), V2.S[2]
+	JMP end38
+
+single37:
+	FMOVS 48(R6), F2
+
+end38:
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	CMP $16, R5
+	BLT some39
+	FMOVQ F2, 48(R7)
+	JMP end41
+
+some39:
+	CMP $13, R5
+	BLT end41
+	TBZ $1, R5, single40
+	FMOVD F2, 48(R7)
+	TBZ $0, R5, end41
+	ADD $56, R7, R9
+	VST1 V2.S[2], (R9)
+	JMP end41
+
+single40:
+	FMOVS F2, 48(R7)
+
+end41:
+
+end5:
+	MOVD dxs+24(FP), R9
+	ADD R9, R2
+	MOVD xs+40(FP), R9
+	ADD R9, R3
+	MOVD dys+56(FP), R9
+	ADD R9, R4
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func slopesNEON_leaky(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+TEXT ·slopesNEON_leaky(SB), NOSPLIT, $0-64
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dx+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD dy+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	ADD R7, R4, R9
+	ADD R7, R2, R10
+	FMOVQ 0(R8), F1
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	FMOVQ 0(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R10)
+	FMOVQ 16(R8), F4
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	FMOVQ 16(R9), F1
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ F1, 16(R10)
+	FMOVQ 32(R8), F1
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	FMOVQ 32(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 32(R10)
+	FMOVQ 48(R8), F4
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	FMOVQ 48(R9), F1
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ F1, 48(R10)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R10
+	ADD R7, R4, R6
+	ADD R7, R2, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R10), F1
+	JMP end8
+
+some6:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R10), F1
+	TBZ $0, R5, end8
+	ADD $8, R10, R9
+	VLD1 (R9), V1.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R10), F1
+
+end8:
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	CMP $4, R5
+	BLT some9
+	FMOVQ 0(R6), F4
+	JMP end11
+
+some9:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 0(R6), F4
+	TBZ $0, R5, end11
+	ADD $8, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R6), F4
+
+end11:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $4, R5
+	BLT some12
+	FMOVQ F4, 0(R7)
+	JMP end14
+
+some12:
+	CMP $1, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD F4, 0(R7)
+	TBZ $0, R5, end14
+	ADD $8, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end14
+
+single13:
+	FMOVS F4, 0(R7)
+
+end14:
+	CMP $8, R5
+	BLT some15
+	FMOVQ 16(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 16(R10), F4
+	TBZ $0, R5, end17
+	ADD $24, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 16(R10), F4
+
+end17:
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	CMP $8, R5
+	BLT some18
+	FMOVQ 16(R6), F1
+	JMP end20
+
+some18:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $5, R5
+	BLT end20
+	TBZ $1, R5, single19
+	FMOVD 16(R6), F1
+	TBZ $0, R5, end20
+	ADD $24, R6, R9
+	VLD1 (R9), V1.S[2]
+	JMP end20
+
+single19:
+	FMOVS 16(R6), F1
+
+end20:
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	CMP $8, R5
+	BLT some21
+	FMOVQ F1, 16(R7)
+	JMP end23
+
+some21:
+	CMP $5, R5
+	BLT end23
+	TBZ $1, R5, single22
+	FMOVD F1, 16(R7)
+	TBZ $0, R5, end23
+	ADD $24, R7, R9
+	VST1 V1.S[2], (R9)
+	JMP end23
+
+single22:
+	FMOVS F1, 16(R7)
+
+end23:
+	CMP $12, R5
+	BLT some24
+	FMOVQ 32(R10), F1
+	JMP end26
+
+some24:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $9, R5
+	BLT end26
+	TBZ $1, R5, single25
+	FMOVD 32(R10), F1
+	TBZ $0, R5, end26
+	ADD $40, R10, R9
+	VLD1 (R9), V1.S[2]
+	JMP end26
+
+single25:
+	FMOVS 32(R10), F1
+
+end26:
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	CMP $12, R5
+	BLT some27
+	FMOVQ 32(R6), F4
+	JMP end29
+
+some27:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R5
+	BLT end29
+	TBZ $1, R5, single28
+	FMOVD 32(R6), F4
+	TBZ $0, R5, end29
+	ADD $40, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end29
+
+single28:
+	FMOVS 32(R6), F4
+
+end29:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $12, R5
+	BLT some30
+	FMOVQ F4, 32(R7)
+	JMP end32
+
+some30:
+	CMP $9, R5
+	BLT end32
+	TBZ $1, R5, single31
+	FMOVD F4, 32(R7)
+	TBZ $0, R5, end32
+	ADD $40, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end32
+
+single31:
+	FMOVS F4, 32(R7)
+
+end32:
+	CMP $16, R5
+	BLT some33
+	FMOVQ 48(R10), F4
+	JMP end35
+
+some33:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R5
+	BLT end35
+	TBZ $1, R5, single34
+	FMOVD 48(R10), F4
+	TBZ $0, R5, end35
+	ADD $56, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end35
+
+single34:
+	FMOVS 48(R10), F4
+
+end35:
+	MOVD $0x3dcccccd, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	CMP $16, R5
+	BLT some36
+	FMOVQ 48(R6), F1
+	JMP end38
+
+some36:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $13, R5
+	BLT end38
+	TBZ $1, R5, single37
+	FMOVD 48(R6), F1
+	TBZ $0, R5, end38
+	ADD $56, R6, R9
+	VLD1 (R9), V1.S[2]
+	JMP end38
+
+single37:
+	FMOVS 48(R6), F1
+
+end38:
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	CMP $16, R5
+	BLT some39
+	FMOVQ F1, 48(R7)
+	JMP end41
+
+some39:
+	CMP $13, R5
+	BLT end41
+	TBZ $1, R5, single40
+	FMOVD F1, 48(R7)
+	TBZ $0, R5, end41
+	ADD $56, R7, R9
+	VST1 V1.S[2], (R9)
+	JMP end41
+
+single40:
+	FMOVS F1, 48(R7)
+
+end41:
+
+end5:
+	MOVD dxs+24(FP), R9
+	ADD R9, R2
+	MOVD xs+40(FP), R9
+	ADD R9, R3
+	MOVD dys+56(FP), R9
+	ADD R9, R4
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func slopesNEON_elu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+TEXT ·slopesNEON_elu(SB), NOSPLIT, $0-64
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	MOVD $0x4b400000, R26
+	VDUP R26, V1.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dx+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD dy+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	ADD R7, R4, R9
+	ADD R7, R2, R10
+	FMOVQ 0(R8), F2
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f443 // fmin v3.4s, v2.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f464 // fmax v4.4s, v3.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea2e484 // fcmgt v4.4s, v4.4s, v2.4s
+	VBIT V4.B16, V6.B16, V3.B16
+	FMOVQ 0(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R10)
+	FMOVQ 16(R8), F4
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f466 // fmax v6.4s, v3.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea4e4c6 // fcmgt v6.4s, v6.4s, v4.4s
+	VBIT V6.B16, V5.B16, V3.B16
+	FMOVQ 16(R9), F6
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+	FMOVQ F6, 16(R10)
+	FMOVQ 32(R8), F6
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4c3 // fmin v3.4s, v6.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f465 // fmax v5.4s, v3.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V5.S4
+	WORD $0x6ea6e4a5 // fcmgt v5.4s, v5.4s, v6.4s
+	VBIT V5.B16, V2.B16, V3.B16
+	FMOVQ 32(R9), F5
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F5, 32(R10)
+	FMOVQ 48(R8), F5
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f462 // fmax v2.4s, v3.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4ea1d4c3 // fsub v3.4s, v6.4s, v1.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea5e442 // fcmgt v2.4s, v2.4s, v5.4s
+	VBIT V2.B16, V4.B16, V3.B16
+	FMOVQ 48(R9), F2
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 48(R10)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R10
+	ADD R7, R4, R6
+	ADD R7, R2, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R10), F2
+	JMP end8
+
+some6:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R10), F2
+	TBZ $0, R5, end8
+	ADD $8, R10, R9
+	VLD1 (R9), V2.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R10), F2
+
+end8:
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f443 // fmin v3.4s, v2.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f464 // fmax v4.4s, v3.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea2e484 // fcmgt v4.4s, v4.4s, v2.4s
+	VBIT V4.B16, V6.B16, V3.B16
+	CMP $4, R5
+	BLT some9
+	FMOVQ 0(R6), F4
+	JMP end11
+
+some9:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 0(R6), F4
+	TBZ $0, R5, end11
+	ADD $8, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R6), F4
+
+end11:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $4, R5
+	BLT some12
+	FMOVQ F4, 0(R7)
+	JMP end14
+
+some12:
+	CMP $1, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD F4, 0(R7)
+	TBZ $0, R5, end14
+	ADD $8, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end14
+
+single13:
+	FMOVS F4, 0(R7)
+
+end14:
+	CMP $8, R5
+	BLT some15
+	FMOVQ 16(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 16(R10), F4
+	TBZ $0, R5, end17
+	ADD $24, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 16(R10), F4
+
+end17:
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f466 // fmax v6.4s, v3.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea4e4c6 // fcmgt v6.4s, v6.4s, v4.4s
+	VBIT V6.B16, V5.B16, V3.B16
+	CMP $8, R5
+	BLT some18
+	FMOVQ 16(R6), F6
+	JMP end20
+
+some18:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R5
+	BLT end20
+	TBZ $1, R5, single19
+	FMOVD 16(R6), F6
+	TBZ $0, R5, end20
+	ADD $24, R6, R9
+	VLD1 (R9), V6.S[2]
+	JMP end20
+
+single19:
+	FMOVS 16(R6), F6
+
+end20:
+	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
+	CMP $8, R5
+	BLT some21
+	FMOVQ F6, 16(R7)
+	JMP end23
+
+some21:
+	CMP $5, R5
+	BLT end23
+	TBZ $1, R5, single22
+	FMOVD F6, 16(R7)
+	TBZ $0, R5, end23
+	ADD $24, R7, R9
+	VST1 V6.S[2], (R9)
+	JMP end23
+
+single22:
+	FMOVS F6, 16(R7)
+
+end23:
+	CMP $12, R5
+	BLT some24
+	FMOVQ 32(R10), F6
+	JMP end26
+
+some24:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $9, R5
+	BLT end26
+	TBZ $1, R5, single25
+	FMOVD 32(R10), F6
+	TBZ $0, R5, end26
+	ADD $40, R10, R9
+	VLD1 (R9), V6.S[2]
+	JMP end26
+
+single25:
+	FMOVS 32(R10), F6
+
+end26:
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4c3 // fmin v3.4s, v6.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f465 // fmax v5.4s, v3.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V5.S4
+	WORD $0x6ea6e4a5 // fcmgt v5.4s, v5.4s, v6.4s
+	VBIT V5.B16, V2.B16, V3.B16
+	CMP $12, R5
+	BLT some27
+	FMOVQ 32(R6), F5
+	JMP end29
+
+some27:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $9, R5
+	BLT end29
+	TBZ $1, R5, single28
+	FMOVD 32(R6), F5
+	TBZ $0, R5, end29
+	ADD $40, R6, R9
+	VLD1 (R9), V5.S[2]
+	JMP end29
+
+single28:
+	FMOVS 32(R6), F5
+
+end29:
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	CMP $12, R5
+	BLT some30
+	FMOVQ F5, 32(R7)
+	JMP end32
+
+some30:
+	CMP $9, R5
+	BLT end32
+	TBZ $1, R5, single31
+	FMOVD F5, 32(R7)
+	TBZ $0, R5, end32
+	ADD $40, R7, R9
+	VST1 V5.S[2], (R9)
+	JMP end32
+
+single31:
+	FMOVS F5, 32(R7)
+
+end32:
+	CMP $16, R5
+	BLT some33
+	FMOVQ 48(R10), F5
+	JMP end35
+
+some33:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $13, R5
+	BLT end35
+	TBZ $1, R5, single34
+	FMOVD 48(R10), F5
+	TBZ $0, R5, end35
+	ADD $56, R10, R9
+	VLD1 (R9), V5.S[2]
+	JMP end35
+
+single34:
+	FMOVS 48(R10), F5
+
+end35:
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f462 // fmax v2.4s, v3.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	WORD $0x4ea1d4c3 // fsub v3.4s, v6.4s, v1.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea5e442 // fcmgt v2.4s, v2.4s, v5.4s
+	VBIT V2.B16, V4.B16, V3.B16
+	CMP $16, R5
+	BLT some36
+	FMOVQ 48(R6), F2
+	JMP end38
+
+some36:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $13, R5
+	BLT end38
+	TBZ $1, R5, single37
+	FMOVD 48(R6), F2
+	TBZ $0, R5, end38
+	ADD $56, R6, R9
+	VLD1 (R9), V2.S[2]
+	JMP end38
+
+single37:
+	FMOVS 48(R6), F2
+
+end38:
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	CMP $16, R5
+	BLT some39
+	FMOVQ F2, 48(R7)
+	JMP end41
+
+some39:
+	CMP $13, R5
+	BLT end41
+	TBZ $1, R5, single40
+	FMOVD F2, 48(R7)
+	TBZ $0, R5, end41
+	ADD $56, R7, R9
+	VST1 V2.S[2], (R9)
+	JMP end41
+
+single40:
+	FMOVS F2, 48(R7)
+
+end41:
+
+end5:
+	MOVD dxs+24(FP), R9
+	ADD R9, R2
+	MOVD xs+40(FP), R9
+	ADD R9, R3
+	MOVD dys+56(FP), R9
+	ADD R9, R4
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func slopesNEON_tanh(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+TEXT ·slopesNEON_tanh(SB), NOSPLIT, $0-64
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	MOVD $0x4b400000, R26
+	VDUP R26, V1.S4
+	MOVD $0x80000000, R26
+	VDUP R26, V2.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dx+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD dy+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	ADD R7, R4, R9
+	ADD R7, R2, R10
+	FMOVQ 0(R8), F3
+	WORD $0x4ea0f864 // fabs v4.4s, v3.4s
+	WORD $0x6e23dc65 // fmul v5.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V6.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	VMOV V3.B16, V7.B16
+	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	WORD $0x4e24d486 // fadd v6.4s, v4.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f4c5 // fmin v5.4s, v6.4s, v5.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4a6 // fmax v6.4s, v5.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V5.S4
+	VMOV V1.B16, V8.B16
+	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	WORD $0x4ea1d505 // fsub v5.4s, v8.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V0.S4, V8.S4, V8.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
+	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V5.S4
+	WORD $0x6e29fca5 // fdiv v5.4s, v5.4s, v9.4s
+	WORD $0x4ea5d405 // fsub v5.4s, v0.4s, v5.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V5.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V5.S4
+	WORD $0x6ea4e4a5 // fcmgt v5.4s, v5.4s, v4.4s
+	VBIT V5.B16, V7.B16, V3.B16
+	VMOV V0.B16, V5.B16
+	WORD $0x4ea3cc65 // fmls v5.4s, v3.4s, v3.4s
+	FMOVQ 0(R9), F3
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R10)
+	FMOVQ 16(R8), F3
+	WORD $0x4ea0f865 // fabs v5.4s, v3.4s
+	WORD $0x6e23dc67 // fmul v7.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V4.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	WORD $0x6e27dc84 // fmul v4.4s, v4.4s, v7.4s
+	VMOV V3.B16, V9.B16
+	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	WORD $0x4e25d4a4 // fadd v4.4s, v5.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f487 // fmin v7.4s, v4.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f4e4 // fmax v4.4s, v7.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e27cc86 // fmla v6.4s, v4.4s, v7.4s
+	WORD $0x4ea1d4c7 // fsub v7.4s, v6.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V8.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V8.S4
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
+	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V7.S4
+	WORD $0x6e28fce7 // fdiv v7.4s, v7.4s, v8.4s
+	WORD $0x4ea7d407 // fsub v7.4s, v0.4s, v7.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V7.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V7.S4
+	WORD $0x6ea5e4e7 // fcmgt v7.4s, v7.4s, v5.4s
+	VBIT V7.B16, V9.B16, V3.B16
+	VMOV V0.B16, V7.B16
+	WORD $0x4ea3cc67 // fmls v7.4s, v3.4s, v3.4s
+	FMOVQ 16(R9), F3
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	FMOVQ F3, 16(R10)
+	FMOVQ 32(R8), F3
+	WORD $0x4ea0f867 // fabs v7.4s, v3.4s
+	WORD $0x6e23dc69 // fmul v9.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V5.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cca8 // fmla v8.4s, v5.4s, v9.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cd05 // fmla v5.4s, v8.4s, v9.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V8.S4
+	WORD $0x4e29cca8 // fmla v8.4s, v5.4s, v9.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29cd05 // fmla v5.4s, v8.4s, v9.4s
+	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
+	VMOV V3.B16, V8.B16
+	WORD $0x4e23cca8 // fmla v8.4s, v5.4s, v3.4s
+	WORD $0x4e27d4e5 // fadd v5.4s, v7.4s, v7.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V9.S4
+	WORD $0x4ea9f4a9 // fmin v9.4s, v5.4s, v9.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f525 // fmax v5.4s, v9.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V9.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e29cca4 // fmla v4.4s, v5.4s, v9.4s
+	WORD $0x4ea1d489 // fsub v9.4s, v4.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V6.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V9.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V6.B16
+	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
+	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V9.S4
+	WORD $0x6e26fd29 // fdiv v9.4s, v9.4s, v6.4s
+	WORD $0x4ea9d409 // fsub v9.4s, v0.4s, v9.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V9.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V9.S4
+	WORD $0x6ea7e529 // fcmgt v9.4s, v9.4s, v7.4s
+	VBIT V9.B16, V8.B16, V3.B16
+	VMOV V0.B16, V9.B16
+	WORD $0x4ea3cc69 // fmls v9.4s, v3.4s, v3.4s
+	FMOVQ 32(R9), F3
+	WORD $0x6e29dc63 // fmul v3.4s, v3.4s, v9.4s
+	FMOVQ F3, 32(R10)
+	FMOVQ 48(R8), F3
+	WORD $0x4ea0f869 // fabs v9.4s, v3.4s
+	WORD $0x6e23dc68 // fmul v8.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V7.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V6.S4
+	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
+	VMOV V3.B16, V6.B16
+	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	WORD $0x4e29d527 // fadd v7.4s, v9.4s, v9.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V8.S4
+	WORD $0x4ea8f4e8 // fmin v8.4s, v7.4s, v8.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27f507 // fmax v7.4s, v8.4s, v7.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V8.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	WORD $0x4ea1d4a8 // fsub v8.4s, v5.4s, v1.4s
+	VMOV V7.B16, V7.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V8.S4
+	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V8.S4
+	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V8.S4
+	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V8.S4
+	WORD $0x6e24fd08 // fdiv v8.4s, v8.4s, v4.4s
+	WORD $0x4ea8d408 // fsub v8.4s, v0.4s, v8.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V8.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V8.S4
+	WORD $0x6ea9e508 // fcmgt v8.4s, v8.4s, v9.4s
+	VBIT V8.B16, V6.B16, V3.B16
+	VMOV V0.B16, V8.B16
+	WORD $0x4ea3cc68 // fmls v8.4s, v3.4s, v3.4s
+	FMOVQ 48(R9), F3
+	WORD $0x6e28dc63 // fmul v3.4s, v3.4s, v8.4s
+	FMOVQ F3, 48(R10)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R10
+	ADD R7, R4, R6
+	ADD R7, R2, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R10), F3
+	JMP end8
+
+some6:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R10), F3
+	TBZ $0, R5, end8
+	ADD $8, R10, R9
+	VLD1 (R9), V3.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R10), F3
+
+end8:
+	WORD $0x4ea0f868 // fabs v8.4s, v3.4s
+	WORD $0x6e23dc66 // fmul v6.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V9.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V4.S4
+	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
+	VMOV V3.B16, V4.B16
+	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	WORD $0x4e28d509 // fadd v9.4s, v8.4s, v8.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V6.S4
+	WORD $0x4ea6f526 // fmin v6.4s, v9.4s, v6.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29f4c9 // fmax v9.4s, v6.4s, v9.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V6.S4
+	VMOV V1.B16, V7.B16
+	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	WORD $0x4ea1d4e6 // fsub v6.4s, v7.4s, v1.4s
+	VMOV V9.B16, V9.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V6.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VSHL $23, V7.S4, V7.S4
+	VADD V0.S4, V7.S4, V7.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V6.S4
+	WORD $0x6e25fcc6 // fdiv v6.4s, v6.4s, v5.4s
+	WORD $0x4ea6d406 // fsub v6.4s, v0.4s, v6.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V6.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea8e4c6 // fcmgt v6.4s, v6.4s, v8.4s
+	VBIT V6.B16, V4.B16, V3.B16
+	VMOV V0.B16, V6.B16
+	WORD $0x4ea3cc66 // fmls v6.4s, v3.4s, v3.4s
+	CMP $4, R5
+	BLT some9
+	FMOVQ 0(R6), F3
+	JMP end11
+
+some9:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $1, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 0(R6), F3
+	TBZ $0, R5, end11
+	ADD $8, R6, R9
+	VLD1 (R9), V3.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R6), F3
+
+end11:
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	CMP $4, R5
+	BLT some12
+	FMOVQ F3, 0(R7)
+	JMP end14
+
+some12:
+	CMP $1, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD F3, 0(R7)
+	TBZ $0, R5, end14
+	ADD $8, R7, R9
+	VST1 V3.S[2], (R9)
+	JMP end14
+
+single13:
+	FMOVS F3, 0(R7)
+
+end14:
+	CMP $8, R5
+	BLT some15
+	FMOVQ 16(R10), F3
+	JMP end17
+
+some15:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $5, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 16(R10), F3
+	TBZ $0, R5, end17
+	ADD $24, R10, R9
+	VLD1 (R9), V3.S[2]
+	JMP end17
+
+single16:
+	FMOVS 16(R10), F3
+
+end17:
+	WORD $0x4ea0f866 // fabs v6.4s, v3.4s
+	WORD $0x6e23dc64 // fmul v4.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V8.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd05 // fmla v5.4s, v8.4s, v4.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V8.S4
+	WORD $0x4e24cca8 // fmla v8.4s, v5.4s, v4.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V5.S4
+	WORD $0x4e24cd05 // fmla v5.4s, v8.4s, v4.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e24cca8 // fmla v8.4s, v5.4s, v4.4s
+	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	VMOV V3.B16, V5.B16
+	WORD $0x4e23cd05 // fmla v5.4s, v8.4s, v3.4s
+	WORD $0x4e26d4c8 // fadd v8.4s, v6.4s, v6.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V4.S4
+	WORD $0x4ea4f504 // fmin v4.4s, v8.4s, v4.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28f488 // fmax v8.4s, v4.4s, v8.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V4.S4
+	VMOV V1.B16, V9.B16
+	WORD $0x4e24cd09 // fmla v9.4s, v8.4s, v4.4s
+	WORD $0x4ea1d524 // fsub v4.4s, v9.4s, v1.4s
+	VMOV V8.B16, V8.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V7.S4
+	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V7.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V4.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V4.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V7.S4
+	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V4.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VSHL $23, V9.S4, V9.S4
+	VADD V0.S4, V9.S4, V9.S4
+	VMOV V0.B16, V7.B16
+	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	WORD $0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V4.S4
+	WORD $0x6e27fc84 // fdiv v4.4s, v4.4s, v7.4s
+	WORD $0x4ea4d404 // fsub v4.4s, v0.4s, v4.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V4.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea6e484 // fcmgt v4.4s, v4.4s, v6.4s
+	VBIT V4.B16, V5.B16, V3.B16
+	VMOV V0.B16, V4.B16
+	WORD $0x4ea3cc64 // fmls v4.4s, v3.4s, v3.4s
+	CMP $8, R5
+	BLT some18
+	FMOVQ 16(R6), F3
+	JMP end20
+
+some18:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $5, R5
+	BLT end20
+	TBZ $1, R5, single19
+	FMOVD 16(R6), F3
+	TBZ $0, R5, end20
+	ADD $24, R6, R9
+	VLD1 (R9), V3.S[2]
+	JMP end20
+
+single19:
+	FMOVS 16(R6), F3
+
+end20:
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	CMP $8, R5
+	BLT some21
+	FMOVQ F3, 16(R7)
+	JMP end23
+
+some21:
+	CMP $5, R5
+	BLT end23
+	TBZ $1, R5, single22
+	FMOVD F3, 16(R7)
+	TBZ $0, R5, end23
+	ADD $24, R7, R9
+	VST1 V3.S[2], (R9)
+	JMP end23
+
+single22:
+	FMOVS F3, 16(R7)
+
+end23:
+	CMP $12, R5
+	BLT some24
+	FMOVQ 32(R10), F3
+	JMP end26
+
+some24:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $9, R5
+	BLT end26
+	TBZ $1, R5, single25
+	FMOVD 32(R10), F3
+	TBZ $0, R5, end26
+	ADD $40, R10, R9
+	VLD1 (R9), V3.S[2]
+	JMP end26
+
+single25:
+	FMOVS 32(R10), F3
+
+end26:
+	WORD $0x4ea0f864 // fabs v4.4s, v3.4s
+	WORD $0x6e23dc65 // fmul v5.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V6.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V7.S4
+	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
+	VMOV V3.B16, V7.B16
+	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	WORD $0x4e24d486 // fadd v6.4s, v4.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V5.S4
+	WORD $0x4ea5f4c5 // fmin v5.4s, v6.4s, v5.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V6.S4
+	WORD $0x4e26f4a6 // fmax v6.4s, v5.4s, v6.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V5.S4
+	VMOV V1.B16, V8.B16
+	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	WORD $0x4ea1d505 // fsub v5.4s, v8.4s, v1.4s
+	VMOV V6.B16, V6.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V9.S4
+	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V9.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V9.S4
+	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V5.S4
+	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VSHL $23, V8.S4, V8.S4
+	VADD V0.S4, V8.S4, V8.S4
+	VMOV V0.B16, V9.B16
+	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
+	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V5.S4
+	WORD $0x6e29fca5 // fdiv v5.4s, v5.4s, v9.4s
+	WORD $0x4ea5d405 // fsub v5.4s, v0.4s, v5.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V5.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V5.S4
+	WORD $0x6ea4e4a5 // fcmgt v5.4s, v5.4s, v4.4s
+	VBIT V5.B16, V7.B16, V3.B16
+	VMOV V0.B16, V5.B16
+	WORD $0x4ea3cc65 // fmls v5.4s, v3.4s, v3.4s
+	CMP $12, R5
+	BLT some27
+	FMOVQ 32(R6), F3
+	JMP end29
+
+some27:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $9, R5
+	BLT end29
+	TBZ $1, R5, single28
+	FMOVD 32(R6), F3
+	TBZ $0, R5, end29
+	ADD $40, R6, R9
+	VLD1 (R9), V3.S[2]
+	JMP end29
+
+single28:
+	FMOVS 32(R6), F3
+
+end29:
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	CMP $12, R5
+	BLT some30
+	FMOVQ F3, 32(R7)
+	JMP end32
+
+some30:
+	CMP $9, R5
+	BLT end32
+	TBZ $1, R5, single31
+	FMOVD F3, 32(R7)
+	TBZ $0, R5, end32
+	ADD $40, R7, R9
+	VST1 V3.S[2], (R9)
+	JMP end32
+
+single31:
+	FMOVS F3, 32(R7)
+
+end32:
+	CMP $16, R5
+	BLT some33
+	FMOVQ 48(R10), F3
+	JMP end35
+
+some33:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $13, R5
+	BLT end35
+	TBZ $1, R5, single34
+	FMOVD 48(R10), F3
+	TBZ $0, R5, end35
+	ADD $56, R10, R9
+	VLD1 (R9), V3.S[2]
+	JMP end35
+
+single34:
+	FMOVS 48(R10), F3
+
+end35:
+	WORD $0x4ea0f865 // fabs v5.4s, v3.4s
+	WORD $0x6e23dc67 // fmul v7.4s, v3.4s, v3.4s
+	MOVD $0xbbbb560d, R26
+	VDUP R26, V4.S4
+	MOVD $0x3ca92b6c, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	MOVD $0xbd5c2224, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	MOVD $0x3e0883b4, R26
+	VDUP R26, V9.S4
+	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	MOVD $0xbeaaaa9a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	WORD $0x6e27dc84 // fmul v4.4s, v4.4s, v7.4s
+	VMOV V3.B16, V9.B16
+	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	WORD $0x4e25d4a4 // fadd v4.4s, v5.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V7.S4
+	WORD $0x4ea7f487 // fmin v7.4s, v4.4s, v7.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f4e4 // fmax v4.4s, v7.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V7.S4
+	VMOV V1.B16, V6.B16
+	WORD $0x4e27cc86 // fmla v6.4s, v4.4s, v7.4s
+	WORD $0x4ea1d4c7 // fsub v7.4s, v6.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V8.S4
+	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V8.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V8.S4
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V8.S4
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V7.S4
+	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VSHL $23, V6.S4, V6.S4
+	VADD V0.S4, V6.S4, V6.S4
+	VMOV V0.B16, V8.B16
+	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
+	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
+	MOVD $0x40000000, R26
+	VDUP R26, V7.S4
+	WORD $0x6e28fce7 // fdiv v7.4s, v7.4s, v8.4s
+	WORD $0x4ea7d407 // fsub v7.4s, v0.4s, v7.4s
+	VAND V2.B16, V3.B16, V3.B16
+	VORR V3.B16, V7.B16, V3.B16
+	VMOV V3.B16, V3.B16
+	MOVD $0x3f200000, R26
+	VDUP R26, V7.S4
+	WORD $0x6ea5e4e7 // fcmgt v7.4s, v7.4s, v5.4s
+	VBIT V7.B16, V9.B16, V3.B16
+	VMOV V0.B16, V7.B16
+	WORD $0x4ea3cc67 // fmls v7.4s, v3.4s, v3.4s
+	CMP $16, R5
+	BLT some36
+	FMOVQ 48(R6), F3
+	JMP end38
+
+some36:
+	VEOR V3.B16, V3.B16, V3.B16
+	CMP $13, R5
+	BLT end38
+	TBZ $1, R5, single37
+	FMOVD 48(R6), F3
+	TBZ $0, R5, end38
+	ADD $56, R6, R9
+	VLD1 (R9), V3.S[2]
+	JMP end38
+
+single37:
+	FMOVS 48(R6), F3
+
+end38:
+	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	CMP $16, R5
+	BLT some39
+	FMOVQ F3, 48(R7)
+	JMP end41
+
+some39:
+	CMP $13, R5
+	BLT end41
+	TBZ $1, R5, single40
+	FMOVD F3, 48(R7)
+	TBZ $0, R5, end41
+	ADD $56, R7, R9
+	VST1 V3.S[2], (R9)
+	JMP end41
+
+single40:
+	FMOVS F3, 48(R7)
+
+end41:
+
+end5:
+	MOVD dxs+24(FP), R9
+	ADD R9, R2
+	MOVD xs+40(FP), R9
+	ADD R9, R3
+	MOVD dys+56(FP), R9
+	ADD R9, R4
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func slopesNEON_sigmoid(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+TEXT ·slopesNEON_sigmoid(SB), NOSPLIT, $0-64
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	MOVD $0x4b400000, R26
+	VDUP R26, V1.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dx+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD dy+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	ADD R7, R4, R9
+	ADD R7, R2, R10
+	FMOVQ 0(R8), F2
+	WORD $0x6ea0f842 // fneg v2.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f443 // fmin v3.4s, v2.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f462 // fmax v2.4s, v3.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e23cc44 // fmla v4.4s, v2.4s, v3.4s
+	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
+	WORD $0x4ea5d403 // fsub v3.4s, v0.4s, v5.4s
+	WORD $0x6e23dca3 // fmul v3.4s, v5.4s, v3.4s
+	FMOVQ 0(R9), F5
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F5, 0(R10)
+	FMOVQ 16(R8), F5
+	WORD $0x6ea0f8a5 // fneg v5.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f465 // fmax v5.4s, v3.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e23cca2 // fmla v2.4s, v5.4s, v3.4s
+	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
+	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
+	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
+	WORD $0x4ea4d403 // fsub v3.4s, v0.4s, v4.4s
+	WORD $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	FMOVQ 16(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 16(R10)
+	FMOVQ 32(R8), F4
+	WORD $0x6ea0f884 // fneg v4.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f464 // fmax v4.4s, v3.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
+	WORD $0x6e22fc02 // fdiv v2.4s, v0.4s, v2.4s
+	WORD $0x4ea2d403 // fsub v3.4s, v0.4s, v2.4s
+	WORD $0x6e23dc43 // fmul v3.4s, v2.4s, v3.4s
+	FMOVQ 32(R9), F2
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	FMOVQ F2, 32(R10)
+	FMOVQ 48(R8), F2
+	WORD $0x6ea0f842 // fneg v2.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f443 // fmin v3.4s, v2.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f462 // fmax v2.4s, v3.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e23cc44 // fmla v4.4s, v2.4s, v3.4s
+	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
+	WORD $0x4ea5d403 // fsub v3.4s, v0.4s, v5.4s
+	WORD $0x6e23dca3 // fmul v3.4s, v5.4s, v3.4s
+	FMOVQ 48(R9), F5
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	FMOVQ F5, 48(R10)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R10
+	ADD R7, R4, R6
+	ADD R7, R2, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R10), F5
+	JMP end8
+
+some6:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R10), F5
+	TBZ $0, R5, end8
+	ADD $8, R10, R9
+	VLD1 (R9), V5.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R10), F5
+
+end8:
+	WORD $0x6ea0f8a5 // fneg v5.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f465 // fmax v5.4s, v3.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e23cca2 // fmla v2.4s, v5.4s, v3.4s
+	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
+	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
+	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
+	WORD $0x4ea4d403 // fsub v3.4s, v0.4s, v4.4s
+	WORD $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	CMP $4, R5
+	BLT some9
+	FMOVQ 0(R6), F4
+	JMP end11
+
+some9:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 0(R6), F4
+	TBZ $0, R5, end11
+	ADD $8, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R6), F4
+
+end11:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $4, R5
+	BLT some12
+	FMOVQ F4, 0(R7)
+	JMP end14
+
+some12:
+	CMP $1, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD F4, 0(R7)
+	TBZ $0, R5, end14
+	ADD $8, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end14
+
+single13:
+	FMOVS F4, 0(R7)
+
+end14:
+	CMP $8, R5
+	BLT some15
+	FMOVQ 16(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 16(R10), F4
+	TBZ $0, R5, end17
+	ADD $24, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 16(R10), F4
+
+end17:
+	WORD $0x6ea0f884 // fneg v4.4s, v4.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24f464 // fmax v4.4s, v3.4s, v4.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V5.B16
+	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
+	VMOV V4.B16, V4.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V2.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V2.S4
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VSHL $23, V5.S4, V5.S4
+	VADD V0.S4, V5.S4, V5.S4
+	VMOV V0.B16, V2.B16
+	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
+	WORD $0x6e22fc02 // fdiv v2.4s, v0.4s, v2.4s
+	WORD $0x4ea2d403 // fsub v3.4s, v0.4s, v2.4s
+	WORD $0x6e23dc43 // fmul v3.4s, v2.4s, v3.4s
+	CMP $8, R5
+	BLT some18
+	FMOVQ 16(R6), F2
+	JMP end20
+
+some18:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $5, R5
+	BLT end20
+	TBZ $1, R5, single19
+	FMOVD 16(R6), F2
+	TBZ $0, R5, end20
+	ADD $24, R6, R9
+	VLD1 (R9), V2.S[2]
+	JMP end20
+
+single19:
+	FMOVS 16(R6), F2
+
+end20:
+	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
+	CMP $8, R5
+	BLT some21
+	FMOVQ F2, 16(R7)
+	JMP end23
+
+some21:
+	CMP $5, R5
+	BLT end23
+	TBZ $1, R5, single22
+	FMOVD F2, 16(R7)
+	TBZ $0, R5, end23
+	ADD $24, R7, R9
+	VST1 V2.S[2], (R9)
+	JMP end23
+
+single22:
+	FMOVS F2, 16(R7)
+
+end23:
+	CMP $12, R5
+	BLT some24
+	FMOVQ 32(R10), F2
+	JMP end26
+
+some24:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $9, R5
+	BLT end26
+	TBZ $1, R5, single25
+	FMOVD 32(R10), F2
+	TBZ $0, R5, end26
+	ADD $40, R10, R9
+	VLD1 (R9), V2.S[2]
+	JMP end26
+
+single25:
+	FMOVS 32(R10), F2
+
+end26:
+	WORD $0x6ea0f842 // fneg v2.4s, v2.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f443 // fmin v3.4s, v2.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V2.S4
+	WORD $0x4e22f462 // fmax v2.4s, v3.4s, v2.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V4.B16
+	WORD $0x4e23cc44 // fmla v4.4s, v2.4s, v3.4s
+	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
+	VMOV V2.B16, V2.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V5.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V5.S4
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VSHL $23, V4.S4, V4.S4
+	VADD V0.S4, V4.S4, V4.S4
+	VMOV V0.B16, V5.B16
+	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
+	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
+	WORD $0x4ea5d403 // fsub v3.4s, v0.4s, v5.4s
+	WORD $0x6e23dca3 // fmul v3.4s, v5.4s, v3.4s
+	CMP $12, R5
+	BLT some27
+	FMOVQ 32(R6), F5
+	JMP end29
+
+some27:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $9, R5
+	BLT end29
+	TBZ $1, R5, single28
+	FMOVD 32(R6), F5
+	TBZ $0, R5, end29
+	ADD $40, R6, R9
+	VLD1 (R9), V5.S[2]
+	JMP end29
+
+single28:
+	FMOVS 32(R6), F5
+
+end29:
+	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	CMP $12, R5
+	BLT some30
+	FMOVQ F5, 32(R7)
+	JMP end32
+
+some30:
+	CMP $9, R5
+	BLT end32
+	TBZ $1, R5, single31
+	FMOVD F5, 32(R7)
+	TBZ $0, R5, end32
+	ADD $40, R7, R9
+	VST1 V5.S[2], (R9)
+	JMP end32
+
+single31:
+	FMOVS F5, 32(R7)
+
+end32:
+	CMP $16, R5
+	BLT some33
+	FMOVQ 48(R10), F5
+	JMP end35
+
+some33:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $13, R5
+	BLT end35
+	TBZ $1, R5, single34
+	FMOVD 48(R10), F5
+	TBZ $0, R5, end35
+	ADD $56, R10, R9
+	VLD1 (R9), V5.S[2]
+	JMP end35
+
+single34:
+	FMOVS 48(R10), F5
+
+end35:
+	WORD $0x6ea0f8a5 // fneg v5.4s, v5.4s
+	MOVD $0x42b0bd71, R26
+	VDUP R26, V3.S4
+	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
+	MOVD $0xc2ae999a, R26
+	VDUP R26, V5.S4
+	WORD $0x4e25f465 // fmax v5.4s, v3.4s, v5.4s
+	MOVD $0x3fb8aa3b, R26
+	VDUP R26, V3.S4
+	VMOV V1.B16, V2.B16
+	WORD $0x4e23cca2 // fmla v2.4s, v5.4s, v3.4s
+	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
+	VMOV V5.B16, V5.B16
+	MOVD $0xbf317218, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	MOVD $0x3102e308, R26
+	VDUP R26, V4.S4
+	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	MOVD $0x3ab511a9, R26
+	VDUP R26, V4.S4
+	MOVD $0x3c091d36, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3d2aac7a, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3e2aaa48, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	MOVD $0x3efffffe, R26
+	VDUP R26, V4.S4
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	MOVD $0x3f800000, R26
+	VDUP R26, V3.S4
+	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VSHL $23, V2.S4, V2.S4
+	VADD V0.S4, V2.S4, V2.S4
+	VMOV V0.B16, V4.B16
+	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
+	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
+	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
+	WORD $0x4ea4d403 // fsub v3.4s, v0.4s, v4.4s
+	WORD $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	CMP $16, R5
+	BLT some36
+	FMOVQ 48(R6), F4
+	JMP end38
+
+some36:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R5
+	BLT end38
+	TBZ $1, R5, single37
+	FMOVD 48(R6), F4
+	TBZ $0, R5, end38
+	ADD $56, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end38
+
+single37:
+	FMOVS 48(R6), F4
+
+end38:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $16, R5
+	BLT some39
+	FMOVQ F4, 48(R7)
+	JMP end41
+
+some39:
+	CMP $13, R5
+	BLT end41
+	TBZ $1, R5, single40
+	FMOVD F4, 48(R7)
+	TBZ $0, R5, end41
+	ADD $56, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end41
+
+single40:
+	FMOVS F4, 48(R7)
 
 end41:
 

@@ -12,6 +12,12 @@ import (
 // The formulas are those of package f32, which is another module's: each function
 // here names the one that it computes, and the tests hold them together.
 
+// activations have an epilogue kernel, sloped ones a gradient.
+var (
+	activations = []string{"identity", "gelu", "silu", "geluerf", "relu", "leaky", "elu", "tanh", "sigmoid", "snake"}
+	sloped      = activations[1:9]
+)
+
 func one() Mem { return float("one", 1) }
 
 func signs() Mem { return constant("sign", 1<<31) }

@@ -65,10 +65,10 @@ var families = []struct {
 	}},
 	{"pointwise", "cpu", func() {
 		both(func(v isa) {
-			for _, act := range []string{"identity", "gelu", "silu", "geluerf", "relu", "leaky", "elu", "tanh", "sigmoid", "snake"} {
+			for _, act := range activations {
 				pointwise(v, act)
 			}
-			for _, act := range []string{"gelu", "silu", "geluerf", "relu", "leaky", "elu", "tanh", "sigmoid"} {
+			for _, act := range sloped {
 				slopes(v, act)
 			}
 			adamw(v)

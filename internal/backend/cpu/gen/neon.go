@@ -28,11 +28,12 @@ var neonFamilies = []struct {
 		neonPeak(f)
 	}},
 	{"pointwise", "cpu", func(f *neonFile) {
-		for _, act := range []string{"identity", "gelu", "silu"} {
+		for _, act := range activations {
 			neonPointwise(f, act)
 		}
-		neonSlopes(f, "gelu")
-		neonSlopes(f, "silu")
+		for _, act := range sloped {
+			neonSlopes(f, act)
+		}
 		neonAdamW(f)
 	}},
 	{"columns", "cpu", func(f *neonFile) {

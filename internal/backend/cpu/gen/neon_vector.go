@@ -1,31 +1,125 @@
 package main
 
-// exp gives exp(x). See f32.Exp.
-func (a *neon) exp(x *vreg) *vreg {
-	x = a.new("fmin", x, a.float(88.37)) // NaN stays
-	x = a.new("fmax", x, a.float(-87.3))
-	magic := a.float(3 << 22)
-	t := a.fma(x, a.float(1.44269504088896340736), magic)
-	n := a.sub(t, magic)
-	r := a.copyOf(x)
-	a.three("fmla", r, n, a.float(-0.693147182464599609375))
-	a.three("fmla", r, n, a.float(-(0.693147180559945309417 - 0.693147182464599609375)))
-	p := a.float(0.0013814467238262296)
-	for _, c := range []float64{
-		0.008368780836462975, 0.04166839271783829, 0.1666651964187622, 0.4999999403953552, 1, 1,
-	} {
-		p = a.fma(p, r, a.float(c))
+import "math"
+
+const (
+	geluC1 = 1.5957691216057308
+	geluC3 = 0.07135481282553506
+)
+
+// clamp limits x; NaN stays.
+func (a *neon) clamp(x *vreg, low, high float64) *vreg {
+	return a.new("fmax", a.new("fmin", x, a.here(high)), a.here(low))
+}
+
+// polynomial gives c[0]·zⁿ + … + c[n], by FMA.
+func (a *neon) polynomial(z *vreg, c ...float64) *vreg {
+	p := a.here(c[0])
+	for _, value := range c[1:] {
+		next := a.here(value)
+		a.three("fmla", next, p, z)
+		p = next
 	}
+	return p
+}
+
+// below gives yes where x < limit, otherwise no.
+func (a *neon) below(x *vreg, limit float64, yes, no *vreg) *vreg {
+	r := a.copyOf(no)
+	a.choose(a.new("fcmgt", a.here(limit), x), yes, r) // false for NaN
+	return r
+}
+
+// copysign gives y, which is not negative, the sign of x.
+func (a *neon) copysign(y, x *vreg) *vreg {
+	return a.bitwise("VORR", y, a.bitwise("VAND", x, a.bits(1<<31)))
+}
+
+// round gives n, the integer nearest to x·factor, in the low bits of t and as a
+// number.
+func (a *neon) round(x *vreg, factor float64) (t, n *vreg) {
+	magic := a.float(3 << 22)
+	t = a.fma(x, a.here(factor), magic)
+	return t, a.sub(t, magic)
+}
+
+// expParts gives p, r and scale: see f32.Exp.
+func (a *neon) expParts(x *vreg) (p, r, scale *vreg) {
+	x = a.clamp(x, -87.3, 88.37)
+	t, n := a.round(x, 1.44269504088896340736)
+	r = a.copyOf(x)
+	a.three("fmla", r, n, a.here(-0.693147182464599609375))
+	a.three("fmla", r, n, a.here(-(0.693147180559945309417 - 0.693147182464599609375)))
+	p = a.polynomial(r, 0.0013814467238262296, 0.008368780836462975, 0.04166839271783829, 0.1666651964187622, 0.4999999403953552, 1)
 	a.ins("VSHL $23, {0}.S4, {0}.S4", t)
 	a.ins("VADD {0}.S4, {1}.S4, {1}.S4", a.float(1), t)
-	return a.mul(p, t)
+	return p, r, t
 }
+
+// exp gives f32.Exp(x).
+func (a *neon) exp(x *vreg) *vreg {
+	p, r, scale := a.expParts(x)
+	return a.mul(a.fma(p, r, a.float(1)), scale)
+}
+
+// expm1 gives f32.Expm1(x).
+func (a *neon) expm1(x *vreg) *vreg {
+	p, r, scale := a.expParts(x)
+	return a.fma(a.mul(p, r), scale, a.sub(scale, a.float(1)))
+}
+
+// sin gives f32.Sin(x).
+func (a *neon) sin(x *vreg) *vreg {
+	x = a.clamp(x, -1<<20, 1<<20)
+	quarters, n := a.round(x, 2/math.Pi)
+	r := a.copyOf(x)
+	for _, part := range []float64{-1.5707963705062866, 4.371138828673793e-08, 1.7151245100058819e-15} {
+		a.three("fmla", r, n, a.here(part))
+	}
+	z := a.mul(r, r)
+	s := a.polynomial(z, -0.000195108717889525, 0.008332131430506706, -0.16666653752326965)
+	s = a.fma(a.mul(s, z), r, r)
+	c := a.polynomial(z, 2.4431241399724968e-05, -0.0013887305976822972, 0.04166664555668831, -0.5, 1)
+	// Bit 0 chooses, bit 1 is the sign.
+	odd := a.vec()
+	a.ins("VSHL $31, {0}.S4, {1}.S4", quarters, odd)
+	a.choose(a.new("cmgt", a.bits(0), odd), c, s)
+	a.ins("VUSHR $1, {0}.S4, {0}.S4", quarters)
+	a.ins("VSHL $31, {0}.S4, {0}.S4", quarters)
+	return a.bitwise("VEOR", s, quarters)
+}
+
+// tanh gives f32.Tanh(x).
+func (a *neon) tanh(x *vreg) *vreg {
+	m := a.two("fabs", x)
+	z := a.mul(x, x)
+	small := a.polynomial(z, -0.005717045161873102, 0.02065058797597885, -0.05374349653720856,
+		0.13331490755081177, -0.3333328366279602)
+	small = a.fma(a.mul(small, z), x, x)
+	large := a.add(a.exp(a.add(m, m)), a.float(1))
+	large = a.sub(a.float(1), a.div(a.here(2), large))
+	return a.below(m, 0.625, small, a.copysign(large, x))
+}
+
+// erf gives f32.Erf(x).
+func (a *neon) erf(x *vreg) *vreg {
+	m := a.two("fabs", x)
+	small := a.mul(a.polynomial(a.mul(x, x), 7.889122935011983e-05, -0.0008020842215046287, 0.005189535673707724,
+		-0.026854444295167923, 0.11283600330352783, -0.3761262595653534, 1.1283791065216064), x)
+	large := a.polynomial(a.new("fmin", m, a.here(4)), 0.000185573982889764, -0.0029396070167422295, 0.02180531807243824,
+		-0.10303736478090286, -0.6382256746292114, -1.1270400285720825, -0.00035371974809095263)
+	large = a.sub(a.float(1), a.exp(large))
+	return a.below(m, 1, small, a.copysign(large, x))
+}
+
+// normal gives erf(x/√2).
+func (a *neon) normal(x *vreg) *vreg { return a.erf(a.mul(x, a.here(0.7071067811865476))) }
 
 // gate gives the denominator 1 + exp(−u) of an activation of x, and x².
 func (a *neon) gate(x *vreg, gelu bool) (d, xx *vreg) {
 	if gelu {
 		xx = a.mul(x, x)
-		d = a.mul(x, a.fma(xx, a.float(-geluC3), a.float(-geluC1)))
+		d = a.mul(x, a.fma(xx, a.here(-geluC3), a.here(-geluC1)))
 	} else {
 		d = a.two("fneg", x)
 	}
@@ -34,23 +128,57 @@ func (a *neon) gate(x *vreg, gelu bool) (d, xx *vreg) {
 
 // activate gives the activation of x.
 func (a *neon) activate(x *vreg, act string) *vreg {
-	if act == "identity" {
-		return x
+	switch act {
+	case "gelu", "silu":
+		d, _ := a.gate(x, act == "gelu")
+		return a.div(x, d)
+	case "sigmoid":
+		d, _ := a.gate(x, false)
+		return a.div(a.float(1), d)
+	case "geluerf":
+		h := a.mul(x, a.here(0.5))
+		return a.fma(h, a.normal(x), h)
+	case "relu":
+		return a.below(x, 0, a.bits(0), x)
+	case "leaky":
+		return a.below(x, 0, a.mul(x, a.here(0.1)), x)
+	case "elu":
+		return a.below(x, 0, a.expm1(x), x)
+	case "tanh":
+		return a.tanh(x)
 	}
-	d, _ := a.gate(x, act == "gelu")
-	return a.div(x, d)
+	return x
 }
 
 // slope gives the derivative of the activation at x.
 func (a *neon) slope(x *vreg, act string) *vreg {
-	d, xx := a.gate(x, act == "gelu")
 	one := a.float(1)
+	switch act {
+	case "geluerf":
+		density := a.mul(a.exp(a.mul(a.mul(x, x), a.here(-0.5))), a.here(0.3989422804014327))
+		half := a.here(0.5)
+		return a.fma(x, density, a.fma(a.normal(x), half, half))
+	case "relu":
+		return a.below(x, 0, a.bits(0), one)
+	case "leaky":
+		return a.below(x, 0, a.here(0.1), one)
+	case "elu":
+		return a.below(x, 0, a.exp(x), one)
+	case "tanh":
+		t, r := a.tanh(x), a.copyOf(one)
+		a.three("fmls", r, t, t)
+		return r
+	case "sigmoid":
+		s := a.activate(x, act)
+		return a.mul(s, a.sub(one, s))
+	}
+	d, xx := a.gate(x, act == "gelu")
 	s := a.div(one, d)
 	t := a.sub(one, s)
 	r := a.mul(x, s)
 	if act == "gelu" {
 		r = a.mul(r, t)
-		t = a.fma(xx, a.float(3*geluC3), a.float(geluC1))
+		t = a.fma(xx, a.here(3*geluC3), a.here(geluC1))
 	}
 	return a.fma(r, t, s)
 }
@@ -58,10 +186,14 @@ func (a *neon) slope(x *vreg, act string) *vreg {
 // neonPointwise writes the epilogue kernel of an activation.
 func neonPointwise(f *neonFile, act string) {
 	f.function("pointwiseNEON_"+act,
-		"(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, scale, res *float32, rs uintptr)",
+		"(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)",
 		"sets dst = res + scale·act(src + bias), without the steps whose operand is nil.", func(a *neon) {
 			n, cols := a.param("rows"), a.param("cols")
 			dst, src, bias, scale, res := a.param("dst"), a.param("src"), a.param("bias"), a.param("scale"), a.param("res")
+			var alpha, inverse *vreg
+			if act == "snake" {
+				alpha, inverse = a.param("alpha"), a.param("inverse")
+			}
 			rest := a.rest(cols)
 			a.loop(n, func() {
 				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
@@ -81,6 +213,11 @@ func neonPointwise(f *neonFile, act string) {
 					}
 					each("fadd", bias)
 					for p := range x {
+						if act == "snake" {
+							s := a.sin(a.mul(x[p], a.load(a.sum(alpha, off), p, rest)))
+							a.three("fmla", x[p], a.mul(s, s), a.load(a.sum(inverse, off), p, rest))
+							continue
+						}
 						x[p] = a.activate(x[p], act)
 					}
 					each("fmul", scale)
