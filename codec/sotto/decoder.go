@@ -58,9 +58,13 @@ func (d *decoder) Conceal(dst []float32, n int) ([]float32, error) {
 	return dst, nil
 }
 
-// Flush appends the samples that the network's delay holds back.
+// Flush appends the samples that the network's delay holds back. The newest latent
+// stands for what would follow: one of zeros is no silence, and clicks.
 func (d *decoder) Flush(dst []float32) ([]float32, error) {
-	clear(d.grow(d.network.Delay()))
+	z := d.grow(d.network.Delay())
+	for t := range d.network.Delay() {
+		copy(z[t*len(d.last):], d.last)
+	}
 	return d.step(dst), nil
 }
 

@@ -171,6 +171,7 @@ func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, erro
 		latent := e.latents(min(block, frames-from), func(_ int, dst []float32) {
 			clear(dst[copy(dst, pcm[from*hop:]):])
 		})
+		e.stream.Download(d.last, latent.Slice(latent.Rows-1, latent.Rows))
 		d.stream.Begin()
 		out = d.samples(out, latent)
 	}
