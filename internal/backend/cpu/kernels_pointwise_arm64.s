@@ -580,28 +580,28 @@ groups3:
 end5:
 	WORD $0x6e2eddd2 // fmul v18.4s, v14.4s, v14.4s
 	VMOV V1.B16, V19.B16
-	WORD $0x4e20ce53 // fmla v19.4s, v18.4s, v0.4s
+	VFMLA V0.S4, V18.S4, V19.S4
 	WORD $0x6e33ddd3 // fmul v19.4s, v14.4s, v19.4s
 	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
 	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
 	VMOV V4.B16, V18.B16
-	WORD $0x4e25ce72 // fmla v18.4s, v19.4s, v5.4s
+	VFMLA V5.S4, V19.S4, V18.S4
 	WORD $0x4ea4d654 // fsub v20.4s, v18.4s, v4.4s
 	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
+	VFMLA V6.S4, V20.S4, V19.S4
+	VFMLA V7.S4, V20.S4, V19.S4
 	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
+	VFMLA V19.S4, V8.S4, V20.S4
 	VMOV V10.B16, V21.B16
-	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V21.S4
 	VMOV V11.B16, V20.B16
-	WORD $0x4e33ceb4 // fmla v20.4s, v21.4s, v19.4s
+	VFMLA V19.S4, V21.S4, V20.S4
 	VMOV V12.B16, V21.B16
-	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V21.S4
 	VMOV V13.B16, V20.B16
-	WORD $0x4e33ceb4 // fmla v20.4s, v21.4s, v19.4s
+	VFMLA V19.S4, V21.S4, V20.S4
 	VMOV V13.B16, V21.B16
-	WORD $0x4e33ce95 // fmla v21.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V21.S4
 	VSHL $23, V18.S4, V18.S4
 	VADD V13.S4, V18.S4, V18.S4
 	WORD $0x6e32deb5 // fmul v21.4s, v21.4s, v18.4s
@@ -609,28 +609,28 @@ end5:
 	WORD $0x6e35fdd5 // fdiv v21.4s, v14.4s, v21.4s
 	WORD $0x6e2fddee // fmul v14.4s, v15.4s, v15.4s
 	VMOV V1.B16, V20.B16
-	WORD $0x4e20cdd4 // fmla v20.4s, v14.4s, v0.4s
+	VFMLA V0.S4, V14.S4, V20.S4
 	WORD $0x6e34ddf4 // fmul v20.4s, v15.4s, v20.4s
 	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
 	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
 	VMOV V4.B16, V14.B16
-	WORD $0x4e25ce8e // fmla v14.4s, v20.4s, v5.4s
+	VFMLA V5.S4, V20.S4, V14.S4
 	WORD $0x4ea4d5d3 // fsub v19.4s, v14.4s, v4.4s
 	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
+	VFMLA V6.S4, V19.S4, V20.S4
+	VFMLA V7.S4, V19.S4, V20.S4
 	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
+	VFMLA V20.S4, V8.S4, V19.S4
 	VMOV V10.B16, V18.B16
-	WORD $0x4e34ce72 // fmla v18.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V18.S4
 	VMOV V11.B16, V19.B16
-	WORD $0x4e34ce53 // fmla v19.4s, v18.4s, v20.4s
+	VFMLA V20.S4, V18.S4, V19.S4
 	VMOV V12.B16, V18.B16
-	WORD $0x4e34ce72 // fmla v18.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V18.S4
 	VMOV V13.B16, V19.B16
-	WORD $0x4e34ce53 // fmla v19.4s, v18.4s, v20.4s
+	VFMLA V20.S4, V18.S4, V19.S4
 	VMOV V13.B16, V18.B16
-	WORD $0x4e34ce72 // fmla v18.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V18.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V13.S4, V14.S4, V14.S4
 	WORD $0x6e2ede52 // fmul v18.4s, v18.4s, v14.4s
@@ -638,28 +638,28 @@ end5:
 	WORD $0x6e32fdf2 // fdiv v18.4s, v15.4s, v18.4s
 	WORD $0x6e30de0f // fmul v15.4s, v16.4s, v16.4s
 	VMOV V1.B16, V19.B16
-	WORD $0x4e20cdf3 // fmla v19.4s, v15.4s, v0.4s
+	VFMLA V0.S4, V15.S4, V19.S4
 	WORD $0x6e33de13 // fmul v19.4s, v16.4s, v19.4s
 	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
 	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
 	VMOV V4.B16, V15.B16
-	WORD $0x4e25ce6f // fmla v15.4s, v19.4s, v5.4s
+	VFMLA V5.S4, V19.S4, V15.S4
 	WORD $0x4ea4d5f4 // fsub v20.4s, v15.4s, v4.4s
 	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
+	VFMLA V6.S4, V20.S4, V19.S4
+	VFMLA V7.S4, V20.S4, V19.S4
 	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
+	VFMLA V19.S4, V8.S4, V20.S4
 	VMOV V10.B16, V14.B16
-	WORD $0x4e33ce8e // fmla v14.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V14.S4
 	VMOV V11.B16, V20.B16
-	WORD $0x4e33cdd4 // fmla v20.4s, v14.4s, v19.4s
+	VFMLA V19.S4, V14.S4, V20.S4
 	VMOV V12.B16, V14.B16
-	WORD $0x4e33ce8e // fmla v14.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V14.S4
 	VMOV V13.B16, V20.B16
-	WORD $0x4e33cdd4 // fmla v20.4s, v14.4s, v19.4s
+	VFMLA V19.S4, V14.S4, V20.S4
 	VMOV V13.B16, V14.B16
-	WORD $0x4e33ce8e // fmla v14.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V14.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V13.S4, V15.S4, V15.S4
 	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
@@ -667,28 +667,28 @@ end5:
 	WORD $0x6e2efe0e // fdiv v14.4s, v16.4s, v14.4s
 	WORD $0x6e31de30 // fmul v16.4s, v17.4s, v17.4s
 	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce14 // fmla v20.4s, v16.4s, v0.4s
+	VFMLA V0.S4, V16.S4, V20.S4
 	WORD $0x6e34de34 // fmul v20.4s, v17.4s, v20.4s
 	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
 	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
 	VMOV V4.B16, V16.B16
-	WORD $0x4e25ce90 // fmla v16.4s, v20.4s, v5.4s
+	VFMLA V5.S4, V20.S4, V16.S4
 	WORD $0x4ea4d613 // fsub v19.4s, v16.4s, v4.4s
 	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
+	VFMLA V6.S4, V19.S4, V20.S4
+	VFMLA V7.S4, V19.S4, V20.S4
 	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
+	VFMLA V20.S4, V8.S4, V19.S4
 	VMOV V10.B16, V15.B16
-	WORD $0x4e34ce6f // fmla v15.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V15.S4
 	VMOV V11.B16, V19.B16
-	WORD $0x4e34cdf3 // fmla v19.4s, v15.4s, v20.4s
+	VFMLA V20.S4, V15.S4, V19.S4
 	VMOV V12.B16, V15.B16
-	WORD $0x4e34ce6f // fmla v15.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V15.S4
 	VMOV V13.B16, V19.B16
-	WORD $0x4e34cdf3 // fmla v19.4s, v15.4s, v20.4s
+	VFMLA V20.S4, V15.S4, V19.S4
 	VMOV V13.B16, V15.B16
-	WORD $0x4e34ce6f // fmla v15.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V15.S4
 	VSHL $23, V16.S4, V16.S4
 	VADD V13.S4, V16.S4, V16.S4
 	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
@@ -900,28 +900,28 @@ end33:
 end21:
 	WORD $0x6e2fddf1 // fmul v17.4s, v15.4s, v15.4s
 	VMOV V1.B16, V19.B16
-	WORD $0x4e20ce33 // fmla v19.4s, v17.4s, v0.4s
+	VFMLA V0.S4, V17.S4, V19.S4
 	WORD $0x6e33ddf3 // fmul v19.4s, v15.4s, v19.4s
 	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
 	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
 	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce71 // fmla v17.4s, v19.4s, v5.4s
+	VFMLA V5.S4, V19.S4, V17.S4
 	WORD $0x4ea4d634 // fsub v20.4s, v17.4s, v4.4s
 	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
+	VFMLA V6.S4, V20.S4, V19.S4
+	VFMLA V7.S4, V20.S4, V19.S4
 	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
+	VFMLA V19.S4, V8.S4, V20.S4
 	VMOV V10.B16, V16.B16
-	WORD $0x4e33ce90 // fmla v16.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V16.S4
 	VMOV V11.B16, V20.B16
-	WORD $0x4e33ce14 // fmla v20.4s, v16.4s, v19.4s
+	VFMLA V19.S4, V16.S4, V20.S4
 	VMOV V12.B16, V16.B16
-	WORD $0x4e33ce90 // fmla v16.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V16.S4
 	VMOV V13.B16, V20.B16
-	WORD $0x4e33ce14 // fmla v20.4s, v16.4s, v19.4s
+	VFMLA V19.S4, V16.S4, V20.S4
 	VMOV V13.B16, V16.B16
-	WORD $0x4e33ce90 // fmla v16.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V16.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V13.S4, V17.S4, V17.S4
 	WORD $0x6e31de10 // fmul v16.4s, v16.4s, v17.4s
@@ -929,28 +929,28 @@ end21:
 	WORD $0x6e30fdf0 // fdiv v16.4s, v15.4s, v16.4s
 	WORD $0x6e2eddcf // fmul v15.4s, v14.4s, v14.4s
 	VMOV V1.B16, V20.B16
-	WORD $0x4e20cdf4 // fmla v20.4s, v15.4s, v0.4s
+	VFMLA V0.S4, V15.S4, V20.S4
 	WORD $0x6e34ddd4 // fmul v20.4s, v14.4s, v20.4s
 	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
 	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
 	VMOV V4.B16, V15.B16
-	WORD $0x4e25ce8f // fmla v15.4s, v20.4s, v5.4s
+	VFMLA V5.S4, V20.S4, V15.S4
 	WORD $0x4ea4d5f3 // fsub v19.4s, v15.4s, v4.4s
 	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
+	VFMLA V6.S4, V19.S4, V20.S4
+	VFMLA V7.S4, V19.S4, V20.S4
 	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
+	VFMLA V20.S4, V8.S4, V19.S4
 	VMOV V10.B16, V17.B16
-	WORD $0x4e34ce71 // fmla v17.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V17.S4
 	VMOV V11.B16, V19.B16
-	WORD $0x4e34ce33 // fmla v19.4s, v17.4s, v20.4s
+	VFMLA V20.S4, V17.S4, V19.S4
 	VMOV V12.B16, V17.B16
-	WORD $0x4e34ce71 // fmla v17.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V17.S4
 	VMOV V13.B16, V19.B16
-	WORD $0x4e34ce33 // fmla v19.4s, v17.4s, v20.4s
+	VFMLA V20.S4, V17.S4, V19.S4
 	VMOV V13.B16, V17.B16
-	WORD $0x4e34ce71 // fmla v17.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V17.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V13.S4, V15.S4, V15.S4
 	WORD $0x6e2fde31 // fmul v17.4s, v17.4s, v15.4s
@@ -958,28 +958,28 @@ end21:
 	WORD $0x6e31fdd1 // fdiv v17.4s, v14.4s, v17.4s
 	WORD $0x6e32de4e // fmul v14.4s, v18.4s, v18.4s
 	VMOV V1.B16, V19.B16
-	WORD $0x4e20cdd3 // fmla v19.4s, v14.4s, v0.4s
+	VFMLA V0.S4, V14.S4, V19.S4
 	WORD $0x6e33de53 // fmul v19.4s, v18.4s, v19.4s
 	WORD $0x4ea2f673 // fmin v19.4s, v19.4s, v2.4s
 	WORD $0x4e23f673 // fmax v19.4s, v19.4s, v3.4s
 	VMOV V4.B16, V14.B16
-	WORD $0x4e25ce6e // fmla v14.4s, v19.4s, v5.4s
+	VFMLA V5.S4, V19.S4, V14.S4
 	WORD $0x4ea4d5d4 // fsub v20.4s, v14.4s, v4.4s
 	VMOV V19.B16, V19.B16
-	WORD $0x4e26ce93 // fmla v19.4s, v20.4s, v6.4s
-	WORD $0x4e27ce93 // fmla v19.4s, v20.4s, v7.4s
+	VFMLA V6.S4, V20.S4, V19.S4
+	VFMLA V7.S4, V20.S4, V19.S4
 	VMOV V9.B16, V20.B16
-	WORD $0x4e33cd14 // fmla v20.4s, v8.4s, v19.4s
+	VFMLA V19.S4, V8.S4, V20.S4
 	VMOV V10.B16, V15.B16
-	WORD $0x4e33ce8f // fmla v15.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V15.S4
 	VMOV V11.B16, V20.B16
-	WORD $0x4e33cdf4 // fmla v20.4s, v15.4s, v19.4s
+	VFMLA V19.S4, V15.S4, V20.S4
 	VMOV V12.B16, V15.B16
-	WORD $0x4e33ce8f // fmla v15.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V15.S4
 	VMOV V13.B16, V20.B16
-	WORD $0x4e33cdf4 // fmla v20.4s, v15.4s, v19.4s
+	VFMLA V19.S4, V15.S4, V20.S4
 	VMOV V13.B16, V15.B16
-	WORD $0x4e33ce8f // fmla v15.4s, v20.4s, v19.4s
+	VFMLA V19.S4, V20.S4, V15.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V13.S4, V14.S4, V14.S4
 	WORD $0x6e2eddef // fmul v15.4s, v15.4s, v14.4s
@@ -987,28 +987,28 @@ end21:
 	WORD $0x6e2ffe4f // fdiv v15.4s, v18.4s, v15.4s
 	WORD $0x6e35deb2 // fmul v18.4s, v21.4s, v21.4s
 	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce54 // fmla v20.4s, v18.4s, v0.4s
+	VFMLA V0.S4, V18.S4, V20.S4
 	WORD $0x6e34deb4 // fmul v20.4s, v21.4s, v20.4s
 	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
 	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
 	VMOV V4.B16, V18.B16
-	WORD $0x4e25ce92 // fmla v18.4s, v20.4s, v5.4s
+	VFMLA V5.S4, V20.S4, V18.S4
 	WORD $0x4ea4d653 // fsub v19.4s, v18.4s, v4.4s
 	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce74 // fmla v20.4s, v19.4s, v6.4s
-	WORD $0x4e27ce74 // fmla v20.4s, v19.4s, v7.4s
+	VFMLA V6.S4, V19.S4, V20.S4
+	VFMLA V7.S4, V19.S4, V20.S4
 	VMOV V9.B16, V19.B16
-	WORD $0x4e34cd13 // fmla v19.4s, v8.4s, v20.4s
+	VFMLA V20.S4, V8.S4, V19.S4
 	VMOV V10.B16, V14.B16
-	WORD $0x4e34ce6e // fmla v14.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V14.S4
 	VMOV V11.B16, V19.B16
-	WORD $0x4e34cdd3 // fmla v19.4s, v14.4s, v20.4s
+	VFMLA V20.S4, V14.S4, V19.S4
 	VMOV V12.B16, V14.B16
-	WORD $0x4e34ce6e // fmla v14.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V14.S4
 	VMOV V13.B16, V19.B16
-	WORD $0x4e34cdd3 // fmla v19.4s, v14.4s, v20.4s
+	VFMLA V20.S4, V14.S4, V19.S4
 	VMOV V13.B16, V14.B16
-	WORD $0x4e34ce6e // fmla v14.4s, v19.4s, v20.4s
+	VFMLA V20.S4, V19.S4, V14.S4
 	VSHL $23, V18.S4, V18.S4
 	VADD V13.S4, V18.S4, V18.S4
 	WORD $0x6e32ddce // fmul v14.4s, v14.4s, v18.4s
@@ -1348,23 +1348,23 @@ end5:
 	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
 	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
 	VMOV V2.B16, V17.B16
-	WORD $0x4e23ce11 // fmla v17.4s, v16.4s, v3.4s
+	VFMLA V3.S4, V16.S4, V17.S4
 	WORD $0x4ea2d632 // fsub v18.4s, v17.4s, v2.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e24ce50 // fmla v16.4s, v18.4s, v4.4s
-	WORD $0x4e25ce50 // fmla v16.4s, v18.4s, v5.4s
+	VFMLA V4.S4, V18.S4, V16.S4
+	VFMLA V5.S4, V18.S4, V16.S4
 	VMOV V7.B16, V18.B16
-	WORD $0x4e30ccd2 // fmla v18.4s, v6.4s, v16.4s
+	VFMLA V16.S4, V6.S4, V18.S4
 	VMOV V8.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V9.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V11.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V11.S4, V17.S4, V17.S4
 	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
@@ -1374,23 +1374,23 @@ end5:
 	WORD $0x4ea0f58c // fmin v12.4s, v12.4s, v0.4s
 	WORD $0x4e21f58c // fmax v12.4s, v12.4s, v1.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e23cd92 // fmla v18.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V18.S4
 	WORD $0x4ea2d650 // fsub v16.4s, v18.4s, v2.4s
 	VMOV V12.B16, V12.B16
-	WORD $0x4e24ce0c // fmla v12.4s, v16.4s, v4.4s
-	WORD $0x4e25ce0c // fmla v12.4s, v16.4s, v5.4s
+	VFMLA V4.S4, V16.S4, V12.S4
+	VFMLA V5.S4, V16.S4, V12.S4
 	VMOV V7.B16, V16.B16
-	WORD $0x4e2cccd0 // fmla v16.4s, v6.4s, v12.4s
+	VFMLA V12.S4, V6.S4, V16.S4
 	VMOV V8.B16, V17.B16
-	WORD $0x4e2cce11 // fmla v17.4s, v16.4s, v12.4s
+	VFMLA V12.S4, V16.S4, V17.S4
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2cce30 // fmla v16.4s, v17.4s, v12.4s
+	VFMLA V12.S4, V17.S4, V16.S4
 	VMOV V10.B16, V17.B16
-	WORD $0x4e2cce11 // fmla v17.4s, v16.4s, v12.4s
+	VFMLA V12.S4, V16.S4, V17.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2cce30 // fmla v16.4s, v17.4s, v12.4s
+	VFMLA V12.S4, V17.S4, V16.S4
 	VMOV V11.B16, V17.B16
-	WORD $0x4e2cce11 // fmla v17.4s, v16.4s, v12.4s
+	VFMLA V12.S4, V16.S4, V17.S4
 	VSHL $23, V18.S4, V18.S4
 	VADD V11.S4, V18.S4, V18.S4
 	WORD $0x6e32de31 // fmul v17.4s, v17.4s, v18.4s
@@ -1400,23 +1400,23 @@ end5:
 	WORD $0x4ea0f5ad // fmin v13.4s, v13.4s, v0.4s
 	WORD $0x4e21f5ad // fmax v13.4s, v13.4s, v1.4s
 	VMOV V2.B16, V16.B16
-	WORD $0x4e23cdb0 // fmla v16.4s, v13.4s, v3.4s
+	VFMLA V3.S4, V13.S4, V16.S4
 	WORD $0x4ea2d60c // fsub v12.4s, v16.4s, v2.4s
 	VMOV V13.B16, V13.B16
-	WORD $0x4e24cd8d // fmla v13.4s, v12.4s, v4.4s
-	WORD $0x4e25cd8d // fmla v13.4s, v12.4s, v5.4s
+	VFMLA V4.S4, V12.S4, V13.S4
+	VFMLA V5.S4, V12.S4, V13.S4
 	VMOV V7.B16, V12.B16
-	WORD $0x4e2dcccc // fmla v12.4s, v6.4s, v13.4s
+	VFMLA V13.S4, V6.S4, V12.S4
 	VMOV V8.B16, V18.B16
-	WORD $0x4e2dcd92 // fmla v18.4s, v12.4s, v13.4s
+	VFMLA V13.S4, V12.S4, V18.S4
 	VMOV V9.B16, V12.B16
-	WORD $0x4e2dce4c // fmla v12.4s, v18.4s, v13.4s
+	VFMLA V13.S4, V18.S4, V12.S4
 	VMOV V10.B16, V18.B16
-	WORD $0x4e2dcd92 // fmla v18.4s, v12.4s, v13.4s
+	VFMLA V13.S4, V12.S4, V18.S4
 	VMOV V11.B16, V12.B16
-	WORD $0x4e2dce4c // fmla v12.4s, v18.4s, v13.4s
+	VFMLA V13.S4, V18.S4, V12.S4
 	VMOV V11.B16, V18.B16
-	WORD $0x4e2dcd92 // fmla v18.4s, v12.4s, v13.4s
+	VFMLA V13.S4, V12.S4, V18.S4
 	VSHL $23, V16.S4, V16.S4
 	VADD V11.S4, V16.S4, V16.S4
 	WORD $0x6e30de52 // fmul v18.4s, v18.4s, v16.4s
@@ -1426,23 +1426,23 @@ end5:
 	WORD $0x4ea0f5ce // fmin v14.4s, v14.4s, v0.4s
 	WORD $0x4e21f5ce // fmax v14.4s, v14.4s, v1.4s
 	VMOV V2.B16, V12.B16
-	WORD $0x4e23cdcc // fmla v12.4s, v14.4s, v3.4s
+	VFMLA V3.S4, V14.S4, V12.S4
 	WORD $0x4ea2d58d // fsub v13.4s, v12.4s, v2.4s
 	VMOV V14.B16, V14.B16
-	WORD $0x4e24cdae // fmla v14.4s, v13.4s, v4.4s
-	WORD $0x4e25cdae // fmla v14.4s, v13.4s, v5.4s
+	VFMLA V4.S4, V13.S4, V14.S4
+	VFMLA V5.S4, V13.S4, V14.S4
 	VMOV V7.B16, V13.B16
-	WORD $0x4e2ecccd // fmla v13.4s, v6.4s, v14.4s
+	VFMLA V14.S4, V6.S4, V13.S4
 	VMOV V8.B16, V16.B16
-	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
+	VFMLA V14.S4, V13.S4, V16.S4
 	VMOV V9.B16, V13.B16
-	WORD $0x4e2ece0d // fmla v13.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V13.S4
 	VMOV V10.B16, V16.B16
-	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
+	VFMLA V14.S4, V13.S4, V16.S4
 	VMOV V11.B16, V13.B16
-	WORD $0x4e2ece0d // fmla v13.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V13.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
+	VFMLA V14.S4, V13.S4, V16.S4
 	VSHL $23, V12.S4, V12.S4
 	VADD V11.S4, V12.S4, V12.S4
 	WORD $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
@@ -1656,23 +1656,23 @@ end21:
 	WORD $0x4ea0f5ef // fmin v15.4s, v15.4s, v0.4s
 	WORD $0x4e21f5ef // fmax v15.4s, v15.4s, v1.4s
 	VMOV V2.B16, V13.B16
-	WORD $0x4e23cded // fmla v13.4s, v15.4s, v3.4s
+	VFMLA V3.S4, V15.S4, V13.S4
 	WORD $0x4ea2d5ae // fsub v14.4s, v13.4s, v2.4s
 	VMOV V15.B16, V15.B16
-	WORD $0x4e24cdcf // fmla v15.4s, v14.4s, v4.4s
-	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
+	VFMLA V4.S4, V14.S4, V15.S4
+	VFMLA V5.S4, V14.S4, V15.S4
 	VMOV V7.B16, V14.B16
-	WORD $0x4e2fccce // fmla v14.4s, v6.4s, v15.4s
+	VFMLA V15.S4, V6.S4, V14.S4
 	VMOV V8.B16, V12.B16
-	WORD $0x4e2fcdcc // fmla v12.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V12.S4
 	VMOV V9.B16, V14.B16
-	WORD $0x4e2fcd8e // fmla v14.4s, v12.4s, v15.4s
+	VFMLA V15.S4, V12.S4, V14.S4
 	VMOV V10.B16, V12.B16
-	WORD $0x4e2fcdcc // fmla v12.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V12.S4
 	VMOV V11.B16, V14.B16
-	WORD $0x4e2fcd8e // fmla v14.4s, v12.4s, v15.4s
+	VFMLA V15.S4, V12.S4, V14.S4
 	VMOV V11.B16, V12.B16
-	WORD $0x4e2fcdcc // fmla v12.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V12.S4
 	VSHL $23, V13.S4, V13.S4
 	VADD V11.S4, V13.S4, V13.S4
 	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
@@ -1682,23 +1682,23 @@ end21:
 	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
 	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
 	VMOV V2.B16, V14.B16
-	WORD $0x4e23ce0e // fmla v14.4s, v16.4s, v3.4s
+	VFMLA V3.S4, V16.S4, V14.S4
 	WORD $0x4ea2d5cf // fsub v15.4s, v14.4s, v2.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e24cdf0 // fmla v16.4s, v15.4s, v4.4s
-	WORD $0x4e25cdf0 // fmla v16.4s, v15.4s, v5.4s
+	VFMLA V4.S4, V15.S4, V16.S4
+	VFMLA V5.S4, V15.S4, V16.S4
 	VMOV V7.B16, V15.B16
-	WORD $0x4e30cccf // fmla v15.4s, v6.4s, v16.4s
+	VFMLA V16.S4, V6.S4, V15.S4
 	VMOV V8.B16, V13.B16
-	WORD $0x4e30cded // fmla v13.4s, v15.4s, v16.4s
+	VFMLA V16.S4, V15.S4, V13.S4
 	VMOV V9.B16, V15.B16
-	WORD $0x4e30cdaf // fmla v15.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V15.S4
 	VMOV V10.B16, V13.B16
-	WORD $0x4e30cded // fmla v13.4s, v15.4s, v16.4s
+	VFMLA V16.S4, V15.S4, V13.S4
 	VMOV V11.B16, V15.B16
-	WORD $0x4e30cdaf // fmla v15.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V15.S4
 	VMOV V11.B16, V13.B16
-	WORD $0x4e30cded // fmla v13.4s, v15.4s, v16.4s
+	VFMLA V16.S4, V15.S4, V13.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V11.S4, V14.S4, V14.S4
 	WORD $0x6e2eddad // fmul v13.4s, v13.4s, v14.4s
@@ -1708,23 +1708,23 @@ end21:
 	WORD $0x4ea0f652 // fmin v18.4s, v18.4s, v0.4s
 	WORD $0x4e21f652 // fmax v18.4s, v18.4s, v1.4s
 	VMOV V2.B16, V15.B16
-	WORD $0x4e23ce4f // fmla v15.4s, v18.4s, v3.4s
+	VFMLA V3.S4, V18.S4, V15.S4
 	WORD $0x4ea2d5f0 // fsub v16.4s, v15.4s, v2.4s
 	VMOV V18.B16, V18.B16
-	WORD $0x4e24ce12 // fmla v18.4s, v16.4s, v4.4s
-	WORD $0x4e25ce12 // fmla v18.4s, v16.4s, v5.4s
+	VFMLA V4.S4, V16.S4, V18.S4
+	VFMLA V5.S4, V16.S4, V18.S4
 	VMOV V7.B16, V16.B16
-	WORD $0x4e32ccd0 // fmla v16.4s, v6.4s, v18.4s
+	VFMLA V18.S4, V6.S4, V16.S4
 	VMOV V8.B16, V14.B16
-	WORD $0x4e32ce0e // fmla v14.4s, v16.4s, v18.4s
+	VFMLA V18.S4, V16.S4, V14.S4
 	VMOV V9.B16, V16.B16
-	WORD $0x4e32cdd0 // fmla v16.4s, v14.4s, v18.4s
+	VFMLA V18.S4, V14.S4, V16.S4
 	VMOV V10.B16, V14.B16
-	WORD $0x4e32ce0e // fmla v14.4s, v16.4s, v18.4s
+	VFMLA V18.S4, V16.S4, V14.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e32cdd0 // fmla v16.4s, v14.4s, v18.4s
+	VFMLA V18.S4, V14.S4, V16.S4
 	VMOV V11.B16, V14.B16
-	WORD $0x4e32ce0e // fmla v14.4s, v16.4s, v18.4s
+	VFMLA V18.S4, V16.S4, V14.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V11.S4, V15.S4, V15.S4
 	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
@@ -1734,23 +1734,23 @@ end21:
 	WORD $0x4ea0f631 // fmin v17.4s, v17.4s, v0.4s
 	WORD $0x4e21f631 // fmax v17.4s, v17.4s, v1.4s
 	VMOV V2.B16, V16.B16
-	WORD $0x4e23ce30 // fmla v16.4s, v17.4s, v3.4s
+	VFMLA V3.S4, V17.S4, V16.S4
 	WORD $0x4ea2d612 // fsub v18.4s, v16.4s, v2.4s
 	VMOV V17.B16, V17.B16
-	WORD $0x4e24ce51 // fmla v17.4s, v18.4s, v4.4s
-	WORD $0x4e25ce51 // fmla v17.4s, v18.4s, v5.4s
+	VFMLA V4.S4, V18.S4, V17.S4
+	VFMLA V5.S4, V18.S4, V17.S4
 	VMOV V7.B16, V18.B16
-	WORD $0x4e31ccd2 // fmla v18.4s, v6.4s, v17.4s
+	VFMLA V17.S4, V6.S4, V18.S4
 	VMOV V8.B16, V15.B16
-	WORD $0x4e31ce4f // fmla v15.4s, v18.4s, v17.4s
+	VFMLA V17.S4, V18.S4, V15.S4
 	VMOV V9.B16, V18.B16
-	WORD $0x4e31cdf2 // fmla v18.4s, v15.4s, v17.4s
+	VFMLA V17.S4, V15.S4, V18.S4
 	VMOV V10.B16, V15.B16
-	WORD $0x4e31ce4f // fmla v15.4s, v18.4s, v17.4s
+	VFMLA V17.S4, V18.S4, V15.S4
 	VMOV V11.B16, V18.B16
-	WORD $0x4e31cdf2 // fmla v18.4s, v15.4s, v17.4s
+	VFMLA V17.S4, V15.S4, V18.S4
 	VMOV V11.B16, V15.B16
-	WORD $0x4e31ce4f // fmla v15.4s, v18.4s, v17.4s
+	VFMLA V17.S4, V18.S4, V15.S4
 	VSHL $23, V16.S4, V16.S4
 	VADD V11.S4, V16.S4, V16.S4
 	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
@@ -2081,28 +2081,28 @@ groups3:
 	FMOVQ 0(R8), F16
 	WORD $0x6e30de11 // fmul v17.4s, v16.4s, v16.4s
 	VMOV V1.B16, V18.B16
-	WORD $0x4e20ce32 // fmla v18.4s, v17.4s, v0.4s
+	VFMLA V0.S4, V17.S4, V18.S4
 	WORD $0x6e32de12 // fmul v18.4s, v16.4s, v18.4s
 	WORD $0x4ea2f652 // fmin v18.4s, v18.4s, v2.4s
 	WORD $0x4e23f652 // fmax v18.4s, v18.4s, v3.4s
 	VMOV V4.B16, V19.B16
-	WORD $0x4e25ce53 // fmla v19.4s, v18.4s, v5.4s
+	VFMLA V5.S4, V18.S4, V19.S4
 	WORD $0x4ea4d674 // fsub v20.4s, v19.4s, v4.4s
 	VMOV V18.B16, V18.B16
-	WORD $0x4e26ce92 // fmla v18.4s, v20.4s, v6.4s
-	WORD $0x4e27ce92 // fmla v18.4s, v20.4s, v7.4s
+	VFMLA V6.S4, V20.S4, V18.S4
+	VFMLA V7.S4, V20.S4, V18.S4
 	VMOV V9.B16, V20.B16
-	WORD $0x4e32cd14 // fmla v20.4s, v8.4s, v18.4s
+	VFMLA V18.S4, V8.S4, V20.S4
 	VMOV V10.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VMOV V11.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
+	VFMLA V18.S4, V21.S4, V20.S4
 	VMOV V12.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VMOV V13.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
+	VFMLA V18.S4, V21.S4, V20.S4
 	VMOV V13.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VSHL $23, V19.S4, V19.S4
 	VADD V13.S4, V19.S4, V19.S4
 	WORD $0x6e33deb5 // fmul v21.4s, v21.4s, v19.4s
@@ -2112,37 +2112,37 @@ groups3:
 	WORD $0x6e35de10 // fmul v16.4s, v16.4s, v21.4s
 	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
 	VMOV V15.B16, V20.B16
-	WORD $0x4e2ece34 // fmla v20.4s, v17.4s, v14.4s
+	VFMLA V14.S4, V17.S4, V20.S4
 	VMOV V21.B16, V21.B16
-	WORD $0x4e34ce15 // fmla v21.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V21.S4
 	FMOVQ 0(R9), F20
 	WORD $0x6e35de94 // fmul v20.4s, v20.4s, v21.4s
 	FMOVQ F20, 0(R10)
 	FMOVQ 16(R8), F20
 	WORD $0x6e34de95 // fmul v21.4s, v20.4s, v20.4s
 	VMOV V1.B16, V16.B16
-	WORD $0x4e20ceb0 // fmla v16.4s, v21.4s, v0.4s
+	VFMLA V0.S4, V21.S4, V16.S4
 	WORD $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
 	WORD $0x4e23f610 // fmax v16.4s, v16.4s, v3.4s
 	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce11 // fmla v17.4s, v16.4s, v5.4s
+	VFMLA V5.S4, V16.S4, V17.S4
 	WORD $0x4ea4d632 // fsub v18.4s, v17.4s, v4.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e26ce50 // fmla v16.4s, v18.4s, v6.4s
-	WORD $0x4e27ce50 // fmla v16.4s, v18.4s, v7.4s
+	VFMLA V6.S4, V18.S4, V16.S4
+	VFMLA V7.S4, V18.S4, V16.S4
 	VMOV V9.B16, V18.B16
-	WORD $0x4e30cd12 // fmla v18.4s, v8.4s, v16.4s
+	VFMLA V16.S4, V8.S4, V18.S4
 	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V12.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V13.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V13.S4, V17.S4, V17.S4
 	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
@@ -2152,37 +2152,37 @@ groups3:
 	WORD $0x6e33de94 // fmul v20.4s, v20.4s, v19.4s
 	WORD $0x6e32de94 // fmul v20.4s, v20.4s, v18.4s
 	VMOV V15.B16, V18.B16
-	WORD $0x4e2eceb2 // fmla v18.4s, v21.4s, v14.4s
+	VFMLA V14.S4, V21.S4, V18.S4
 	VMOV V19.B16, V19.B16
-	WORD $0x4e32ce93 // fmla v19.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V19.S4
 	FMOVQ 16(R9), F18
 	WORD $0x6e33de52 // fmul v18.4s, v18.4s, v19.4s
 	FMOVQ F18, 16(R10)
 	FMOVQ 32(R8), F18
 	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
 	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce74 // fmla v20.4s, v19.4s, v0.4s
+	VFMLA V0.S4, V19.S4, V20.S4
 	WORD $0x6e34de54 // fmul v20.4s, v18.4s, v20.4s
 	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
 	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
 	VMOV V4.B16, V21.B16
-	WORD $0x4e25ce95 // fmla v21.4s, v20.4s, v5.4s
+	VFMLA V5.S4, V20.S4, V21.S4
 	WORD $0x4ea4d6b0 // fsub v16.4s, v21.4s, v4.4s
 	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce14 // fmla v20.4s, v16.4s, v6.4s
-	WORD $0x4e27ce14 // fmla v20.4s, v16.4s, v7.4s
+	VFMLA V6.S4, V16.S4, V20.S4
+	VFMLA V7.S4, V16.S4, V20.S4
 	VMOV V9.B16, V16.B16
-	WORD $0x4e34cd10 // fmla v16.4s, v8.4s, v20.4s
+	VFMLA V20.S4, V8.S4, V16.S4
 	VMOV V10.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V17.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
+	VFMLA V20.S4, V17.S4, V16.S4
 	VMOV V12.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V17.S4
 	VMOV V13.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
+	VFMLA V20.S4, V17.S4, V16.S4
 	VMOV V13.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V17.S4
 	VSHL $23, V21.S4, V21.S4
 	VADD V13.S4, V21.S4, V21.S4
 	WORD $0x6e35de31 // fmul v17.4s, v17.4s, v21.4s
@@ -2192,37 +2192,37 @@ groups3:
 	WORD $0x6e31de52 // fmul v18.4s, v18.4s, v17.4s
 	WORD $0x6e30de52 // fmul v18.4s, v18.4s, v16.4s
 	VMOV V15.B16, V16.B16
-	WORD $0x4e2ece70 // fmla v16.4s, v19.4s, v14.4s
+	VFMLA V14.S4, V19.S4, V16.S4
 	VMOV V17.B16, V17.B16
-	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V17.S4
 	FMOVQ 32(R9), F16
 	WORD $0x6e31de10 // fmul v16.4s, v16.4s, v17.4s
 	FMOVQ F16, 32(R10)
 	FMOVQ 48(R8), F16
 	WORD $0x6e30de11 // fmul v17.4s, v16.4s, v16.4s
 	VMOV V1.B16, V18.B16
-	WORD $0x4e20ce32 // fmla v18.4s, v17.4s, v0.4s
+	VFMLA V0.S4, V17.S4, V18.S4
 	WORD $0x6e32de12 // fmul v18.4s, v16.4s, v18.4s
 	WORD $0x4ea2f652 // fmin v18.4s, v18.4s, v2.4s
 	WORD $0x4e23f652 // fmax v18.4s, v18.4s, v3.4s
 	VMOV V4.B16, V19.B16
-	WORD $0x4e25ce53 // fmla v19.4s, v18.4s, v5.4s
+	VFMLA V5.S4, V18.S4, V19.S4
 	WORD $0x4ea4d674 // fsub v20.4s, v19.4s, v4.4s
 	VMOV V18.B16, V18.B16
-	WORD $0x4e26ce92 // fmla v18.4s, v20.4s, v6.4s
-	WORD $0x4e27ce92 // fmla v18.4s, v20.4s, v7.4s
+	VFMLA V6.S4, V20.S4, V18.S4
+	VFMLA V7.S4, V20.S4, V18.S4
 	VMOV V9.B16, V20.B16
-	WORD $0x4e32cd14 // fmla v20.4s, v8.4s, v18.4s
+	VFMLA V18.S4, V8.S4, V20.S4
 	VMOV V10.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VMOV V11.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
+	VFMLA V18.S4, V21.S4, V20.S4
 	VMOV V12.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VMOV V13.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
+	VFMLA V18.S4, V21.S4, V20.S4
 	VMOV V13.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VSHL $23, V19.S4, V19.S4
 	VADD V13.S4, V19.S4, V19.S4
 	WORD $0x6e33deb5 // fmul v21.4s, v21.4s, v19.4s
@@ -2232,9 +2232,9 @@ groups3:
 	WORD $0x6e35de10 // fmul v16.4s, v16.4s, v21.4s
 	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
 	VMOV V15.B16, V20.B16
-	WORD $0x4e2ece34 // fmla v20.4s, v17.4s, v14.4s
+	VFMLA V14.S4, V17.S4, V20.S4
 	VMOV V21.B16, V21.B16
-	WORD $0x4e34ce15 // fmla v21.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V21.S4
 	FMOVQ 48(R9), F20
 	WORD $0x6e35de94 // fmul v20.4s, v20.4s, v21.4s
 	FMOVQ F20, 48(R10)
@@ -2269,28 +2269,28 @@ single7:
 end8:
 	WORD $0x6e34de95 // fmul v21.4s, v20.4s, v20.4s
 	VMOV V1.B16, V16.B16
-	WORD $0x4e20ceb0 // fmla v16.4s, v21.4s, v0.4s
+	VFMLA V0.S4, V21.S4, V16.S4
 	WORD $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
 	WORD $0x4e23f610 // fmax v16.4s, v16.4s, v3.4s
 	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce11 // fmla v17.4s, v16.4s, v5.4s
+	VFMLA V5.S4, V16.S4, V17.S4
 	WORD $0x4ea4d632 // fsub v18.4s, v17.4s, v4.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e26ce50 // fmla v16.4s, v18.4s, v6.4s
-	WORD $0x4e27ce50 // fmla v16.4s, v18.4s, v7.4s
+	VFMLA V6.S4, V18.S4, V16.S4
+	VFMLA V7.S4, V18.S4, V16.S4
 	VMOV V9.B16, V18.B16
-	WORD $0x4e30cd12 // fmla v18.4s, v8.4s, v16.4s
+	VFMLA V16.S4, V8.S4, V18.S4
 	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V12.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V13.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V13.S4, V17.S4, V17.S4
 	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
@@ -2300,9 +2300,9 @@ end8:
 	WORD $0x6e33de94 // fmul v20.4s, v20.4s, v19.4s
 	WORD $0x6e32de94 // fmul v20.4s, v20.4s, v18.4s
 	VMOV V15.B16, V18.B16
-	WORD $0x4e2eceb2 // fmla v18.4s, v21.4s, v14.4s
+	VFMLA V14.S4, V21.S4, V18.S4
 	VMOV V19.B16, V19.B16
-	WORD $0x4e32ce93 // fmla v19.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V19.S4
 	CMP $4, R5
 	BLT some9
 	FMOVQ 0(R6), F18
@@ -2365,28 +2365,28 @@ single16:
 end17:
 	WORD $0x6e32de53 // fmul v19.4s, v18.4s, v18.4s
 	VMOV V1.B16, V20.B16
-	WORD $0x4e20ce74 // fmla v20.4s, v19.4s, v0.4s
+	VFMLA V0.S4, V19.S4, V20.S4
 	WORD $0x6e34de54 // fmul v20.4s, v18.4s, v20.4s
 	WORD $0x4ea2f694 // fmin v20.4s, v20.4s, v2.4s
 	WORD $0x4e23f694 // fmax v20.4s, v20.4s, v3.4s
 	VMOV V4.B16, V21.B16
-	WORD $0x4e25ce95 // fmla v21.4s, v20.4s, v5.4s
+	VFMLA V5.S4, V20.S4, V21.S4
 	WORD $0x4ea4d6b0 // fsub v16.4s, v21.4s, v4.4s
 	VMOV V20.B16, V20.B16
-	WORD $0x4e26ce14 // fmla v20.4s, v16.4s, v6.4s
-	WORD $0x4e27ce14 // fmla v20.4s, v16.4s, v7.4s
+	VFMLA V6.S4, V16.S4, V20.S4
+	VFMLA V7.S4, V16.S4, V20.S4
 	VMOV V9.B16, V16.B16
-	WORD $0x4e34cd10 // fmla v16.4s, v8.4s, v20.4s
+	VFMLA V20.S4, V8.S4, V16.S4
 	VMOV V10.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V17.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
+	VFMLA V20.S4, V17.S4, V16.S4
 	VMOV V12.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V17.S4
 	VMOV V13.B16, V16.B16
-	WORD $0x4e34ce30 // fmla v16.4s, v17.4s, v20.4s
+	VFMLA V20.S4, V17.S4, V16.S4
 	VMOV V13.B16, V17.B16
-	WORD $0x4e34ce11 // fmla v17.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V17.S4
 	VSHL $23, V21.S4, V21.S4
 	VADD V13.S4, V21.S4, V21.S4
 	WORD $0x6e35de31 // fmul v17.4s, v17.4s, v21.4s
@@ -2396,9 +2396,9 @@ end17:
 	WORD $0x6e31de52 // fmul v18.4s, v18.4s, v17.4s
 	WORD $0x6e30de52 // fmul v18.4s, v18.4s, v16.4s
 	VMOV V15.B16, V16.B16
-	WORD $0x4e2ece70 // fmla v16.4s, v19.4s, v14.4s
+	VFMLA V14.S4, V19.S4, V16.S4
 	VMOV V17.B16, V17.B16
-	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V17.S4
 	CMP $8, R5
 	BLT some18
 	FMOVQ 16(R6), F16
@@ -2461,28 +2461,28 @@ single25:
 end26:
 	WORD $0x6e30de11 // fmul v17.4s, v16.4s, v16.4s
 	VMOV V1.B16, V18.B16
-	WORD $0x4e20ce32 // fmla v18.4s, v17.4s, v0.4s
+	VFMLA V0.S4, V17.S4, V18.S4
 	WORD $0x6e32de12 // fmul v18.4s, v16.4s, v18.4s
 	WORD $0x4ea2f652 // fmin v18.4s, v18.4s, v2.4s
 	WORD $0x4e23f652 // fmax v18.4s, v18.4s, v3.4s
 	VMOV V4.B16, V19.B16
-	WORD $0x4e25ce53 // fmla v19.4s, v18.4s, v5.4s
+	VFMLA V5.S4, V18.S4, V19.S4
 	WORD $0x4ea4d674 // fsub v20.4s, v19.4s, v4.4s
 	VMOV V18.B16, V18.B16
-	WORD $0x4e26ce92 // fmla v18.4s, v20.4s, v6.4s
-	WORD $0x4e27ce92 // fmla v18.4s, v20.4s, v7.4s
+	VFMLA V6.S4, V20.S4, V18.S4
+	VFMLA V7.S4, V20.S4, V18.S4
 	VMOV V9.B16, V20.B16
-	WORD $0x4e32cd14 // fmla v20.4s, v8.4s, v18.4s
+	VFMLA V18.S4, V8.S4, V20.S4
 	VMOV V10.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VMOV V11.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
+	VFMLA V18.S4, V21.S4, V20.S4
 	VMOV V12.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VMOV V13.B16, V20.B16
-	WORD $0x4e32ceb4 // fmla v20.4s, v21.4s, v18.4s
+	VFMLA V18.S4, V21.S4, V20.S4
 	VMOV V13.B16, V21.B16
-	WORD $0x4e32ce95 // fmla v21.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V21.S4
 	VSHL $23, V19.S4, V19.S4
 	VADD V13.S4, V19.S4, V19.S4
 	WORD $0x6e33deb5 // fmul v21.4s, v21.4s, v19.4s
@@ -2492,9 +2492,9 @@ end26:
 	WORD $0x6e35de10 // fmul v16.4s, v16.4s, v21.4s
 	WORD $0x6e34de10 // fmul v16.4s, v16.4s, v20.4s
 	VMOV V15.B16, V20.B16
-	WORD $0x4e2ece34 // fmla v20.4s, v17.4s, v14.4s
+	VFMLA V14.S4, V17.S4, V20.S4
 	VMOV V21.B16, V21.B16
-	WORD $0x4e34ce15 // fmla v21.4s, v16.4s, v20.4s
+	VFMLA V20.S4, V16.S4, V21.S4
 	CMP $12, R5
 	BLT some27
 	FMOVQ 32(R6), F20
@@ -2557,28 +2557,28 @@ single34:
 end35:
 	WORD $0x6e34de95 // fmul v21.4s, v20.4s, v20.4s
 	VMOV V1.B16, V16.B16
-	WORD $0x4e20ceb0 // fmla v16.4s, v21.4s, v0.4s
+	VFMLA V0.S4, V21.S4, V16.S4
 	WORD $0x6e30de90 // fmul v16.4s, v20.4s, v16.4s
 	WORD $0x4ea2f610 // fmin v16.4s, v16.4s, v2.4s
 	WORD $0x4e23f610 // fmax v16.4s, v16.4s, v3.4s
 	VMOV V4.B16, V17.B16
-	WORD $0x4e25ce11 // fmla v17.4s, v16.4s, v5.4s
+	VFMLA V5.S4, V16.S4, V17.S4
 	WORD $0x4ea4d632 // fsub v18.4s, v17.4s, v4.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e26ce50 // fmla v16.4s, v18.4s, v6.4s
-	WORD $0x4e27ce50 // fmla v16.4s, v18.4s, v7.4s
+	VFMLA V6.S4, V18.S4, V16.S4
+	VFMLA V7.S4, V18.S4, V16.S4
 	VMOV V9.B16, V18.B16
-	WORD $0x4e30cd12 // fmla v18.4s, v8.4s, v16.4s
+	VFMLA V16.S4, V8.S4, V18.S4
 	VMOV V10.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V11.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V12.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce72 // fmla v18.4s, v19.4s, v16.4s
+	VFMLA V16.S4, V19.S4, V18.S4
 	VMOV V13.B16, V19.B16
-	WORD $0x4e30ce53 // fmla v19.4s, v18.4s, v16.4s
+	VFMLA V16.S4, V18.S4, V19.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V13.S4, V17.S4, V17.S4
 	WORD $0x6e31de73 // fmul v19.4s, v19.4s, v17.4s
@@ -2588,9 +2588,9 @@ end35:
 	WORD $0x6e33de94 // fmul v20.4s, v20.4s, v19.4s
 	WORD $0x6e32de94 // fmul v20.4s, v20.4s, v18.4s
 	VMOV V15.B16, V18.B16
-	WORD $0x4e2eceb2 // fmla v18.4s, v21.4s, v14.4s
+	VFMLA V14.S4, V21.S4, V18.S4
 	VMOV V19.B16, V19.B16
-	WORD $0x4e32ce93 // fmla v19.4s, v20.4s, v18.4s
+	VFMLA V18.S4, V20.S4, V19.S4
 	CMP $16, R5
 	BLT some36
 	FMOVQ 48(R6), F18
@@ -2694,23 +2694,23 @@ groups3:
 	WORD $0x4ea0f5ad // fmin v13.4s, v13.4s, v0.4s
 	WORD $0x4e21f5ad // fmax v13.4s, v13.4s, v1.4s
 	VMOV V2.B16, V14.B16
-	WORD $0x4e23cdae // fmla v14.4s, v13.4s, v3.4s
+	VFMLA V3.S4, V13.S4, V14.S4
 	WORD $0x4ea2d5cf // fsub v15.4s, v14.4s, v2.4s
 	VMOV V13.B16, V13.B16
-	WORD $0x4e24cded // fmla v13.4s, v15.4s, v4.4s
-	WORD $0x4e25cded // fmla v13.4s, v15.4s, v5.4s
+	VFMLA V4.S4, V15.S4, V13.S4
+	VFMLA V5.S4, V15.S4, V13.S4
 	VMOV V7.B16, V15.B16
-	WORD $0x4e2dcccf // fmla v15.4s, v6.4s, v13.4s
+	VFMLA V13.S4, V6.S4, V15.S4
 	VMOV V8.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
+	VFMLA V13.S4, V15.S4, V16.S4
 	VMOV V9.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	VFMLA V13.S4, V16.S4, V15.S4
 	VMOV V10.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
+	VFMLA V13.S4, V15.S4, V16.S4
 	VMOV V11.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	VFMLA V13.S4, V16.S4, V15.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
+	VFMLA V13.S4, V15.S4, V16.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V11.S4, V14.S4, V14.S4
 	WORD $0x6e2ede10 // fmul v16.4s, v16.4s, v14.4s
@@ -2719,7 +2719,7 @@ groups3:
 	WORD $0x4eb0d56f // fsub v15.4s, v11.4s, v16.4s
 	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e2fcd90 // fmla v16.4s, v12.4s, v15.4s
+	VFMLA V15.S4, V12.S4, V16.S4
 	FMOVQ 0(R9), F12
 	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
 	FMOVQ F12, 0(R10)
@@ -2728,23 +2728,23 @@ groups3:
 	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
 	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
 	VMOV V2.B16, V15.B16
-	WORD $0x4e23ce0f // fmla v15.4s, v16.4s, v3.4s
+	VFMLA V3.S4, V16.S4, V15.S4
 	WORD $0x4ea2d5ed // fsub v13.4s, v15.4s, v2.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e24cdb0 // fmla v16.4s, v13.4s, v4.4s
-	WORD $0x4e25cdb0 // fmla v16.4s, v13.4s, v5.4s
+	VFMLA V4.S4, V13.S4, V16.S4
+	VFMLA V5.S4, V13.S4, V16.S4
 	VMOV V7.B16, V13.B16
-	WORD $0x4e30cccd // fmla v13.4s, v6.4s, v16.4s
+	VFMLA V16.S4, V6.S4, V13.S4
 	VMOV V8.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V14.S4
 	VMOV V9.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
+	VFMLA V16.S4, V14.S4, V13.S4
 	VMOV V10.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V14.S4
 	VMOV V11.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
+	VFMLA V16.S4, V14.S4, V13.S4
 	VMOV V11.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V14.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V11.S4, V15.S4, V15.S4
 	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
@@ -2753,7 +2753,7 @@ groups3:
 	WORD $0x4eaed56d // fsub v13.4s, v11.4s, v14.4s
 	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
 	VMOV V14.B16, V14.B16
-	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
+	VFMLA V13.S4, V12.S4, V14.S4
 	FMOVQ 16(R9), F12
 	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
 	FMOVQ F12, 16(R10)
@@ -2762,23 +2762,23 @@ groups3:
 	WORD $0x4ea0f5ce // fmin v14.4s, v14.4s, v0.4s
 	WORD $0x4e21f5ce // fmax v14.4s, v14.4s, v1.4s
 	VMOV V2.B16, V13.B16
-	WORD $0x4e23cdcd // fmla v13.4s, v14.4s, v3.4s
+	VFMLA V3.S4, V14.S4, V13.S4
 	WORD $0x4ea2d5b0 // fsub v16.4s, v13.4s, v2.4s
 	VMOV V14.B16, V14.B16
-	WORD $0x4e24ce0e // fmla v14.4s, v16.4s, v4.4s
-	WORD $0x4e25ce0e // fmla v14.4s, v16.4s, v5.4s
+	VFMLA V4.S4, V16.S4, V14.S4
+	VFMLA V5.S4, V16.S4, V14.S4
 	VMOV V7.B16, V16.B16
-	WORD $0x4e2eccd0 // fmla v16.4s, v6.4s, v14.4s
+	VFMLA V14.S4, V6.S4, V16.S4
 	VMOV V8.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V15.S4
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	VFMLA V14.S4, V15.S4, V16.S4
 	VMOV V10.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V15.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	VFMLA V14.S4, V15.S4, V16.S4
 	VMOV V11.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V15.S4
 	VSHL $23, V13.S4, V13.S4
 	VADD V11.S4, V13.S4, V13.S4
 	WORD $0x6e2dddef // fmul v15.4s, v15.4s, v13.4s
@@ -2787,7 +2787,7 @@ groups3:
 	WORD $0x4eafd570 // fsub v16.4s, v11.4s, v15.4s
 	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
 	VMOV V15.B16, V15.B16
-	WORD $0x4e30cd8f // fmla v15.4s, v12.4s, v16.4s
+	VFMLA V16.S4, V12.S4, V15.S4
 	FMOVQ 32(R9), F12
 	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
 	FMOVQ F12, 32(R10)
@@ -2796,23 +2796,23 @@ groups3:
 	WORD $0x4ea0f5ef // fmin v15.4s, v15.4s, v0.4s
 	WORD $0x4e21f5ef // fmax v15.4s, v15.4s, v1.4s
 	VMOV V2.B16, V16.B16
-	WORD $0x4e23cdf0 // fmla v16.4s, v15.4s, v3.4s
+	VFMLA V3.S4, V15.S4, V16.S4
 	WORD $0x4ea2d60e // fsub v14.4s, v16.4s, v2.4s
 	VMOV V15.B16, V15.B16
-	WORD $0x4e24cdcf // fmla v15.4s, v14.4s, v4.4s
-	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
+	VFMLA V4.S4, V14.S4, V15.S4
+	VFMLA V5.S4, V14.S4, V15.S4
 	VMOV V7.B16, V14.B16
-	WORD $0x4e2fccce // fmla v14.4s, v6.4s, v15.4s
+	VFMLA V15.S4, V6.S4, V14.S4
 	VMOV V8.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V13.S4
 	VMOV V9.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
+	VFMLA V15.S4, V13.S4, V14.S4
 	VMOV V10.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V13.S4
 	VMOV V11.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
+	VFMLA V15.S4, V13.S4, V14.S4
 	VMOV V11.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V13.S4
 	VSHL $23, V16.S4, V16.S4
 	VADD V11.S4, V16.S4, V16.S4
 	WORD $0x6e30ddad // fmul v13.4s, v13.4s, v16.4s
@@ -2821,7 +2821,7 @@ groups3:
 	WORD $0x4eadd56e // fsub v14.4s, v11.4s, v13.4s
 	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
 	VMOV V13.B16, V13.B16
-	WORD $0x4e2ecd8d // fmla v13.4s, v12.4s, v14.4s
+	VFMLA V14.S4, V12.S4, V13.S4
 	FMOVQ 48(R9), F12
 	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
 	FMOVQ F12, 48(R10)
@@ -2858,23 +2858,23 @@ end8:
 	WORD $0x4ea0f5ad // fmin v13.4s, v13.4s, v0.4s
 	WORD $0x4e21f5ad // fmax v13.4s, v13.4s, v1.4s
 	VMOV V2.B16, V14.B16
-	WORD $0x4e23cdae // fmla v14.4s, v13.4s, v3.4s
+	VFMLA V3.S4, V13.S4, V14.S4
 	WORD $0x4ea2d5cf // fsub v15.4s, v14.4s, v2.4s
 	VMOV V13.B16, V13.B16
-	WORD $0x4e24cded // fmla v13.4s, v15.4s, v4.4s
-	WORD $0x4e25cded // fmla v13.4s, v15.4s, v5.4s
+	VFMLA V4.S4, V15.S4, V13.S4
+	VFMLA V5.S4, V15.S4, V13.S4
 	VMOV V7.B16, V15.B16
-	WORD $0x4e2dcccf // fmla v15.4s, v6.4s, v13.4s
+	VFMLA V13.S4, V6.S4, V15.S4
 	VMOV V8.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
+	VFMLA V13.S4, V15.S4, V16.S4
 	VMOV V9.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	VFMLA V13.S4, V16.S4, V15.S4
 	VMOV V10.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
+	VFMLA V13.S4, V15.S4, V16.S4
 	VMOV V11.B16, V15.B16
-	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
+	VFMLA V13.S4, V16.S4, V15.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
+	VFMLA V13.S4, V15.S4, V16.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V11.S4, V14.S4, V14.S4
 	WORD $0x6e2ede10 // fmul v16.4s, v16.4s, v14.4s
@@ -2883,7 +2883,7 @@ end8:
 	WORD $0x4eb0d56f // fsub v15.4s, v11.4s, v16.4s
 	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e2fcd90 // fmla v16.4s, v12.4s, v15.4s
+	VFMLA V15.S4, V12.S4, V16.S4
 	CMP $4, R5
 	BLT some9
 	FMOVQ 0(R6), F12
@@ -2948,23 +2948,23 @@ end17:
 	WORD $0x4ea0f610 // fmin v16.4s, v16.4s, v0.4s
 	WORD $0x4e21f610 // fmax v16.4s, v16.4s, v1.4s
 	VMOV V2.B16, V15.B16
-	WORD $0x4e23ce0f // fmla v15.4s, v16.4s, v3.4s
+	VFMLA V3.S4, V16.S4, V15.S4
 	WORD $0x4ea2d5ed // fsub v13.4s, v15.4s, v2.4s
 	VMOV V16.B16, V16.B16
-	WORD $0x4e24cdb0 // fmla v16.4s, v13.4s, v4.4s
-	WORD $0x4e25cdb0 // fmla v16.4s, v13.4s, v5.4s
+	VFMLA V4.S4, V13.S4, V16.S4
+	VFMLA V5.S4, V13.S4, V16.S4
 	VMOV V7.B16, V13.B16
-	WORD $0x4e30cccd // fmla v13.4s, v6.4s, v16.4s
+	VFMLA V16.S4, V6.S4, V13.S4
 	VMOV V8.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V14.S4
 	VMOV V9.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
+	VFMLA V16.S4, V14.S4, V13.S4
 	VMOV V10.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V14.S4
 	VMOV V11.B16, V13.B16
-	WORD $0x4e30cdcd // fmla v13.4s, v14.4s, v16.4s
+	VFMLA V16.S4, V14.S4, V13.S4
 	VMOV V11.B16, V14.B16
-	WORD $0x4e30cdae // fmla v14.4s, v13.4s, v16.4s
+	VFMLA V16.S4, V13.S4, V14.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V11.S4, V15.S4, V15.S4
 	WORD $0x6e2fddce // fmul v14.4s, v14.4s, v15.4s
@@ -2973,7 +2973,7 @@ end17:
 	WORD $0x4eaed56d // fsub v13.4s, v11.4s, v14.4s
 	WORD $0x6e2edd8c // fmul v12.4s, v12.4s, v14.4s
 	VMOV V14.B16, V14.B16
-	WORD $0x4e2dcd8e // fmla v14.4s, v12.4s, v13.4s
+	VFMLA V13.S4, V12.S4, V14.S4
 	CMP $8, R5
 	BLT some18
 	FMOVQ 16(R6), F12
@@ -3038,23 +3038,23 @@ end26:
 	WORD $0x4ea0f5ce // fmin v14.4s, v14.4s, v0.4s
 	WORD $0x4e21f5ce // fmax v14.4s, v14.4s, v1.4s
 	VMOV V2.B16, V13.B16
-	WORD $0x4e23cdcd // fmla v13.4s, v14.4s, v3.4s
+	VFMLA V3.S4, V14.S4, V13.S4
 	WORD $0x4ea2d5b0 // fsub v16.4s, v13.4s, v2.4s
 	VMOV V14.B16, V14.B16
-	WORD $0x4e24ce0e // fmla v14.4s, v16.4s, v4.4s
-	WORD $0x4e25ce0e // fmla v14.4s, v16.4s, v5.4s
+	VFMLA V4.S4, V16.S4, V14.S4
+	VFMLA V5.S4, V16.S4, V14.S4
 	VMOV V7.B16, V16.B16
-	WORD $0x4e2eccd0 // fmla v16.4s, v6.4s, v14.4s
+	VFMLA V14.S4, V6.S4, V16.S4
 	VMOV V8.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V15.S4
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	VFMLA V14.S4, V15.S4, V16.S4
 	VMOV V10.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V15.S4
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
+	VFMLA V14.S4, V15.S4, V16.S4
 	VMOV V11.B16, V15.B16
-	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
+	VFMLA V14.S4, V16.S4, V15.S4
 	VSHL $23, V13.S4, V13.S4
 	VADD V11.S4, V13.S4, V13.S4
 	WORD $0x6e2dddef // fmul v15.4s, v15.4s, v13.4s
@@ -3063,7 +3063,7 @@ end26:
 	WORD $0x4eafd570 // fsub v16.4s, v11.4s, v15.4s
 	WORD $0x6e2fdd8c // fmul v12.4s, v12.4s, v15.4s
 	VMOV V15.B16, V15.B16
-	WORD $0x4e30cd8f // fmla v15.4s, v12.4s, v16.4s
+	VFMLA V16.S4, V12.S4, V15.S4
 	CMP $12, R5
 	BLT some27
 	FMOVQ 32(R6), F12
@@ -3128,23 +3128,23 @@ end35:
 	WORD $0x4ea0f5ef // fmin v15.4s, v15.4s, v0.4s
 	WORD $0x4e21f5ef // fmax v15.4s, v15.4s, v1.4s
 	VMOV V2.B16, V16.B16
-	WORD $0x4e23cdf0 // fmla v16.4s, v15.4s, v3.4s
+	VFMLA V3.S4, V15.S4, V16.S4
 	WORD $0x4ea2d60e // fsub v14.4s, v16.4s, v2.4s
 	VMOV V15.B16, V15.B16
-	WORD $0x4e24cdcf // fmla v15.4s, v14.4s, v4.4s
-	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
+	VFMLA V4.S4, V14.S4, V15.S4
+	VFMLA V5.S4, V14.S4, V15.S4
 	VMOV V7.B16, V14.B16
-	WORD $0x4e2fccce // fmla v14.4s, v6.4s, v15.4s
+	VFMLA V15.S4, V6.S4, V14.S4
 	VMOV V8.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V13.S4
 	VMOV V9.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
+	VFMLA V15.S4, V13.S4, V14.S4
 	VMOV V10.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V13.S4
 	VMOV V11.B16, V14.B16
-	WORD $0x4e2fcdae // fmla v14.4s, v13.4s, v15.4s
+	VFMLA V15.S4, V13.S4, V14.S4
 	VMOV V11.B16, V13.B16
-	WORD $0x4e2fcdcd // fmla v13.4s, v14.4s, v15.4s
+	VFMLA V15.S4, V14.S4, V13.S4
 	VSHL $23, V16.S4, V16.S4
 	VADD V11.S4, V16.S4, V16.S4
 	WORD $0x6e30ddad // fmul v13.4s, v13.4s, v16.4s
@@ -3153,7 +3153,7 @@ end35:
 	WORD $0x4eadd56e // fsub v14.4s, v11.4s, v13.4s
 	WORD $0x6e2ddd8c // fmul v12.4s, v12.4s, v13.4s
 	VMOV V13.B16, V13.B16
-	WORD $0x4e2ecd8d // fmla v13.4s, v12.4s, v14.4s
+	VFMLA V14.S4, V12.S4, V13.S4
 	CMP $16, R5
 	BLT some36
 	FMOVQ 48(R6), F12
@@ -3240,77 +3240,77 @@ groups1:
 	FMOVQ 0(R8), F10
 	WORD $0x6e2adc2b // fmul v11.4s, v1.4s, v10.4s
 	FMOVQ 0(R9), F12
-	WORD $0x4e2ccc0b // fmla v11.4s, v0.4s, v12.4s
+	VFMLA V12.S4, V0.S4, V11.S4
 	FMOVQ F11, 0(R9)
 	WORD $0x6e2adc6c // fmul v12.4s, v3.4s, v10.4s
 	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
 	FMOVQ 0(R10), F10
-	WORD $0x4e2acc4c // fmla v12.4s, v2.4s, v10.4s
+	VFMLA V10.S4, V2.S4, V12.S4
 	FMOVQ F12, 0(R10)
 	WORD $0x6e24dd6a // fmul v10.4s, v11.4s, v4.4s
 	WORD $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
 	WORD $0x6ea1f98c // fsqrt v12.4s, v12.4s
 	WORD $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
 	WORD $0x6e2cfd4c // fdiv v12.4s, v10.4s, v12.4s
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V9.S4, V7.S4, V12.S4
+	VFMLA V12.S4, V8.S4, V9.S4
 	FMOVQ F9, 0(R7)
 	FMOVQ 16(R7), F12
 	FMOVQ 16(R8), F9
 	WORD $0x6e29dc2a // fmul v10.4s, v1.4s, v9.4s
 	FMOVQ 16(R9), F11
-	WORD $0x4e2bcc0a // fmla v10.4s, v0.4s, v11.4s
+	VFMLA V11.S4, V0.S4, V10.S4
 	FMOVQ F10, 16(R9)
 	WORD $0x6e29dc6b // fmul v11.4s, v3.4s, v9.4s
 	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
 	FMOVQ 16(R10), F9
-	WORD $0x4e29cc4b // fmla v11.4s, v2.4s, v9.4s
+	VFMLA V9.S4, V2.S4, V11.S4
 	FMOVQ F11, 16(R10)
 	WORD $0x6e24dd49 // fmul v9.4s, v10.4s, v4.4s
 	WORD $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
 	WORD $0x6ea1f96b // fsqrt v11.4s, v11.4s
 	WORD $0x4e26d56b // fadd v11.4s, v11.4s, v6.4s
 	WORD $0x6e2bfd2b // fdiv v11.4s, v9.4s, v11.4s
-	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
-	WORD $0x4e2bcd0c // fmla v12.4s, v8.4s, v11.4s
+	VFMLA V12.S4, V7.S4, V11.S4
+	VFMLA V11.S4, V8.S4, V12.S4
 	FMOVQ F12, 16(R7)
 	FMOVQ 32(R7), F11
 	FMOVQ 32(R8), F12
 	WORD $0x6e2cdc29 // fmul v9.4s, v1.4s, v12.4s
 	FMOVQ 32(R9), F10
-	WORD $0x4e2acc09 // fmla v9.4s, v0.4s, v10.4s
+	VFMLA V10.S4, V0.S4, V9.S4
 	FMOVQ F9, 32(R9)
 	WORD $0x6e2cdc6a // fmul v10.4s, v3.4s, v12.4s
 	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
 	FMOVQ 32(R10), F12
-	WORD $0x4e2ccc4a // fmla v10.4s, v2.4s, v12.4s
+	VFMLA V12.S4, V2.S4, V10.S4
 	FMOVQ F10, 32(R10)
 	WORD $0x6e24dd2c // fmul v12.4s, v9.4s, v4.4s
 	WORD $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
 	WORD $0x6ea1f94a // fsqrt v10.4s, v10.4s
 	WORD $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
 	WORD $0x6e2afd8a // fdiv v10.4s, v12.4s, v10.4s
-	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
-	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	VFMLA V11.S4, V7.S4, V10.S4
+	VFMLA V10.S4, V8.S4, V11.S4
 	FMOVQ F11, 32(R7)
 	FMOVQ 48(R7), F10
 	FMOVQ 48(R8), F11
 	WORD $0x6e2bdc2c // fmul v12.4s, v1.4s, v11.4s
 	FMOVQ 48(R9), F9
-	WORD $0x4e29cc0c // fmla v12.4s, v0.4s, v9.4s
+	VFMLA V9.S4, V0.S4, V12.S4
 	FMOVQ F12, 48(R9)
 	WORD $0x6e2bdc69 // fmul v9.4s, v3.4s, v11.4s
 	WORD $0x6e2bdd29 // fmul v9.4s, v9.4s, v11.4s
 	FMOVQ 48(R10), F11
-	WORD $0x4e2bcc49 // fmla v9.4s, v2.4s, v11.4s
+	VFMLA V11.S4, V2.S4, V9.S4
 	FMOVQ F9, 48(R10)
 	WORD $0x6e24dd8b // fmul v11.4s, v12.4s, v4.4s
 	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
 	WORD $0x6ea1f929 // fsqrt v9.4s, v9.4s
 	WORD $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
 	WORD $0x6e29fd69 // fdiv v9.4s, v11.4s, v9.4s
-	WORD $0x4e2acce9 // fmla v9.4s, v7.4s, v10.4s
-	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	VFMLA V10.S4, V7.S4, V9.S4
+	VFMLA V9.S4, V8.S4, V10.S4
 	FMOVQ F10, 48(R7)
 	ADD $64, R6
 	SUB $16, R0
@@ -3383,7 +3383,7 @@ single11:
 	FMOVS 0(R3), F12
 
 end12:
-	WORD $0x4e2ccc0b // fmla v11.4s, v0.4s, v12.4s
+	VFMLA V12.S4, V0.S4, V11.S4
 	CMP $4, R5
 	BLT some13
 	FMOVQ F11, 0(R3)
@@ -3425,7 +3425,7 @@ single17:
 	FMOVS 0(R6), F10
 
 end18:
-	WORD $0x4e2acc4c // fmla v12.4s, v2.4s, v10.4s
+	VFMLA V10.S4, V2.S4, V12.S4
 	CMP $4, R5
 	BLT some19
 	FMOVQ F12, 0(R6)
@@ -3450,8 +3450,8 @@ end21:
 	WORD $0x6ea1f98c // fsqrt v12.4s, v12.4s
 	WORD $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
 	WORD $0x6e2cfd6c // fdiv v12.4s, v11.4s, v12.4s
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V9.S4, V7.S4, V12.S4
+	VFMLA V12.S4, V8.S4, V9.S4
 	CMP $4, R5
 	BLT some22
 	FMOVQ F9, 0(R7)
@@ -3532,7 +3532,7 @@ single32:
 	FMOVS 16(R3), F10
 
 end33:
-	WORD $0x4e2acc0b // fmla v11.4s, v0.4s, v10.4s
+	VFMLA V10.S4, V0.S4, V11.S4
 	CMP $8, R5
 	BLT some34
 	FMOVQ F11, 16(R3)
@@ -3574,7 +3574,7 @@ single38:
 	FMOVS 16(R6), F12
 
 end39:
-	WORD $0x4e2ccc4a // fmla v10.4s, v2.4s, v12.4s
+	VFMLA V12.S4, V2.S4, V10.S4
 	CMP $8, R5
 	BLT some40
 	FMOVQ F10, 16(R6)
@@ -3599,8 +3599,8 @@ end42:
 	WORD $0x6ea1f94a // fsqrt v10.4s, v10.4s
 	WORD $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
 	WORD $0x6e2afd6a // fdiv v10.4s, v11.4s, v10.4s
-	WORD $0x4e29ccea // fmla v10.4s, v7.4s, v9.4s
-	WORD $0x4e2acd09 // fmla v9.4s, v8.4s, v10.4s
+	VFMLA V9.S4, V7.S4, V10.S4
+	VFMLA V10.S4, V8.S4, V9.S4
 	CMP $8, R5
 	BLT some43
 	FMOVQ F9, 16(R7)
@@ -3681,7 +3681,7 @@ single53:
 	FMOVS 32(R3), F12
 
 end54:
-	WORD $0x4e2ccc0b // fmla v11.4s, v0.4s, v12.4s
+	VFMLA V12.S4, V0.S4, V11.S4
 	CMP $12, R5
 	BLT some55
 	FMOVQ F11, 32(R3)
@@ -3723,7 +3723,7 @@ single59:
 	FMOVS 32(R6), F10
 
 end60:
-	WORD $0x4e2acc4c // fmla v12.4s, v2.4s, v10.4s
+	VFMLA V10.S4, V2.S4, V12.S4
 	CMP $12, R5
 	BLT some61
 	FMOVQ F12, 32(R6)
@@ -3748,8 +3748,8 @@ end63:
 	WORD $0x6ea1f98c // fsqrt v12.4s, v12.4s
 	WORD $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
 	WORD $0x6e2cfd6c // fdiv v12.4s, v11.4s, v12.4s
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V9.S4, V7.S4, V12.S4
+	VFMLA V12.S4, V8.S4, V9.S4
 	CMP $12, R5
 	BLT some64
 	FMOVQ F9, 32(R7)
@@ -3830,7 +3830,7 @@ single74:
 	FMOVS 48(R3), F11
 
 end75:
-	WORD $0x4e2bcc01 // fmla v1.4s, v0.4s, v11.4s
+	VFMLA V11.S4, V0.S4, V1.S4
 	CMP $16, R5
 	BLT some76
 	FMOVQ F1, 48(R3)
@@ -3872,7 +3872,7 @@ single80:
 	FMOVS 48(R6), F12
 
 end81:
-	WORD $0x4e2ccc43 // fmla v3.4s, v2.4s, v12.4s
+	VFMLA V12.S4, V2.S4, V3.S4
 	CMP $16, R5
 	BLT some82
 	FMOVQ F3, 48(R6)
@@ -3897,8 +3897,8 @@ end84:
 	WORD $0x6ea1f863 // fsqrt v3.4s, v3.4s
 	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	WORD $0x6e23fc23 // fdiv v3.4s, v1.4s, v3.4s
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
-	WORD $0x4e23cd09 // fmla v9.4s, v8.4s, v3.4s
+	VFMLA V9.S4, V7.S4, V3.S4
+	VFMLA V3.S4, V8.S4, V9.S4
 	CMP $16, R5
 	BLT some85
 	FMOVQ F9, 48(R7)
