@@ -1,4 +1,4 @@
-// Package cpu is the backend for processors: AVX-512 or AVX2 kernels chosen
+// Package cpu is the backend for processors: AVX-512, AVX2 or NEON kernels chosen
 // when it starts, or portable Go. All of them give the bits of package ref.
 package cpu
 
@@ -22,7 +22,7 @@ var _ backend.Backend = (*Backend)(nil)
 // Option changes how a Backend is made.
 type Option func(*Backend)
 
-// Path selects the kernels by name, "avx512", "avx2" or "portable", instead of
+// Path selects the kernels by name, "avx2", "neon" or another of Paths, instead of
 // the best ones of this machine. An unknown or unavailable one panics.
 func Path(name string) Option {
 	return func(b *Backend) {

@@ -251,6 +251,26 @@ func TestConcurrentCalls(t *testing.T) {
 	wg.Wait()
 }
 
+// manyRows is a number of rows that several threads share, fewer in a short run:
+// an emulator takes minutes for more.
+func manyRows() int {
+	if testing.Short() {
+		return 60
+	}
+	return 300
+}
+
+// warmAllocs counts what a warm call allocates.
+func warmAllocs(f func()) float64 {
+	for range 20 { // every helper finds its scratch memory
+		f()
+	}
+	if testing.Short() {
+		return testing.AllocsPerRun(10, f)
+	}
+	return testing.AllocsPerRun(50, f)
+}
+
 // TestWarmAllocatesNothing covers the operations of inference.
 func TestWarmAllocatesNothing(t *testing.T) {
 	for _, path := range cpu.Paths() {
@@ -258,7 +278,7 @@ func TestWarmAllocatesNothing(t *testing.T) {
 			continue // correct, not fast
 		}
 		for _, threads := range []int{1, 2} {
-			for _, rows := range []int{1, 300} {
+			for _, rows := range []int{1, manyRows()} {
 				b, g := cpu.New(threads, cpu.Path(path)), newGen(5)
 				const c = 256
 				x, y, wide := g.tensor(rows+6, c, 0), b.New(rows, c), b.New(rows, 512)
@@ -276,10 +296,7 @@ func TestWarmAllocatesNothing(t *testing.T) {
 					"ScaleAdd":      func() { b.ScaleAdd(y, xr, v, y) },
 					"Nearest":       func() { b.Nearest(codes, xr, book, v) },
 				} {
-					for range 20 { // every helper finds its scratch memory
-						f()
-					}
-					if n := testing.AllocsPerRun(50, f); n > 0 {
+					if n := warmAllocs(f); n > 0 {
 						t.Errorf("%s/%d: %s of %d rows allocates %v times", path, threads, name, rows, n)
 					}
 				}

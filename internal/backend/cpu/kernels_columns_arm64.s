@@ -45,52 +45,52 @@ groups1:
 loop5:
 	FMOVQ 0(R9), F16
 	FMOVQ 0(R11), F17
-	WORD $0x4e31ce00 // fmla v0.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V0.S4
 	FMOVQ 16(R9), F17
 	FMOVQ 16(R11), F16
-	WORD $0x4e30ce21 // fmla v1.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V1.S4
 	FMOVQ 32(R9), F16
 	FMOVQ 32(R11), F17
-	WORD $0x4e31ce02 // fmla v2.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V2.S4
 	FMOVQ 48(R9), F17
 	FMOVQ 48(R11), F16
-	WORD $0x4e30ce23 // fmla v3.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V3.S4
 	FMOVQ 64(R9), F16
 	FMOVQ 64(R11), F17
-	WORD $0x4e31ce04 // fmla v4.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V4.S4
 	FMOVQ 80(R9), F17
 	FMOVQ 80(R11), F16
-	WORD $0x4e30ce25 // fmla v5.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V5.S4
 	FMOVQ 96(R9), F16
 	FMOVQ 96(R11), F17
-	WORD $0x4e31ce06 // fmla v6.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V6.S4
 	FMOVQ 112(R9), F17
 	FMOVQ 112(R11), F16
-	WORD $0x4e30ce27 // fmla v7.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V7.S4
 	FMOVQ 128(R9), F16
 	FMOVQ 128(R11), F17
-	WORD $0x4e31ce08 // fmla v8.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V8.S4
 	FMOVQ 144(R9), F17
 	FMOVQ 144(R11), F16
-	WORD $0x4e30ce29 // fmla v9.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V9.S4
 	FMOVQ 160(R9), F16
 	FMOVQ 160(R11), F17
-	WORD $0x4e31ce0a // fmla v10.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V10.S4
 	FMOVQ 176(R9), F17
 	FMOVQ 176(R11), F16
-	WORD $0x4e30ce2b // fmla v11.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V11.S4
 	FMOVQ 192(R9), F16
 	FMOVQ 192(R11), F17
-	WORD $0x4e31ce0c // fmla v12.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V12.S4
 	FMOVQ 208(R9), F17
 	FMOVQ 208(R11), F16
-	WORD $0x4e30ce2d // fmla v13.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V13.S4
 	FMOVQ 224(R9), F16
 	FMOVQ 224(R11), F17
-	WORD $0x4e31ce0e // fmla v14.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V14.S4
 	FMOVQ 240(R9), F17
 	FMOVQ 240(R11), F16
-	WORD $0x4e30ce2f // fmla v15.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V15.S4
 	ADD R4, R9
 	ADD R5, R11
 	SUB $1, R10
@@ -181,16 +181,16 @@ groups9:
 loop13:
 	FMOVQ 0(R9), F12
 	FMOVQ 0(R11), F11
-	WORD $0x4e2bcd90 // fmla v16.4s, v12.4s, v11.4s
+	VFMLA V11.S4, V12.S4, V16.S4
 	FMOVQ 16(R9), F11
 	FMOVQ 16(R11), F12
-	WORD $0x4e2ccd6f // fmla v15.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V15.S4
 	FMOVQ 32(R9), F12
 	FMOVQ 32(R11), F11
-	WORD $0x4e2bcd8e // fmla v14.4s, v12.4s, v11.4s
+	VFMLA V11.S4, V12.S4, V14.S4
 	FMOVQ 48(R9), F11
 	FMOVQ 48(R11), F12
-	WORD $0x4e2ccd6d // fmla v13.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V13.S4
 	ADD R4, R9
 	ADD R5, R11
 	SUB $1, R8
@@ -356,7 +356,7 @@ single38:
 	FMOVS 0(R7), F11
 
 end39:
-	WORD $0x4e2bce0c // fmla v12.4s, v16.4s, v11.4s
+	VFMLA V11.S4, V16.S4, V12.S4
 	CMP $8, R6
 	BLT some40
 	FMOVQ 16(R9), F11
@@ -397,7 +397,7 @@ single44:
 	FMOVS 16(R7), F16
 
 end45:
-	WORD $0x4e30cd6d // fmla v13.4s, v11.4s, v16.4s
+	VFMLA V16.S4, V11.S4, V13.S4
 	CMP $12, R6
 	BLT some46
 	FMOVQ 32(R9), F16
@@ -438,7 +438,7 @@ single50:
 	FMOVS 32(R7), F11
 
 end51:
-	WORD $0x4e2bce0e // fmla v14.4s, v16.4s, v11.4s
+	VFMLA V11.S4, V16.S4, V14.S4
 	CMP $16, R6
 	BLT some52
 	FMOVQ 48(R9), F11
@@ -479,7 +479,7 @@ single56:
 	FMOVS 48(R7), F16
 
 end57:
-	WORD $0x4e30cd6f // fmla v15.4s, v11.4s, v16.4s
+	VFMLA V16.S4, V11.S4, V15.S4
 	ADD R4, R9
 	ADD R5, R7
 	SUB $1, R2
@@ -743,52 +743,52 @@ end5:
 loop6:
 	FMOVQ 0(R11), F16
 	FMOVQ 0(R12), F17
-	WORD $0x4e31ce00 // fmla v0.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V0.S4
 	FMOVQ 16(R11), F17
 	FMOVQ 16(R12), F16
-	WORD $0x4e30ce21 // fmla v1.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V1.S4
 	FMOVQ 32(R11), F16
 	FMOVQ 32(R12), F17
-	WORD $0x4e31ce02 // fmla v2.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V2.S4
 	FMOVQ 48(R11), F17
 	FMOVQ 48(R12), F16
-	WORD $0x4e30ce23 // fmla v3.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V3.S4
 	FMOVQ 64(R11), F16
 	FMOVQ 64(R12), F17
-	WORD $0x4e31ce04 // fmla v4.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V4.S4
 	FMOVQ 80(R11), F17
 	FMOVQ 80(R12), F16
-	WORD $0x4e30ce25 // fmla v5.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V5.S4
 	FMOVQ 96(R11), F16
 	FMOVQ 96(R12), F17
-	WORD $0x4e31ce06 // fmla v6.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V6.S4
 	FMOVQ 112(R11), F17
 	FMOVQ 112(R12), F16
-	WORD $0x4e30ce27 // fmla v7.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V7.S4
 	FMOVQ 128(R11), F16
 	FMOVQ 128(R12), F17
-	WORD $0x4e31ce08 // fmla v8.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V8.S4
 	FMOVQ 144(R11), F17
 	FMOVQ 144(R12), F16
-	WORD $0x4e30ce29 // fmla v9.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V9.S4
 	FMOVQ 160(R11), F16
 	FMOVQ 160(R12), F17
-	WORD $0x4e31ce0a // fmla v10.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V10.S4
 	FMOVQ 176(R11), F17
 	FMOVQ 176(R12), F16
-	WORD $0x4e30ce2b // fmla v11.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V11.S4
 	FMOVQ 192(R11), F16
 	FMOVQ 192(R12), F17
-	WORD $0x4e31ce0c // fmla v12.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V12.S4
 	FMOVQ 208(R11), F17
 	FMOVQ 208(R12), F16
-	WORD $0x4e30ce2d // fmla v13.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V13.S4
 	FMOVQ 224(R11), F16
 	FMOVQ 224(R12), F17
-	WORD $0x4e31ce0e // fmla v14.4s, v16.4s, v17.4s
+	VFMLA V17.S4, V16.S4, V14.S4
 	FMOVQ 240(R11), F17
 	FMOVQ 240(R12), F16
-	WORD $0x4e30ce2f // fmla v15.4s, v17.4s, v16.4s
+	VFMLA V16.S4, V17.S4, V15.S4
 	ADD R6, R11
 	ADD R7, R12
 	SUB $1, R13
@@ -845,16 +845,16 @@ end10:
 loop11:
 	FMOVQ 0(R13), F11
 	FMOVQ 0(R12), F10
-	WORD $0x4e2acd6f // fmla v15.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V15.S4
 	FMOVQ 16(R13), F10
 	FMOVQ 16(R12), F11
-	WORD $0x4e2bcd4e // fmla v14.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V14.S4
 	FMOVQ 32(R13), F11
 	FMOVQ 32(R12), F10
-	WORD $0x4e2acd6d // fmla v13.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V13.S4
 	FMOVQ 48(R13), F10
 	FMOVQ 48(R12), F11
-	WORD $0x4e2bcd4c // fmla v12.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V12.S4
 	ADD R6, R13
 	ADD R7, R12
 	SUB $1, R11
@@ -1010,7 +1010,7 @@ single33:
 	FMOVS 0(R11), F10
 
 end34:
-	WORD $0x4e2acd6c // fmla v12.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V12.S4
 	CMP $8, R8
 	BLT some35
 	FMOVQ 16(R9), F10
@@ -1051,7 +1051,7 @@ single39:
 	FMOVS 16(R11), F11
 
 end40:
-	WORD $0x4e2bcd4d // fmla v13.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V13.S4
 	CMP $12, R8
 	BLT some41
 	FMOVQ 32(R9), F11
@@ -1092,7 +1092,7 @@ single45:
 	FMOVS 32(R11), F10
 
 end46:
-	WORD $0x4e2acd6e // fmla v14.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V14.S4
 	CMP $16, R8
 	BLT some47
 	FMOVQ 48(R9), F10
@@ -1133,7 +1133,7 @@ single51:
 	FMOVS 48(R11), F11
 
 end52:
-	WORD $0x4e2bcd4f // fmla v15.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V15.S4
 	ADD R6, R9
 	ADD R7, R11
 	SUB $1, R12
@@ -1272,28 +1272,28 @@ loop1:
 	WORD $0x6eaee4cd // fcmgt v13.4s, v6.4s, v14.4s
 	VBIT V13.B16, V14.B16, V6.B16
 	VBIT V13.B16, V2.B16, V7.B16
-	WORD $0x4ea18442 // add v2.4s, v2.4s, v1.4s
+	VADD V1.S4, V2.S4, V2.S4
 	FMOVQ 16(R2), F13
 	FMOVQ 16(R1), F14
 	WORD $0x4eaed5ae // fsub v14.4s, v13.4s, v14.4s
 	WORD $0x6eaee50d // fcmgt v13.4s, v8.4s, v14.4s
 	VBIT V13.B16, V14.B16, V8.B16
 	VBIT V13.B16, V3.B16, V9.B16
-	WORD $0x4ea18463 // add v3.4s, v3.4s, v1.4s
+	VADD V1.S4, V3.S4, V3.S4
 	FMOVQ 32(R2), F13
 	FMOVQ 32(R1), F14
 	WORD $0x4eaed5ae // fsub v14.4s, v13.4s, v14.4s
 	WORD $0x6eaee54d // fcmgt v13.4s, v10.4s, v14.4s
 	VBIT V13.B16, V14.B16, V10.B16
 	VBIT V13.B16, V4.B16, V11.B16
-	WORD $0x4ea18484 // add v4.4s, v4.4s, v1.4s
+	VADD V1.S4, V4.S4, V4.S4
 	FMOVQ 48(R2), F13
 	FMOVQ 48(R1), F14
 	WORD $0x4eaed5ae // fsub v14.4s, v13.4s, v14.4s
 	WORD $0x6eaee40d // fcmgt v13.4s, v0.4s, v14.4s
 	VBIT V13.B16, V14.B16, V0.B16
 	VBIT V13.B16, V5.B16, V12.B16
-	WORD $0x4ea184a5 // add v5.4s, v5.4s, v1.4s
+	VADD V1.S4, V5.S4, V5.S4
 	ADD $64, R1
 	ADD $64, R2
 	SUB $1, R0

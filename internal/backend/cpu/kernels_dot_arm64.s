@@ -2263,8 +2263,8 @@ loop10:
 	WORD $0x6e23dcc9 // fmul v9.4s, v6.4s, v3.4s
 	WORD $0x6e24dd0a // fmul v10.4s, v8.4s, v4.4s
 	WORD $0x6e24dceb // fmul v11.4s, v7.4s, v4.4s
-	WORD $0x4e2bcd49 // fmla v9.4s, v10.4s, v11.4s
-	WORD $0x4e27cd06 // fmla v6.4s, v8.4s, v7.4s
+	VFMLA V11.S4, V10.S4, V9.S4
+	VFMLA V7.S4, V8.S4, V6.S4
 	WORD $0x4ea0f8cb // fabs v11.4s, v6.4s
 	WORD $0x6e2be44b // fcmge v11.4s, v2.4s, v11.4s
 	WORD $0x4ea0f929 // fabs v9.4s, v9.4s
@@ -2279,8 +2279,8 @@ loop10:
 	WORD $0x6e23dccb // fmul v11.4s, v6.4s, v3.4s
 	WORD $0x6e24dd48 // fmul v8.4s, v10.4s, v4.4s
 	WORD $0x6e24dd27 // fmul v7.4s, v9.4s, v4.4s
-	WORD $0x4e27cd0b // fmla v11.4s, v8.4s, v7.4s
-	WORD $0x4e29cd46 // fmla v6.4s, v10.4s, v9.4s
+	VFMLA V7.S4, V8.S4, V11.S4
+	VFMLA V9.S4, V10.S4, V6.S4
 	WORD $0x4ea0f8c7 // fabs v7.4s, v6.4s
 	WORD $0x6e27e447 // fcmge v7.4s, v2.4s, v7.4s
 	WORD $0x4ea0f96b // fabs v11.4s, v11.4s
@@ -2432,8 +2432,8 @@ loop10:
 	WORD $0x6e27dc69 // fmul v9.4s, v3.4s, v7.4s
 	WORD $0x6e28dc2a // fmul v10.4s, v1.4s, v8.4s
 	WORD $0x6e28dc4b // fmul v11.4s, v2.4s, v8.4s
-	WORD $0x4e2bcd49 // fmla v9.4s, v10.4s, v11.4s
-	WORD $0x4e22cc23 // fmla v3.4s, v1.4s, v2.4s
+	VFMLA V11.S4, V10.S4, V9.S4
+	VFMLA V2.S4, V1.S4, V3.S4
 	WORD $0x4ea0f86b // fabs v11.4s, v3.4s
 	WORD $0x6e2be4cb // fcmge v11.4s, v6.4s, v11.4s
 	WORD $0x4ea0f929 // fabs v9.4s, v9.4s
@@ -2448,8 +2448,8 @@ loop10:
 	WORD $0x6e27dc6b // fmul v11.4s, v3.4s, v7.4s
 	WORD $0x6e28dd41 // fmul v1.4s, v10.4s, v8.4s
 	WORD $0x6e28dd22 // fmul v2.4s, v9.4s, v8.4s
-	WORD $0x4e22cc2b // fmla v11.4s, v1.4s, v2.4s
-	WORD $0x4e29cd43 // fmla v3.4s, v10.4s, v9.4s
+	VFMLA V2.S4, V1.S4, V11.S4
+	VFMLA V9.S4, V10.S4, V3.S4
 	WORD $0x4ea0f862 // fabs v2.4s, v3.4s
 	WORD $0x6e22e4c2 // fcmge v2.4s, v6.4s, v2.4s
 	WORD $0x4ea0f96b // fabs v11.4s, v11.4s
@@ -2619,8 +2619,8 @@ loop10:
 	WORD $0x6e2bdce4 // fmul v4.4s, v7.4s, v11.4s
 	WORD $0x6e2cdca3 // fmul v3.4s, v5.4s, v12.4s
 	WORD $0x6e2cdcc2 // fmul v2.4s, v6.4s, v12.4s
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
-	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
+	VFMLA V2.S4, V3.S4, V4.S4
+	VFMLA V6.S4, V5.S4, V7.S4
 	WORD $0x4ea0f8e2 // fabs v2.4s, v7.4s
 	WORD $0x6e22e542 // fcmge v2.4s, v10.4s, v2.4s
 	WORD $0x4ea0f884 // fabs v4.4s, v4.4s
@@ -2635,8 +2635,8 @@ loop10:
 	WORD $0x6e2bdce2 // fmul v2.4s, v7.4s, v11.4s
 	WORD $0x6e2cdc65 // fmul v5.4s, v3.4s, v12.4s
 	WORD $0x6e2cdc86 // fmul v6.4s, v4.4s, v12.4s
-	WORD $0x4e26cca2 // fmla v2.4s, v5.4s, v6.4s
-	WORD $0x4e24cc67 // fmla v7.4s, v3.4s, v4.4s
+	VFMLA V6.S4, V5.S4, V2.S4
+	VFMLA V4.S4, V3.S4, V7.S4
 	WORD $0x4ea0f8e6 // fabs v6.4s, v7.4s
 	WORD $0x6e26e546 // fcmge v6.4s, v10.4s, v6.4s
 	WORD $0x4ea0f842 // fabs v2.4s, v2.4s
@@ -2824,8 +2824,8 @@ loop10:
 	WORD $0x6e2fdd68 // fmul v8.4s, v11.4s, v15.4s
 	WORD $0x6e30dd27 // fmul v7.4s, v9.4s, v16.4s
 	WORD $0x6e30dd46 // fmul v6.4s, v10.4s, v16.4s
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
-	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	VFMLA V6.S4, V7.S4, V8.S4
+	VFMLA V10.S4, V9.S4, V11.S4
 	WORD $0x4ea0f966 // fabs v6.4s, v11.4s
 	WORD $0x6e26e5c6 // fcmge v6.4s, v14.4s, v6.4s
 	WORD $0x4ea0f908 // fabs v8.4s, v8.4s
@@ -2840,8 +2840,8 @@ loop10:
 	WORD $0x6e2fdd66 // fmul v6.4s, v11.4s, v15.4s
 	WORD $0x6e30dce9 // fmul v9.4s, v7.4s, v16.4s
 	WORD $0x6e30dd0a // fmul v10.4s, v8.4s, v16.4s
-	WORD $0x4e2acd26 // fmla v6.4s, v9.4s, v10.4s
-	WORD $0x4e28cceb // fmla v11.4s, v7.4s, v8.4s
+	VFMLA V10.S4, V9.S4, V6.S4
+	VFMLA V8.S4, V7.S4, V11.S4
 	WORD $0x4ea0f96a // fabs v10.4s, v11.4s
 	WORD $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD $0x4ea0f8c6 // fabs v6.4s, v6.4s
@@ -3047,8 +3047,8 @@ loop10:
 	WORD $0x6e33ddec // fmul v12.4s, v15.4s, v19.4s
 	WORD $0x6e34ddab // fmul v11.4s, v13.4s, v20.4s
 	WORD $0x6e34ddca // fmul v10.4s, v14.4s, v20.4s
-	WORD $0x4e2acd6c // fmla v12.4s, v11.4s, v10.4s
-	WORD $0x4e2ecdaf // fmla v15.4s, v13.4s, v14.4s
+	VFMLA V10.S4, V11.S4, V12.S4
+	VFMLA V14.S4, V13.S4, V15.S4
 	WORD $0x4ea0f9ea // fabs v10.4s, v15.4s
 	WORD $0x6e2ae64a // fcmge v10.4s, v18.4s, v10.4s
 	WORD $0x4ea0f98c // fabs v12.4s, v12.4s
@@ -3063,8 +3063,8 @@ loop10:
 	WORD $0x6e33ddea // fmul v10.4s, v15.4s, v19.4s
 	WORD $0x6e34dd6d // fmul v13.4s, v11.4s, v20.4s
 	WORD $0x6e34dd8e // fmul v14.4s, v12.4s, v20.4s
-	WORD $0x4e2ecdaa // fmla v10.4s, v13.4s, v14.4s
-	WORD $0x4e2ccd6f // fmla v15.4s, v11.4s, v12.4s
+	VFMLA V14.S4, V13.S4, V10.S4
+	VFMLA V12.S4, V11.S4, V15.S4
 	WORD $0x4ea0f9ee // fabs v14.4s, v15.4s
 	WORD $0x6e2ee64e // fcmge v14.4s, v18.4s, v14.4s
 	WORD $0x4ea0f94a // fabs v10.4s, v10.4s
@@ -3288,8 +3288,8 @@ loop10:
 	WORD $0x6e37de70 // fmul v16.4s, v19.4s, v23.4s
 	WORD $0x6e38de2f // fmul v15.4s, v17.4s, v24.4s
 	WORD $0x6e38de4e // fmul v14.4s, v18.4s, v24.4s
-	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
-	WORD $0x4e32ce33 // fmla v19.4s, v17.4s, v18.4s
+	VFMLA V14.S4, V15.S4, V16.S4
+	VFMLA V18.S4, V17.S4, V19.S4
 	WORD $0x4ea0fa6e // fabs v14.4s, v19.4s
 	WORD $0x6e2ee6ce // fcmge v14.4s, v22.4s, v14.4s
 	WORD $0x4ea0fa10 // fabs v16.4s, v16.4s
@@ -3304,8 +3304,8 @@ loop10:
 	WORD $0x6e37de6e // fmul v14.4s, v19.4s, v23.4s
 	WORD $0x6e38ddf1 // fmul v17.4s, v15.4s, v24.4s
 	WORD $0x6e38de12 // fmul v18.4s, v16.4s, v24.4s
-	WORD $0x4e32ce2e // fmla v14.4s, v17.4s, v18.4s
-	WORD $0x4e30cdf3 // fmla v19.4s, v15.4s, v16.4s
+	VFMLA V18.S4, V17.S4, V14.S4
+	VFMLA V16.S4, V15.S4, V19.S4
 	WORD $0x4ea0fa72 // fabs v18.4s, v19.4s
 	WORD $0x6e32e6d2 // fcmge v18.4s, v22.4s, v18.4s
 	WORD $0x4ea0f9ce // fabs v14.4s, v14.4s
@@ -3520,8 +3520,8 @@ loop10:
 	WORD $0x6e2fdd68 // fmul v8.4s, v11.4s, v15.4s
 	WORD $0x6e30dd27 // fmul v7.4s, v9.4s, v16.4s
 	WORD $0x6e30dd46 // fmul v6.4s, v10.4s, v16.4s
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
-	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	VFMLA V6.S4, V7.S4, V8.S4
+	VFMLA V10.S4, V9.S4, V11.S4
 	WORD $0x4ea0f966 // fabs v6.4s, v11.4s
 	WORD $0x6e26e5c6 // fcmge v6.4s, v14.4s, v6.4s
 	WORD $0x4ea0f908 // fabs v8.4s, v8.4s
@@ -3536,8 +3536,8 @@ loop10:
 	WORD $0x6e2fdd66 // fmul v6.4s, v11.4s, v15.4s
 	WORD $0x6e30dce9 // fmul v9.4s, v7.4s, v16.4s
 	WORD $0x6e30dd0a // fmul v10.4s, v8.4s, v16.4s
-	WORD $0x4e2acd26 // fmla v6.4s, v9.4s, v10.4s
-	WORD $0x4e28cceb // fmla v11.4s, v7.4s, v8.4s
+	VFMLA V10.S4, V9.S4, V6.S4
+	VFMLA V8.S4, V7.S4, V11.S4
 	WORD $0x4ea0f96a // fabs v10.4s, v11.4s
 	WORD $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD $0x4ea0f8c6 // fabs v6.4s, v6.4s
@@ -3730,8 +3730,8 @@ loop10:
 	WORD $0x6e2fdd68 // fmul v8.4s, v11.4s, v15.4s
 	WORD $0x6e30dd27 // fmul v7.4s, v9.4s, v16.4s
 	WORD $0x6e30dd46 // fmul v6.4s, v10.4s, v16.4s
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
-	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	VFMLA V6.S4, V7.S4, V8.S4
+	VFMLA V10.S4, V9.S4, V11.S4
 	WORD $0x4ea0f966 // fabs v6.4s, v11.4s
 	WORD $0x6e26e5c6 // fcmge v6.4s, v14.4s, v6.4s
 	WORD $0x4ea0f908 // fabs v8.4s, v8.4s
@@ -3746,8 +3746,8 @@ loop10:
 	WORD $0x6e2fdd66 // fmul v6.4s, v11.4s, v15.4s
 	WORD $0x6e30dce9 // fmul v9.4s, v7.4s, v16.4s
 	WORD $0x6e30dd0a // fmul v10.4s, v8.4s, v16.4s
-	WORD $0x4e2acd26 // fmla v6.4s, v9.4s, v10.4s
-	WORD $0x4e28cceb // fmla v11.4s, v7.4s, v8.4s
+	VFMLA V10.S4, V9.S4, V6.S4
+	VFMLA V8.S4, V7.S4, V11.S4
 	WORD $0x4ea0f96a // fabs v10.4s, v11.4s
 	WORD $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD $0x4ea0f8c6 // fabs v6.4s, v6.4s
@@ -3812,16 +3812,16 @@ groups3:
 	ADD R7, R3, R8
 	FMOVQ 0(R8), F5
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56421 // umax v1.4s, v1.4s, v5.4s
+	VUMAX V5.S4, V1.S4, V1.S4
 	FMOVQ 16(R8), F5
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56442 // umax v2.4s, v2.4s, v5.4s
+	VUMAX V5.S4, V2.S4, V2.S4
 	FMOVQ 32(R8), F5
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56463 // umax v3.4s, v3.4s, v5.4s
+	VUMAX V5.S4, V3.S4, V3.S4
 	FMOVQ 48(R8), F5
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56484 // umax v4.4s, v4.4s, v5.4s
+	VUMAX V5.S4, V4.S4, V4.S4
 	ADD $64, R7
 	SUB $16, R6
 	JMP groups3
@@ -3850,7 +3850,7 @@ single7:
 
 end8:
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56421 // umax v1.4s, v1.4s, v5.4s
+	VUMAX V5.S4, V1.S4, V1.S4
 	CMP $8, R5
 	BLT some9
 	FMOVQ 16(R7), F5
@@ -3872,7 +3872,7 @@ single10:
 
 end11:
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56442 // umax v2.4s, v2.4s, v5.4s
+	VUMAX V5.S4, V2.S4, V2.S4
 	CMP $12, R5
 	BLT some12
 	FMOVQ 32(R7), F5
@@ -3894,7 +3894,7 @@ single13:
 
 end14:
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56463 // umax v3.4s, v3.4s, v5.4s
+	VUMAX V5.S4, V3.S4, V3.S4
 	CMP $16, R5
 	BLT some15
 	FMOVQ 48(R7), F5
@@ -3916,12 +3916,12 @@ single16:
 
 end17:
 	WORD $0x4ea0f8a5 // fabs v5.4s, v5.4s
-	WORD $0x6ea56484 // umax v4.4s, v4.4s, v5.4s
+	VUMAX V5.S4, V4.S4, V4.S4
 
 end5:
-	WORD $0x6ea26425 // umax v5.4s, v1.4s, v2.4s
-	WORD $0x6ea46464 // umax v4.4s, v3.4s, v4.4s
-	WORD $0x6ea464a4 // umax v4.4s, v5.4s, v4.4s
+	VUMAX V2.S4, V1.S4, V5.S4
+	VUMAX V4.S4, V3.S4, V4.S4
+	VUMAX V4.S4, V5.S4, V4.S4
 	WORD $0x6eb0a884 // umaxv s4, v4.4s
 	VEOR V5.B16, V5.B16, V5.B16
 	VMOV V4.S[0], R6
@@ -4122,8 +4122,8 @@ groups3:
 	FMOVQ 0(R7), F6
 	VUSHR $16, V6.S4, V7.S4
 	VAND V0.B16, V7.B16, V7.B16
-	WORD $0x4ea684e7 // add v7.4s, v7.4s, v6.4s
-	WORD $0x4ea184e7 // add v7.4s, v7.4s, v1.4s
+	VADD V6.S4, V7.S4, V7.S4
+	VADD V1.S4, V7.S4, V7.S4
 	WORD $0x4e26e4c8 // fcmeq v8.4s, v6.4s, v6.4s
 	VORR V2.B16, V6.B16, V6.B16
 	VBIT V8.B16, V7.B16, V6.B16
@@ -4135,8 +4135,8 @@ groups3:
 	FMOVQ 16(R7), F7
 	VUSHR $16, V7.S4, V8.S4
 	VAND V0.B16, V8.B16, V8.B16
-	WORD $0x4ea78508 // add v8.4s, v8.4s, v7.4s
-	WORD $0x4ea18508 // add v8.4s, v8.4s, v1.4s
+	VADD V7.S4, V8.S4, V8.S4
+	VADD V1.S4, V8.S4, V8.S4
 	WORD $0x4e27e4e6 // fcmeq v6.4s, v7.4s, v7.4s
 	VORR V2.B16, V7.B16, V7.B16
 	VBIT V6.B16, V8.B16, V7.B16
@@ -4148,8 +4148,8 @@ groups3:
 	FMOVQ 32(R7), F8
 	VUSHR $16, V8.S4, V6.S4
 	VAND V0.B16, V6.B16, V6.B16
-	WORD $0x4ea884c6 // add v6.4s, v6.4s, v8.4s
-	WORD $0x4ea184c6 // add v6.4s, v6.4s, v1.4s
+	VADD V8.S4, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
 	WORD $0x4e28e507 // fcmeq v7.4s, v8.4s, v8.4s
 	VORR V2.B16, V8.B16, V8.B16
 	VBIT V7.B16, V6.B16, V8.B16
@@ -4161,8 +4161,8 @@ groups3:
 	FMOVQ 48(R7), F6
 	VUSHR $16, V6.S4, V7.S4
 	VAND V0.B16, V7.B16, V7.B16
-	WORD $0x4ea684e7 // add v7.4s, v7.4s, v6.4s
-	WORD $0x4ea184e7 // add v7.4s, v7.4s, v1.4s
+	VADD V6.S4, V7.S4, V7.S4
+	VADD V1.S4, V7.S4, V7.S4
 	WORD $0x4e26e4c8 // fcmeq v8.4s, v6.4s, v6.4s
 	VORR V2.B16, V6.B16, V6.B16
 	VBIT V8.B16, V7.B16, V6.B16
@@ -4201,8 +4201,8 @@ single7:
 end8:
 	VUSHR $16, V7.S4, V8.S4
 	VAND V0.B16, V8.B16, V8.B16
-	WORD $0x4ea78508 // add v8.4s, v8.4s, v7.4s
-	WORD $0x4ea18508 // add v8.4s, v8.4s, v1.4s
+	VADD V7.S4, V8.S4, V8.S4
+	VADD V1.S4, V8.S4, V8.S4
 	WORD $0x4e27e4e6 // fcmeq v6.4s, v7.4s, v7.4s
 	VORR V2.B16, V7.B16, V7.B16
 	VBIT V6.B16, V8.B16, V7.B16
@@ -4233,8 +4233,8 @@ single10:
 end11:
 	VUSHR $16, V8.S4, V6.S4
 	VAND V0.B16, V6.B16, V6.B16
-	WORD $0x4ea884c6 // add v6.4s, v6.4s, v8.4s
-	WORD $0x4ea184c6 // add v6.4s, v6.4s, v1.4s
+	VADD V8.S4, V6.S4, V6.S4
+	VADD V1.S4, V6.S4, V6.S4
 	WORD $0x4e28e507 // fcmeq v7.4s, v8.4s, v8.4s
 	VORR V2.B16, V8.B16, V8.B16
 	VBIT V7.B16, V6.B16, V8.B16
@@ -4265,8 +4265,8 @@ single13:
 end14:
 	VUSHR $16, V6.S4, V7.S4
 	VAND V0.B16, V7.B16, V7.B16
-	WORD $0x4ea684e7 // add v7.4s, v7.4s, v6.4s
-	WORD $0x4ea184e7 // add v7.4s, v7.4s, v1.4s
+	VADD V6.S4, V7.S4, V7.S4
+	VADD V1.S4, V7.S4, V7.S4
 	WORD $0x4e26e4c8 // fcmeq v8.4s, v6.4s, v6.4s
 	VORR V2.B16, V6.B16, V6.B16
 	VBIT V8.B16, V7.B16, V6.B16
@@ -4297,8 +4297,8 @@ single16:
 end17:
 	VUSHR $16, V7.S4, V8.S4
 	VAND V0.B16, V8.B16, V8.B16
-	WORD $0x4ea78508 // add v8.4s, v8.4s, v7.4s
-	WORD $0x4ea18508 // add v8.4s, v8.4s, v1.4s
+	VADD V7.S4, V8.S4, V8.S4
+	VADD V1.S4, V8.S4, V8.S4
 	WORD $0x4e27e4e6 // fcmeq v6.4s, v7.4s, v7.4s
 	VORR V2.B16, V7.B16, V7.B16
 	VBIT V6.B16, V8.B16, V7.B16

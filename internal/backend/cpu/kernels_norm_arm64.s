@@ -172,16 +172,16 @@ groups18:
 	ADD R8, R3, R9
 	FMOVQ 0(R9), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd27 // fmla v7.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V7.S4
 	FMOVQ 16(R9), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd25 // fmla v5.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V5.S4
 	FMOVQ 32(R9), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd26 // fmla v6.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V6.S4
 	FMOVQ 48(R9), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd20 // fmla v0.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V0.S4
 	ADD $64, R8
 	SUB $16, R7
 	JMP groups18
@@ -211,7 +211,7 @@ single22:
 end23:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V1.B16, V9.B16, V9.B16
-	WORD $0x4e29cd27 // fmla v7.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V7.S4
 	CMP $8, R6
 	BLT some24
 	FMOVQ 16(R8), F9
@@ -234,7 +234,7 @@ single25:
 end26:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V2.B16, V9.B16, V9.B16
-	WORD $0x4e29cd25 // fmla v5.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V5.S4
 	CMP $12, R6
 	BLT some27
 	FMOVQ 32(R8), F9
@@ -257,7 +257,7 @@ single28:
 end29:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V3.B16, V9.B16, V9.B16
-	WORD $0x4e29cd26 // fmla v6.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V6.S4
 	CMP $16, R6
 	BLT some30
 	FMOVQ 48(R8), F9
@@ -280,7 +280,7 @@ single31:
 end32:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V4.B16, V9.B16, V9.B16
-	WORD $0x4e29cd20 // fmla v0.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V0.S4
 
 end20:
 	WORD $0x4e26d4e9 // fadd v9.4s, v7.4s, v6.4s
@@ -324,19 +324,19 @@ groups33:
 	ADD R8, R5, R11
 	FMOVQ 0(R11), F10
 	FMOVQ 0(R9), F11
-	WORD $0x4e2bcc0a // fmla v10.4s, v0.4s, v11.4s
+	VFMLA V11.S4, V0.S4, V10.S4
 	VMOV V10.B16, V0.B16
 	FMOVQ 16(R11), F11
 	FMOVQ 16(R9), F10
-	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	VFMLA V10.S4, V9.S4, V11.S4
 	VMOV V11.B16, V9.B16
 	FMOVQ 32(R11), F10
 	FMOVQ 32(R9), F11
-	WORD $0x4e2bccca // fmla v10.4s, v6.4s, v11.4s
+	VFMLA V11.S4, V6.S4, V10.S4
 	VMOV V10.B16, V6.B16
 	FMOVQ 48(R11), F11
 	FMOVQ 48(R9), F10
-	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V11.S4
 	VMOV V11.B16, V7.B16
 	JMP done37
 
@@ -497,7 +497,7 @@ single58:
 	FMOVS 0(R9), F8
 
 end59:
-	WORD $0x4e28cd45 // fmla v5.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V5.S4
 	VMOV V5.B16, V10.B16
 	CMP $8, R6
 	BLT some60
@@ -539,7 +539,7 @@ single64:
 	FMOVS 16(R9), F5
 
 end65:
-	WORD $0x4e25cce8 // fmla v8.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V8.S4
 	VMOV V8.B16, V7.B16
 	CMP $12, R6
 	BLT some66
@@ -581,7 +581,7 @@ single70:
 	FMOVS 32(R9), F8
 
 end71:
-	WORD $0x4e28ccc5 // fmla v5.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V5.S4
 	VMOV V5.B16, V6.B16
 	CMP $16, R6
 	BLT some72
@@ -623,7 +623,7 @@ single76:
 	FMOVS 48(R9), F5
 
 end77:
-	WORD $0x4e25cd28 // fmla v8.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V8.S4
 	VMOV V8.B16, V9.B16
 	JMP done53
 
@@ -973,16 +973,16 @@ groups18:
 	ADD R9, R4, R10
 	FMOVQ 0(R10), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd27 // fmla v7.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V7.S4
 	FMOVQ 16(R10), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd25 // fmla v5.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V5.S4
 	FMOVQ 32(R10), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd26 // fmla v6.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V6.S4
 	FMOVQ 48(R10), F9
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
-	WORD $0x4e29cd20 // fmla v0.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V0.S4
 	ADD $64, R9
 	SUB $16, R8
 	JMP groups18
@@ -1012,7 +1012,7 @@ single22:
 end23:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V1.B16, V9.B16, V9.B16
-	WORD $0x4e29cd27 // fmla v7.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V7.S4
 	CMP $8, R7
 	BLT some24
 	FMOVQ 16(R9), F9
@@ -1035,7 +1035,7 @@ single25:
 end26:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V2.B16, V9.B16, V9.B16
-	WORD $0x4e29cd25 // fmla v5.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V5.S4
 	CMP $12, R7
 	BLT some27
 	FMOVQ 32(R9), F9
@@ -1058,7 +1058,7 @@ single28:
 end29:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V3.B16, V9.B16, V9.B16
-	WORD $0x4e29cd26 // fmla v6.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V6.S4
 	CMP $16, R7
 	BLT some30
 	FMOVQ 48(R9), F9
@@ -1081,7 +1081,7 @@ single31:
 end32:
 	WORD $0x4ea8d529 // fsub v9.4s, v9.4s, v8.4s
 	VAND V4.B16, V9.B16, V9.B16
-	WORD $0x4e29cd20 // fmla v0.4s, v9.4s, v9.4s
+	VFMLA V9.S4, V9.S4, V0.S4
 
 end20:
 	WORD $0x4e26d4e9 // fadd v9.4s, v7.4s, v6.4s
@@ -1128,7 +1128,7 @@ groups33:
 
 end35:
 	WORD $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
-	WORD $0x4e2ecdea // fmla v10.4s, v15.4s, v14.4s
+	VFMLA V14.S4, V15.S4, V10.S4
 	FMOVQ 16(R10), F16
 	WORD $0x4ea8d610 // fsub v16.4s, v16.4s, v8.4s
 	WORD $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
@@ -1142,7 +1142,7 @@ end35:
 
 end36:
 	WORD $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
-	WORD $0x4e30cdeb // fmla v11.4s, v15.4s, v16.4s
+	VFMLA V16.S4, V15.S4, V11.S4
 	FMOVQ 32(R10), F14
 	WORD $0x4ea8d5ce // fsub v14.4s, v14.4s, v8.4s
 	WORD $0x6e25ddce // fmul v14.4s, v14.4s, v5.4s
@@ -1156,7 +1156,7 @@ end36:
 
 end37:
 	WORD $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
-	WORD $0x4e2ecdec // fmla v12.4s, v15.4s, v14.4s
+	VFMLA V14.S4, V15.S4, V12.S4
 	FMOVQ 48(R10), F16
 	WORD $0x4ea8d610 // fsub v16.4s, v16.4s, v8.4s
 	WORD $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
@@ -1170,7 +1170,7 @@ end37:
 
 end38:
 	WORD $0x4e2fd4e7 // fadd v7.4s, v7.4s, v15.4s
-	WORD $0x4e30cded // fmla v13.4s, v15.4s, v16.4s
+	VFMLA V16.S4, V15.S4, V13.S4
 	ADD $64, R9
 	SUB $16, R8
 	JMP groups33
@@ -1268,7 +1268,7 @@ end52:
 end49:
 	WORD $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
 	VAND V1.B16, V14.B16, V16.B16
-	WORD $0x4e30cdea // fmla v10.4s, v15.4s, v16.4s
+	VFMLA V16.S4, V15.S4, V10.S4
 	CMP $8, R7
 	BLT some53
 	FMOVQ 16(R8), F16
@@ -1358,7 +1358,7 @@ end65:
 end62:
 	WORD $0x4e2fd529 // fadd v9.4s, v9.4s, v15.4s
 	VAND V2.B16, V16.B16, V14.B16
-	WORD $0x4e2ecdeb // fmla v11.4s, v15.4s, v14.4s
+	VFMLA V14.S4, V15.S4, V11.S4
 	CMP $12, R7
 	BLT some66
 	FMOVQ 32(R8), F14
@@ -1448,7 +1448,7 @@ end78:
 end75:
 	WORD $0x4e2fd4c6 // fadd v6.4s, v6.4s, v15.4s
 	VAND V3.B16, V14.B16, V16.B16
-	WORD $0x4e30cdec // fmla v12.4s, v15.4s, v16.4s
+	VFMLA V16.S4, V15.S4, V12.S4
 	CMP $16, R7
 	BLT some79
 	FMOVQ 48(R8), F16
@@ -1538,7 +1538,7 @@ end91:
 end88:
 	WORD $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	VAND V4.B16, V16.B16, V15.B16
-	WORD $0x4e2fcd0d // fmla v13.4s, v8.4s, v15.4s
+	VFMLA V15.S4, V8.S4, V13.S4
 
 end39:
 	WORD $0x4e26d40f // fadd v15.4s, v0.4s, v6.4s
@@ -1579,7 +1579,7 @@ groups92:
 end94:
 	WORD $0x4eafd5ab // fsub v11.4s, v13.4s, v15.4s
 	FMOVQ 0(R9), F13
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	FMOVQ F13, 0(R8)
 	ADD R11, R5, R12
@@ -1592,7 +1592,7 @@ end94:
 end95:
 	WORD $0x4eafd5ab // fsub v11.4s, v13.4s, v15.4s
 	FMOVQ 16(R9), F13
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	FMOVQ F13, 16(R8)
 	ADD R11, R5, R12
@@ -1605,7 +1605,7 @@ end95:
 end96:
 	WORD $0x4eafd5ab // fsub v11.4s, v13.4s, v15.4s
 	FMOVQ 32(R9), F13
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	FMOVQ F13, 32(R8)
 	ADD R11, R5, R12
@@ -1618,7 +1618,7 @@ end96:
 end97:
 	WORD $0x4eafd5ab // fsub v11.4s, v13.4s, v15.4s
 	FMOVQ 48(R9), F13
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	FMOVQ F13, 48(R8)
 	ADD $64, R11
@@ -1696,7 +1696,7 @@ single107:
 	FMOVS 0(R8), F13
 
 end108:
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	CMP $4, R7
 	BLT some109
@@ -1784,7 +1784,7 @@ single120:
 	FMOVS 16(R8), F13
 
 end121:
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	CMP $8, R7
 	BLT some122
@@ -1872,7 +1872,7 @@ single133:
 	FMOVS 32(R8), F13
 
 end134:
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	CMP $12, R7
 	BLT some135
@@ -1960,7 +1960,7 @@ single146:
 	FMOVS 48(R8), F13
 
 end147:
-	WORD $0x4eaccdab // fmls v11.4s, v13.4s, v12.4s
+	VFMLS V12.S4, V13.S4, V11.S4
 	WORD $0x6e25dd6d // fmul v13.4s, v11.4s, v5.4s
 	CMP $16, R7
 	BLT some148

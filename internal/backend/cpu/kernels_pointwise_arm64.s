@@ -560,7 +560,7 @@ end5:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	WORD $0x6e28dc48 // fmul v8.4s, v2.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -571,36 +571,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e27cd06 // fmla v6.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V6.S4
 	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V7.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V1.S4, V6.S4, V6.S4
 	VMOV V1.B16, V9.B16
-	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V9.S4
 	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
 	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
 	WORD $0x6e29fc49 // fdiv v9.4s, v2.4s, v9.4s
@@ -610,7 +610,7 @@ end5:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27cc48 // fmla v8.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V8.S4
 	WORD $0x6e28dc68 // fmul v8.4s, v3.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -621,36 +621,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e27cd02 // fmla v2.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V2.S4
 	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V1.S4, V2.S4, V2.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
 	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
 	WORD $0x6e26fc66 // fdiv v6.4s, v3.4s, v6.4s
@@ -660,7 +660,7 @@ end5:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V8.S4
 	WORD $0x6e28dc88 // fmul v8.4s, v4.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -671,36 +671,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e27cd03 // fmla v3.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V3.S4
 	WORD $0x4ea0d467 // fsub v7.4s, v3.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V1.S4, V3.S4, V3.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
 	WORD $0x6e22fc82 // fdiv v2.4s, v4.4s, v2.4s
@@ -710,7 +710,7 @@ end5:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V8.S4
 	WORD $0x6e28dca8 // fmul v8.4s, v5.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -721,36 +721,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V4.S4
 	WORD $0x4ea0d487 // fsub v7.4s, v4.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V7.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V1.S4, V4.S4, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
 	WORD $0x6e23fca3 // fdiv v3.4s, v5.4s, v3.4s
@@ -964,7 +964,7 @@ end21:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27cca8 // fmla v8.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V8.S4
 	WORD $0x6e28dc68 // fmul v8.4s, v3.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -975,36 +975,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e27cd05 // fmla v5.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V5.S4
 	WORD $0x4ea0d4a7 // fsub v7.4s, v5.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	VFMLA V8.S4, V4.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	VFMLA V8.S4, V4.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	VFMLA V8.S4, V4.S4, V7.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V1.S4, V5.S4, V5.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	WORD $0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
 	WORD $0x6e24fc64 // fdiv v4.4s, v3.4s, v4.4s
@@ -1014,7 +1014,7 @@ end21:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27cc68 // fmla v8.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V8.S4
 	WORD $0x6e28dc48 // fmul v8.4s, v2.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -1025,36 +1025,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e27cd03 // fmla v3.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V3.S4
 	WORD $0x4ea0d467 // fsub v7.4s, v3.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cce8 // fmla v8.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cce8 // fmla v8.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cca7 // fmla v7.4s, v5.4s, v8.4s
+	VFMLA V8.S4, V5.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cca7 // fmla v7.4s, v5.4s, v8.4s
+	VFMLA V8.S4, V5.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cca7 // fmla v7.4s, v5.4s, v8.4s
+	VFMLA V8.S4, V5.S4, V7.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V1.S4, V3.S4, V3.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V5.S4
 	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
 	WORD $0x4e21d4a5 // fadd v5.4s, v5.4s, v1.4s
 	WORD $0x6e25fc45 // fdiv v5.4s, v2.4s, v5.4s
@@ -1064,7 +1064,7 @@ end21:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27cc48 // fmla v8.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V8.S4
 	WORD $0x6e28dcc8 // fmul v8.4s, v6.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -1075,36 +1075,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e27cd02 // fmla v2.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V2.S4
 	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cce8 // fmla v8.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc67 // fmla v7.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V7.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V1.S4, V2.S4, V2.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e28cce3 // fmla v3.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V3.S4
 	WORD $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
 	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
 	WORD $0x6e23fcc3 // fdiv v3.4s, v6.4s, v3.4s
@@ -1114,7 +1114,7 @@ end21:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	WORD $0x6e28dd28 // fmul v8.4s, v9.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -1125,36 +1125,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e27cd06 // fmla v6.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V6.S4
 	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V1.S4, V6.S4, V6.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
 	WORD $0x6e22fd22 // fdiv v2.4s, v9.4s, v2.4s
@@ -1478,36 +1478,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	WORD $0x4ea0d507 // fsub v7.4s, v8.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V7.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V1.S4, V8.S4, V8.S4
 	VMOV V1.B16, V9.B16
-	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V9.S4
 	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
 	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
 	WORD $0x6e29fc49 // fdiv v9.4s, v2.4s, v9.4s
@@ -1521,36 +1521,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V6.S4
 	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V8.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
+	VFMLA V2.S4, V8.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
+	VFMLA V2.S4, V8.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V8.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
+	VFMLA V2.S4, V8.S4, V7.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V1.S4, V6.S4, V6.S4
 	VMOV V1.B16, V8.B16
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
 	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
 	WORD $0x6e28fc68 // fdiv v8.4s, v3.4s, v8.4s
@@ -1564,36 +1564,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V2.S4
 	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cce3 // fmla v3.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cce3 // fmla v3.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V7.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V1.S4, V2.S4, V2.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V6.S4
 	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
 	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
 	WORD $0x6e26fc86 // fdiv v6.4s, v4.4s, v6.4s
@@ -1607,36 +1607,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e27cc83 // fmla v3.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V3.S4
 	WORD $0x4ea0d467 // fsub v7.4s, v3.4s, v0.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cc47 // fmla v7.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cc47 // fmla v7.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cc47 // fmla v7.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V7.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V1.S4, V3.S4, V3.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V2.S4
 	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
 	WORD $0x6e22fca2 // fdiv v2.4s, v5.4s, v2.4s
@@ -1854,36 +1854,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e27cca4 // fmla v4.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V4.S4
 	WORD $0x4ea0d487 // fsub v7.4s, v4.4s, v0.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cce5 // fmla v5.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cce5 // fmla v5.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc67 // fmla v7.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cce3 // fmla v3.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc67 // fmla v7.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cce3 // fmla v3.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc67 // fmla v7.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V7.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V1.S4, V4.S4, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e25cce3 // fmla v3.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
 	WORD $0x6e23fc43 // fdiv v3.4s, v2.4s, v3.4s
@@ -1897,36 +1897,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e27cc45 // fmla v5.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V5.S4
 	WORD $0x4ea0d4a7 // fsub v7.4s, v5.4s, v0.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cce2 // fmla v2.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V7.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V1.S4, V5.S4, V5.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e22cce4 // fmla v4.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V4.S4
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	WORD $0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
 	WORD $0x6e24fcc4 // fdiv v4.4s, v6.4s, v4.4s
@@ -1940,36 +1940,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	WORD $0x4ea0d447 // fsub v7.4s, v2.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V7.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V1.S4, V2.S4, V2.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V5.S4
 	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
 	WORD $0x4e21d4a5 // fadd v5.4s, v5.4s, v1.4s
 	WORD $0x6e25fd05 // fdiv v5.4s, v8.4s, v5.4s
@@ -1983,36 +1983,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e27cd06 // fmla v6.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V6.S4
 	WORD $0x4ea0d4c7 // fsub v7.4s, v6.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cce8 // fmla v8.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V1.S4, V6.S4, V6.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V2.S4
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
 	WORD $0x6e22fd22 // fdiv v2.4s, v9.4s, v2.4s
@@ -2340,22 +2340,22 @@ end5:
 	VDUP R26, V10.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V11.S4
-	WORD $0x4e29cd4b // fmla v11.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V11.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	VFMLA V9.S4, V11.S4, V10.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V11.S4
-	WORD $0x4e29cd4b // fmla v11.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V11.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	VFMLA V9.S4, V11.S4, V10.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V11.S4
-	WORD $0x4e29cd4b // fmla v11.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V11.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	VFMLA V9.S4, V11.S4, V10.S4
 	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V11.S4
@@ -2364,22 +2364,22 @@ end5:
 	VDUP R26, V9.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2bcd2c // fmla v12.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V12.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd89 // fmla v9.4s, v12.4s, v11.4s
+	VFMLA V11.S4, V12.S4, V9.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2bcd2c // fmla v12.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V12.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd89 // fmla v9.4s, v12.4s, v11.4s
+	VFMLA V11.S4, V12.S4, V9.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2bcd2c // fmla v12.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V12.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd89 // fmla v9.4s, v12.4s, v11.4s
+	VFMLA V11.S4, V12.S4, V9.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V12.S4
 	WORD $0x4eacf52c // fmin v12.4s, v9.4s, v12.4s
@@ -2389,36 +2389,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V12.S4
 	VMOV V1.B16, V11.B16
-	WORD $0x4e2ccd2b // fmla v11.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V11.S4
 	WORD $0x4ea1d56c // fsub v12.4s, v11.4s, v1.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V13.S4
-	WORD $0x4e2dcd89 // fmla v9.4s, v12.4s, v13.4s
+	VFMLA V13.S4, V12.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V13.S4
-	WORD $0x4e2dcd89 // fmla v9.4s, v12.4s, v13.4s
+	VFMLA V13.S4, V12.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V13.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29cdac // fmla v12.4s, v13.4s, v9.4s
+	VFMLA V9.S4, V13.S4, V12.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V13.S4
-	WORD $0x4e29cd8d // fmla v13.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V13.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29cdac // fmla v12.4s, v13.4s, v9.4s
+	VFMLA V9.S4, V13.S4, V12.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V13.S4
-	WORD $0x4e29cd8d // fmla v13.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V13.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29cdac // fmla v12.4s, v13.4s, v9.4s
+	VFMLA V9.S4, V13.S4, V12.S4
 	VSHL $23, V11.S4, V11.S4
 	VADD V0.S4, V11.S4, V11.S4
 	VMOV V0.B16, V13.B16
-	WORD $0x4e29cd8d // fmla v13.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V13.S4
 	WORD $0x6e2bddad // fmul v13.4s, v13.4s, v11.4s
 	WORD $0x4eadd40d // fsub v13.4s, v0.4s, v13.4s
 	VAND V2.B16, V8.B16, V8.B16
@@ -2429,7 +2429,7 @@ end5:
 	WORD $0x6ea3e5ad // fcmgt v13.4s, v13.4s, v3.4s
 	VBIT V13.B16, V10.B16, V8.B16
 	VMOV V7.B16, V13.B16
-	WORD $0x4e28cced // fmla v13.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V13.S4
 	MOVD $0x3f000000, R26
 	VDUP R26, V8.S4
 	WORD $0x6e28dc88 // fmul v8.4s, v4.4s, v8.4s
@@ -2442,22 +2442,22 @@ end5:
 	VDUP R26, V3.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V12.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V3.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V12.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V3.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V12.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V3.S4
 	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V12.S4
@@ -2466,22 +2466,22 @@ end5:
 	VDUP R26, V10.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccd49 // fmla v9.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V9.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2ccd2a // fmla v10.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V10.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccd49 // fmla v9.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V9.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2ccd2a // fmla v10.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V10.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccd49 // fmla v9.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V9.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2ccd2a // fmla v10.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V10.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V9.S4
 	WORD $0x4ea9f549 // fmin v9.4s, v10.4s, v9.4s
@@ -2491,36 +2491,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V9.S4
 	VMOV V1.B16, V12.B16
-	WORD $0x4e29cd4c // fmla v12.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V12.S4
 	WORD $0x4ea1d589 // fsub v9.4s, v12.4s, v1.4s
 	VMOV V10.B16, V10.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V10.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V10.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V11.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2acd69 // fmla v9.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V9.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	VFMLA V10.S4, V9.S4, V11.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2acd69 // fmla v9.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V9.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	VFMLA V10.S4, V9.S4, V11.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2acd69 // fmla v9.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V9.S4
 	VSHL $23, V12.S4, V12.S4
 	VADD V0.S4, V12.S4, V12.S4
 	VMOV V0.B16, V11.B16
-	WORD $0x4e2acd2b // fmla v11.4s, v9.4s, v10.4s
+	VFMLA V10.S4, V9.S4, V11.S4
 	WORD $0x6e2cdd6b // fmul v11.4s, v11.4s, v12.4s
 	WORD $0x4eabd40b // fsub v11.4s, v0.4s, v11.4s
 	VAND V2.B16, V7.B16, V7.B16
@@ -2531,7 +2531,7 @@ end5:
 	WORD $0x6ea4e56b // fcmgt v11.4s, v11.4s, v4.4s
 	VBIT V11.B16, V3.B16, V7.B16
 	VMOV V8.B16, V11.B16
-	WORD $0x4e27cd0b // fmla v11.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V11.S4
 	MOVD $0x3f000000, R26
 	VDUP R26, V7.S4
 	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
@@ -2544,22 +2544,22 @@ end5:
 	VDUP R26, V4.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V9.S4
-	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V9.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V4.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V9.S4
-	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V9.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V4.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V9.S4
-	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V9.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V4.S4
 	WORD $0x6e28dc84 // fmul v4.4s, v4.4s, v8.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V9.S4
@@ -2568,22 +2568,22 @@ end5:
 	VDUP R26, V3.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cc6a // fmla v10.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V10.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V3.S4
-	WORD $0x4e29cd43 // fmla v3.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V3.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cc6a // fmla v10.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V10.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V3.S4
-	WORD $0x4e29cd43 // fmla v3.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V3.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cc6a // fmla v10.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V10.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V3.S4
-	WORD $0x4e29cd43 // fmla v3.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V3.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V10.S4
 	WORD $0x4eaaf46a // fmin v10.4s, v3.4s, v10.4s
@@ -2593,36 +2593,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V10.S4
 	VMOV V1.B16, V9.B16
-	WORD $0x4e2acc69 // fmla v9.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V9.S4
 	WORD $0x4ea1d52a // fsub v10.4s, v9.4s, v1.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V12.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V10.S4
-	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V10.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23cd4c // fmla v12.4s, v10.4s, v3.4s
+	VFMLA V3.S4, V10.S4, V12.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V10.S4
-	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V10.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23cd4c // fmla v12.4s, v10.4s, v3.4s
+	VFMLA V3.S4, V10.S4, V12.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V10.S4
-	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V10.S4
 	VSHL $23, V9.S4, V9.S4
 	VADD V0.S4, V9.S4, V9.S4
 	VMOV V0.B16, V12.B16
-	WORD $0x4e23cd4c // fmla v12.4s, v10.4s, v3.4s
+	VFMLA V3.S4, V10.S4, V12.S4
 	WORD $0x6e29dd8c // fmul v12.4s, v12.4s, v9.4s
 	WORD $0x4eacd40c // fsub v12.4s, v0.4s, v12.4s
 	VAND V2.B16, V8.B16, V8.B16
@@ -2633,7 +2633,7 @@ end5:
 	WORD $0x6ea5e58c // fcmgt v12.4s, v12.4s, v5.4s
 	VBIT V12.B16, V4.B16, V8.B16
 	VMOV V7.B16, V12.B16
-	WORD $0x4e28ccec // fmla v12.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V12.S4
 	MOVD $0x3f000000, R26
 	VDUP R26, V8.S4
 	WORD $0x6e28dcc8 // fmul v8.4s, v6.4s, v8.4s
@@ -2646,22 +2646,22 @@ end5:
 	VDUP R26, V5.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24ccaa // fmla v10.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V10.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd45 // fmla v5.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V5.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24ccaa // fmla v10.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V10.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd45 // fmla v5.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V5.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24ccaa // fmla v10.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V10.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd45 // fmla v5.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V5.S4
 	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V10.S4
@@ -2670,22 +2670,22 @@ end5:
 	VDUP R26, V4.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V3.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2acc64 // fmla v4.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V4.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V3.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2acc64 // fmla v4.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V4.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V3.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2acc64 // fmla v4.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V4.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V3.S4
 	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
@@ -2695,36 +2695,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V10.B16
-	WORD $0x4e23cc8a // fmla v10.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V10.S4
 	WORD $0x4ea1d543 // fsub v3.4s, v10.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc64 // fmla v4.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc64 // fmla v4.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cd23 // fmla v3.4s, v9.4s, v4.4s
+	VFMLA V4.S4, V9.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e24cc69 // fmla v9.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cd23 // fmla v3.4s, v9.4s, v4.4s
+	VFMLA V4.S4, V9.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e24cc69 // fmla v9.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cd23 // fmla v3.4s, v9.4s, v4.4s
+	VFMLA V4.S4, V9.S4, V3.S4
 	VSHL $23, V10.S4, V10.S4
 	VADD V0.S4, V10.S4, V10.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e24cc69 // fmla v9.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V9.S4
 	WORD $0x6e2add29 // fmul v9.4s, v9.4s, v10.4s
 	WORD $0x4ea9d409 // fsub v9.4s, v0.4s, v9.4s
 	VAND V2.B16, V7.B16, V7.B16
@@ -2735,7 +2735,7 @@ end5:
 	WORD $0x6ea6e529 // fcmgt v9.4s, v9.4s, v6.4s
 	VBIT V9.B16, V5.B16, V7.B16
 	VMOV V8.B16, V9.B16
-	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V9.S4
 	CBZ R5, end6
 	ADD R9, R5, R10
 	FMOVQ 0(R10), F7
@@ -2952,22 +2952,22 @@ end21:
 	VDUP R26, V6.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V3.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V3.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V3.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	WORD $0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V3.S4
@@ -2976,22 +2976,22 @@ end21:
 	VDUP R26, V5.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V4.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V5.S4
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V4.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V5.S4
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V4.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V5.S4
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V4.S4
 	WORD $0x4ea4f4a4 // fmin v4.4s, v5.4s, v4.4s
@@ -3001,36 +3001,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e24cca3 // fmla v3.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V3.S4
 	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acc85 // fmla v5.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acc85 // fmla v5.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V10.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cd44 // fmla v4.4s, v10.4s, v5.4s
+	VFMLA V5.S4, V10.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V10.S4
-	WORD $0x4e25cc8a // fmla v10.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V10.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cd44 // fmla v4.4s, v10.4s, v5.4s
+	VFMLA V5.S4, V10.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V10.S4
-	WORD $0x4e25cc8a // fmla v10.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V10.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cd44 // fmla v4.4s, v10.4s, v5.4s
+	VFMLA V5.S4, V10.S4, V4.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V10.B16
-	WORD $0x4e25cc8a // fmla v10.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V10.S4
 	WORD $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
 	WORD $0x4eaad40a // fsub v10.4s, v0.4s, v10.4s
 	VAND V2.B16, V8.B16, V8.B16
@@ -3041,7 +3041,7 @@ end21:
 	WORD $0x6ea9e54a // fcmgt v10.4s, v10.4s, v9.4s
 	VBIT V10.B16, V6.B16, V8.B16
 	VMOV V7.B16, V10.B16
-	WORD $0x4e28ccea // fmla v10.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V10.S4
 	MOVD $0x3f000000, R26
 	VDUP R26, V8.S4
 	WORD $0x6e28dd88 // fmul v8.4s, v12.4s, v8.4s
@@ -3054,22 +3054,22 @@ end21:
 	VDUP R26, V9.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V4.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V9.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V4.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V9.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V4.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V9.S4
 	WORD $0x6e27dd29 // fmul v9.4s, v9.4s, v7.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V4.S4
@@ -3078,22 +3078,22 @@ end21:
 	VDUP R26, V6.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V5.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V5.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24ccc5 // fmla v5.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V5.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V5.S4
 	WORD $0x4ea5f4c5 // fmin v5.4s, v6.4s, v5.4s
@@ -3103,36 +3103,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V5.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e25ccc4 // fmla v4.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
 	WORD $0x4ea1d485 // fsub v5.4s, v4.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	WORD $0x4ea3d403 // fsub v3.4s, v0.4s, v3.4s
 	VAND V2.B16, V7.B16, V7.B16
@@ -3143,7 +3143,7 @@ end21:
 	WORD $0x6eace463 // fcmgt v3.4s, v3.4s, v12.4s
 	VBIT V3.B16, V9.B16, V7.B16
 	VMOV V8.B16, V3.B16
-	WORD $0x4e27cd03 // fmla v3.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V3.S4
 	MOVD $0x3f000000, R26
 	VDUP R26, V7.S4
 	WORD $0x6e27dd67 // fmul v7.4s, v11.4s, v7.4s
@@ -3156,22 +3156,22 @@ end21:
 	VDUP R26, V12.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cd85 // fmla v5.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V5.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29ccac // fmla v12.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V12.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cd85 // fmla v5.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V5.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29ccac // fmla v12.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V12.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cd85 // fmla v5.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V5.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29ccac // fmla v12.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V12.S4
 	WORD $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V5.S4
@@ -3180,22 +3180,22 @@ end21:
 	VDUP R26, V9.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V6.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V6.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V6.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V6.S4
 	WORD $0x4ea6f526 // fmin v6.4s, v9.4s, v6.4s
@@ -3205,36 +3205,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V6.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	WORD $0x4ea1d4a6 // fsub v6.4s, v5.4s, v1.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24ccc9 // fmla v9.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24ccc9 // fmla v9.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cc86 // fmla v6.4s, v4.4s, v9.4s
+	VFMLA V9.S4, V4.S4, V6.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e29ccc4 // fmla v4.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cc86 // fmla v6.4s, v4.4s, v9.4s
+	VFMLA V9.S4, V4.S4, V6.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e29ccc4 // fmla v4.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cc86 // fmla v6.4s, v4.4s, v9.4s
+	VFMLA V9.S4, V4.S4, V6.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e29ccc4 // fmla v4.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V4.S4
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	WORD $0x4ea4d404 // fsub v4.4s, v0.4s, v4.4s
 	VAND V2.B16, V8.B16, V8.B16
@@ -3245,7 +3245,7 @@ end21:
 	WORD $0x6eabe484 // fcmgt v4.4s, v4.4s, v11.4s
 	VBIT V4.B16, V12.B16, V8.B16
 	VMOV V7.B16, V4.B16
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3f000000, R26
 	VDUP R26, V8.S4
 	WORD $0x6e28dda8 // fmul v8.4s, v13.4s, v8.4s
@@ -3258,22 +3258,22 @@ end21:
 	VDUP R26, V11.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2ccd66 // fmla v6.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V6.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccccb // fmla v11.4s, v6.4s, v12.4s
+	VFMLA V12.S4, V6.S4, V11.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2ccd66 // fmla v6.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V6.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccccb // fmla v11.4s, v6.4s, v12.4s
+	VFMLA V12.S4, V6.S4, V11.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2ccd66 // fmla v6.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V6.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccccb // fmla v11.4s, v6.4s, v12.4s
+	VFMLA V12.S4, V6.S4, V11.S4
 	WORD $0x6e27dd6b // fmul v11.4s, v11.4s, v7.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V6.S4
@@ -3282,22 +3282,22 @@ end21:
 	VDUP R26, V12.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cd89 // fmla v9.4s, v12.4s, v6.4s
+	VFMLA V6.S4, V12.S4, V9.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V12.S4
-	WORD $0x4e26cd2c // fmla v12.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V12.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cd89 // fmla v9.4s, v12.4s, v6.4s
+	VFMLA V6.S4, V12.S4, V9.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V12.S4
-	WORD $0x4e26cd2c // fmla v12.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V12.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cd89 // fmla v9.4s, v12.4s, v6.4s
+	VFMLA V6.S4, V12.S4, V9.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V12.S4
-	WORD $0x4e26cd2c // fmla v12.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V12.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V9.S4
 	WORD $0x4ea9f589 // fmin v9.4s, v12.4s, v9.4s
@@ -3307,36 +3307,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V9.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e29cd86 // fmla v6.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V6.S4
 	WORD $0x4ea1d4c9 // fsub v9.4s, v6.4s, v1.4s
 	VMOV V12.B16, V12.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cd2c // fmla v12.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V12.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cd2c // fmla v12.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V12.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccca9 // fmla v9.4s, v5.4s, v12.4s
+	VFMLA V12.S4, V5.S4, V9.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e2ccd25 // fmla v5.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccca9 // fmla v9.4s, v5.4s, v12.4s
+	VFMLA V12.S4, V5.S4, V9.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e2ccd25 // fmla v5.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccca9 // fmla v9.4s, v5.4s, v12.4s
+	VFMLA V12.S4, V5.S4, V9.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e2ccd25 // fmla v5.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V5.S4
 	WORD $0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
 	WORD $0x4ea5d405 // fsub v5.4s, v0.4s, v5.4s
 	VAND V2.B16, V7.B16, V7.B16
@@ -3347,7 +3347,7 @@ end21:
 	WORD $0x6eade4a5 // fcmgt v5.4s, v5.4s, v13.4s
 	VBIT V5.B16, V11.B16, V7.B16
 	VMOV V8.B16, V5.B16
-	WORD $0x4e27cd05 // fmla v5.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V5.S4
 	CBZ R5, end34
 	ADD R9, R5, R10
 	CMP $4, R7
@@ -4792,38 +4792,38 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V6.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V8.S4
 	WORD $0x4ea0d506 // fsub v6.4s, v8.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V6.S4
-	WORD $0x4e27cd26 // fmla v6.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V6.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V6.S4
-	WORD $0x4e27cd26 // fmla v6.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V6.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e27cd26 // fmla v6.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V6.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V1.S4, V8.S4, V8.S4
 	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
 	WORD $0x4ea1d509 // fsub v9.4s, v8.4s, v1.4s
 	VMOV V9.B16, V9.B16
-	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V9.S4
 	VMOV V2.B16, V6.B16
 	MOVD $0x0, R26
 	VDUP R26, V8.S4
@@ -4838,38 +4838,38 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V8.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e28cd22 // fmla v2.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V2.S4
 	WORD $0x4ea0d448 // fsub v8.4s, v2.4s, v0.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd09 // fmla v9.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V8.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cd07 // fmla v7.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V8.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cd07 // fmla v7.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cce8 // fmla v8.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V8.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V1.S4, V2.S4, V2.S4
 	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
 	WORD $0x4ea1d447 // fsub v7.4s, v2.4s, v1.4s
 	VMOV V7.B16, V7.B16
-	WORD $0x4e22cd07 // fmla v7.4s, v8.4s, v2.4s
+	VFMLA V2.S4, V8.S4, V7.S4
 	VMOV V3.B16, V8.B16
 	MOVD $0x0, R26
 	VDUP R26, V2.S4
@@ -4884,38 +4884,38 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e22cce3 // fmla v3.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V3.S4
 	WORD $0x4ea0d462 // fsub v2.4s, v3.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	VFMLA V9.S4, V2.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	VFMLA V9.S4, V2.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27cd22 // fmla v2.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27cd22 // fmla v2.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27cd22 // fmla v2.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V2.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V1.S4, V3.S4, V3.S4
 	WORD $0x6e27dc42 // fmul v2.4s, v2.4s, v7.4s
 	WORD $0x4ea1d469 // fsub v9.4s, v3.4s, v1.4s
 	VMOV V9.B16, V9.B16
-	WORD $0x4e23cc49 // fmla v9.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V9.S4
 	VMOV V4.B16, V2.B16
 	MOVD $0x0, R26
 	VDUP R26, V3.S4
@@ -4930,38 +4930,38 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V4.S4
 	WORD $0x4ea0d483 // fsub v3.4s, v4.4s, v0.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V3.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V1.S4, V4.S4, V4.S4
 	WORD $0x6e29dc63 // fmul v3.4s, v3.4s, v9.4s
 	WORD $0x4ea1d487 // fsub v7.4s, v4.4s, v1.4s
 	VMOV V7.B16, V7.B16
-	WORD $0x4e24cc67 // fmla v7.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V7.S4
 	VMOV V5.B16, V3.B16
 	MOVD $0x0, R26
 	VDUP R26, V4.S4
@@ -5180,38 +5180,38 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e24cce5 // fmla v5.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V5.S4
 	WORD $0x4ea0d4a4 // fsub v4.4s, v5.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc87 // fmla v7.4s, v4.4s, v9.4s
+	VFMLA V9.S4, V4.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc87 // fmla v7.4s, v4.4s, v9.4s
+	VFMLA V9.S4, V4.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V4.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V1.S4, V5.S4, V5.S4
 	WORD $0x6e27dc84 // fmul v4.4s, v4.4s, v7.4s
 	WORD $0x4ea1d4a9 // fsub v9.4s, v5.4s, v1.4s
 	VMOV V9.B16, V9.B16
-	WORD $0x4e25cc89 // fmla v9.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V9.S4
 	VMOV V3.B16, V4.B16
 	MOVD $0x0, R26
 	VDUP R26, V5.S4
@@ -5226,38 +5226,38 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V5.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V3.S4
 	WORD $0x4ea0d465 // fsub v5.4s, v3.4s, v0.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V5.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V5.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V5.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V1.S4, V3.S4, V3.S4
 	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
 	WORD $0x4ea1d467 // fsub v7.4s, v3.4s, v1.4s
 	VMOV V7.B16, V7.B16
-	WORD $0x4e23cca7 // fmla v7.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V7.S4
 	VMOV V2.B16, V5.B16
 	MOVD $0x0, R26
 	VDUP R26, V3.S4
@@ -5272,38 +5272,38 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V2.S4
 	WORD $0x4ea0d443 // fsub v3.4s, v2.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cc67 // fmla v7.4s, v3.4s, v9.4s
+	VFMLA V9.S4, V3.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc69 // fmla v9.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V1.S4, V2.S4, V2.S4
 	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
 	WORD $0x4ea1d449 // fsub v9.4s, v2.4s, v1.4s
 	VMOV V9.B16, V9.B16
-	WORD $0x4e22cc69 // fmla v9.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V9.S4
 	VMOV V8.B16, V3.B16
 	MOVD $0x0, R26
 	VDUP R26, V2.S4
@@ -5318,38 +5318,38 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e22cd28 // fmla v8.4s, v9.4s, v2.4s
+	VFMLA V2.S4, V9.S4, V8.S4
 	WORD $0x4ea0d502 // fsub v2.4s, v8.4s, v0.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc49 // fmla v9.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e29cce2 // fmla v2.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	VFMLA V9.S4, V2.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e29cce2 // fmla v2.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cc47 // fmla v7.4s, v2.4s, v9.4s
+	VFMLA V9.S4, V2.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e29cce2 // fmla v2.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V2.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V1.S4, V8.S4, V8.S4
 	WORD $0x6e29dc42 // fmul v2.4s, v2.4s, v9.4s
 	WORD $0x4ea1d507 // fsub v7.4s, v8.4s, v1.4s
 	VMOV V7.B16, V7.B16
-	WORD $0x4e28cc47 // fmla v7.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V7.S4
 	VMOV V6.B16, V2.B16
 	MOVD $0x0, R26
 	VDUP R26, V8.S4
@@ -5673,19 +5673,19 @@ end5:
 	VDUP R26, V9.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V10.S4
-	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V10.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V9.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V10.S4
-	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V10.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V9.S4
 	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
 	VMOV V3.B16, V10.B16
-	WORD $0x4e23cd2a // fmla v10.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V10.S4
 	WORD $0x4e27d4e9 // fadd v9.4s, v7.4s, v7.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V8.S4
@@ -5696,36 +5696,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V8.S4
 	VMOV V0.B16, V11.B16
-	WORD $0x4e28cd2b // fmla v11.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V11.S4
 	WORD $0x4ea0d568 // fsub v8.4s, v11.4s, v0.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V12.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V12.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V12.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	VSHL $23, V11.S4, V11.S4
 	VADD V1.S4, V11.S4, V11.S4
 	VMOV V1.B16, V12.B16
-	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V12.S4
 	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
 	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -5745,19 +5745,19 @@ end5:
 	VDUP R26, V7.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V12.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V7.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V12.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V7.S4
 	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
 	VMOV V4.B16, V12.B16
-	WORD $0x4e24ccec // fmla v12.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V12.S4
 	WORD $0x4e28d507 // fadd v7.4s, v8.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V10.S4
@@ -5768,36 +5768,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V10.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e2acce9 // fmla v9.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V9.S4
 	WORD $0x4ea0d52a // fsub v10.4s, v9.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V11.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V10.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V11.S4
-	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V11.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V10.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V11.S4
-	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V11.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V10.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	VSHL $23, V9.S4, V9.S4
 	VADD V1.S4, V9.S4, V9.S4
 	VMOV V1.B16, V11.B16
-	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V11.S4
 	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -5817,19 +5817,19 @@ end5:
 	VDUP R26, V8.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccd0b // fmla v11.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V11.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V8.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccd0b // fmla v11.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V11.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V8.S4
 	WORD $0x6e2cdd08 // fmul v8.4s, v8.4s, v12.4s
 	VMOV V5.B16, V11.B16
-	WORD $0x4e25cd0b // fmla v11.4s, v8.4s, v5.4s
+	VFMLA V5.S4, V8.S4, V11.S4
 	WORD $0x4e2ad548 // fadd v8.4s, v10.4s, v10.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V12.S4
@@ -5840,36 +5840,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V12.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e2ccd07 // fmla v7.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V7.S4
 	WORD $0x4ea0d4ec // fsub v12.4s, v7.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V12.S4
-	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V12.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd89 // fmla v9.4s, v12.4s, v8.4s
+	VFMLA V8.S4, V12.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V12.S4
-	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V12.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd89 // fmla v9.4s, v12.4s, v8.4s
+	VFMLA V8.S4, V12.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V12.S4
-	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V12.S4
 	VSHL $23, V7.S4, V7.S4
 	VADD V1.S4, V7.S4, V7.S4
 	VMOV V1.B16, V9.B16
-	WORD $0x4e28cd89 // fmla v9.4s, v12.4s, v8.4s
+	VFMLA V8.S4, V12.S4, V9.S4
 	WORD $0x6e27dd29 // fmul v9.4s, v9.4s, v7.4s
 	WORD $0x4e21d529 // fadd v9.4s, v9.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -5889,19 +5889,19 @@ end5:
 	VDUP R26, V10.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd49 // fmla v9.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V9.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V10.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd49 // fmla v9.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V9.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2bcd2a // fmla v10.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V10.S4
 	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
 	VMOV V6.B16, V9.B16
-	WORD $0x4e26cd49 // fmla v9.4s, v10.4s, v6.4s
+	VFMLA V6.S4, V10.S4, V9.S4
 	WORD $0x4e2cd58a // fadd v10.4s, v12.4s, v12.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V11.S4
@@ -5912,36 +5912,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V11.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e2bcd48 // fmla v8.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V8.S4
 	WORD $0x4ea0d50b // fsub v11.4s, v8.4s, v0.4s
 	VMOV V10.B16, V10.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V11.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd67 // fmla v7.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V11.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd67 // fmla v7.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V11.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V1.S4, V8.S4, V8.S4
 	VMOV V1.B16, V7.B16
-	WORD $0x4e2acd67 // fmla v7.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V7.S4
 	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
 	WORD $0x4e21d4e7 // fadd v7.4s, v7.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -6165,19 +6165,19 @@ end21:
 	VDUP R26, V12.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cd87 // fmla v7.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V7.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V12.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cd87 // fmla v7.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V7.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V12.S4
 	WORD $0x6e29dd8c // fmul v12.4s, v12.4s, v9.4s
 	VMOV V6.B16, V7.B16
-	WORD $0x4e26cd87 // fmla v7.4s, v12.4s, v6.4s
+	VFMLA V6.S4, V12.S4, V7.S4
 	WORD $0x4e2bd56c // fadd v12.4s, v11.4s, v11.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V9.S4
@@ -6188,36 +6188,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V9.S4
 	VMOV V0.B16, V10.B16
-	WORD $0x4e29cd8a // fmla v10.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V10.S4
 	WORD $0x4ea0d549 // fsub v9.4s, v10.4s, v0.4s
 	VMOV V12.B16, V12.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V12.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cd2c // fmla v12.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V12.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V8.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V9.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2ccd28 // fmla v8.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V8.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V9.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2ccd28 // fmla v8.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V8.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V9.S4
 	VSHL $23, V10.S4, V10.S4
 	VADD V1.S4, V10.S4, V10.S4
 	VMOV V1.B16, V8.B16
-	WORD $0x4e2ccd28 // fmla v8.4s, v9.4s, v12.4s
+	VFMLA V12.S4, V9.S4, V8.S4
 	WORD $0x6e2add08 // fmul v8.4s, v8.4s, v10.4s
 	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -6237,19 +6237,19 @@ end21:
 	VDUP R26, V11.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V8.S4
-	WORD $0x4e27cd68 // fmla v8.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V8.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V11.S4
-	WORD $0x4e27cd0b // fmla v11.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V11.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V8.S4
-	WORD $0x4e27cd68 // fmla v8.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V8.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V11.S4
-	WORD $0x4e27cd0b // fmla v11.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V11.S4
 	WORD $0x6e27dd6b // fmul v11.4s, v11.4s, v7.4s
 	VMOV V5.B16, V8.B16
-	WORD $0x4e25cd68 // fmla v8.4s, v11.4s, v5.4s
+	VFMLA V5.S4, V11.S4, V8.S4
 	WORD $0x4e29d52b // fadd v11.4s, v9.4s, v9.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -6260,36 +6260,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V12.B16
-	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V12.S4
 	WORD $0x4ea0d587 // fsub v7.4s, v12.4s, v0.4s
 	VMOV V11.B16, V11.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V11.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acceb // fmla v11.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V11.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V10.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
+	VFMLA V11.S4, V7.S4, V10.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
+	VFMLA V11.S4, V7.S4, V10.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V7.S4
 	VSHL $23, V12.S4, V12.S4
 	VADD V1.S4, V12.S4, V12.S4
 	VMOV V1.B16, V10.B16
-	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
+	VFMLA V11.S4, V7.S4, V10.S4
 	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
 	WORD $0x4e21d54a // fadd v10.4s, v10.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -6309,19 +6309,19 @@ end21:
 	VDUP R26, V9.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V10.S4
-	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V10.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V9.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V10.S4
-	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V10.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V9.S4
 	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
 	VMOV V4.B16, V10.B16
-	WORD $0x4e24cd2a // fmla v10.4s, v9.4s, v4.4s
+	VFMLA V4.S4, V9.S4, V10.S4
 	WORD $0x4e27d4e9 // fadd v9.4s, v7.4s, v7.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V8.S4
@@ -6332,36 +6332,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V8.S4
 	VMOV V0.B16, V11.B16
-	WORD $0x4e28cd2b // fmla v11.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V11.S4
 	WORD $0x4ea0d568 // fsub v8.4s, v11.4s, v0.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V12.S4, V8.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V12.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V12.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V12.S4
-	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V12.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd88 // fmla v8.4s, v12.4s, v9.4s
+	VFMLA V9.S4, V12.S4, V8.S4
 	VSHL $23, V11.S4, V11.S4
 	VADD V1.S4, V11.S4, V11.S4
 	VMOV V1.B16, V12.B16
-	WORD $0x4e29cd0c // fmla v12.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V12.S4
 	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
 	WORD $0x4e21d58c // fadd v12.4s, v12.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -6381,19 +6381,19 @@ end21:
 	VDUP R26, V7.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V12.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V7.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2accec // fmla v12.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V12.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd87 // fmla v7.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V7.S4
 	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
 	VMOV V3.B16, V12.B16
-	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V12.S4
 	WORD $0x4e28d507 // fadd v7.4s, v8.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V10.S4
@@ -6404,36 +6404,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V10.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e2acce9 // fmla v9.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V9.S4
 	WORD $0x4ea0d52a // fsub v10.4s, v9.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd47 // fmla v7.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V11.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V10.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V11.S4
-	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V11.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V10.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V11.S4
-	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V11.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V10.S4
-	WORD $0x4e27cd6a // fmla v10.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V10.S4
 	VSHL $23, V9.S4, V9.S4
 	VADD V1.S4, V9.S4, V9.S4
 	VMOV V1.B16, V11.B16
-	WORD $0x4e27cd4b // fmla v11.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V11.S4
 	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
 	WORD $0x4e21d56b // fadd v11.4s, v11.4s, v1.4s
 	MOVD $0x40000000, R26
@@ -6767,36 +6767,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e22ccc7 // fmla v7.4s, v6.4s, v2.4s
+	VFMLA V2.S4, V6.S4, V7.S4
 	WORD $0x4ea0d4e2 // fsub v2.4s, v7.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cc46 // fmla v6.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cc46 // fmla v6.4s, v2.4s, v8.4s
+	VFMLA V8.S4, V2.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V8.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e26cd02 // fmla v2.4s, v8.4s, v6.4s
+	VFMLA V6.S4, V8.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e26cc48 // fmla v8.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V8.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e26cd02 // fmla v2.4s, v8.4s, v6.4s
+	VFMLA V6.S4, V8.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V8.S4
-	WORD $0x4e26cc48 // fmla v8.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V8.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e26cd02 // fmla v2.4s, v8.4s, v6.4s
+	VFMLA V6.S4, V8.S4, V2.S4
 	VSHL $23, V7.S4, V7.S4
 	VADD V1.S4, V7.S4, V7.S4
 	VMOV V1.B16, V8.B16
-	WORD $0x4e26cc48 // fmla v8.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V8.S4
 	WORD $0x6e27dd08 // fmul v8.4s, v8.4s, v7.4s
 	WORD $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
 	WORD $0x6e28fc28 // fdiv v8.4s, v1.4s, v8.4s
@@ -6810,36 +6810,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e22cc66 // fmla v6.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V6.S4
 	WORD $0x4ea0d4c2 // fsub v2.4s, v6.4s, v0.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e23cce2 // fmla v2.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V2.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V1.S4, V6.S4, V6.S4
 	VMOV V1.B16, V7.B16
-	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V7.S4
 	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
 	WORD $0x4e21d4e7 // fadd v7.4s, v7.4s, v1.4s
 	WORD $0x6e27fc27 // fdiv v7.4s, v1.4s, v7.4s
@@ -6853,36 +6853,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	WORD $0x4ea0d462 // fsub v2.4s, v3.4s, v0.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc44 // fmla v4.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc44 // fmla v4.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V2.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V1.S4, V3.S4, V3.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
 	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
 	WORD $0x6e26fc26 // fdiv v6.4s, v1.4s, v6.4s
@@ -6896,36 +6896,36 @@ end5:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e22cca4 // fmla v4.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V4.S4
 	WORD $0x4ea0d482 // fsub v2.4s, v4.4s, v0.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cc45 // fmla v5.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cc45 // fmla v5.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V1.S4, V4.S4, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	WORD $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
 	WORD $0x6e23fc23 // fdiv v3.4s, v1.4s, v3.4s
@@ -7143,36 +7143,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e23cc45 // fmla v5.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V5.S4
 	WORD $0x4ea0d4a3 // fsub v3.4s, v5.4s, v0.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V1.S4, V5.S4, V5.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	WORD $0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
 	WORD $0x6e24fc24 // fdiv v4.4s, v1.4s, v4.4s
@@ -7186,36 +7186,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V2.S4
 	WORD $0x4ea0d443 // fsub v3.4s, v2.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V1.S4, V2.S4, V2.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
 	WORD $0x4e21d4a5 // fadd v5.4s, v5.4s, v1.4s
 	WORD $0x6e25fc25 // fdiv v5.4s, v1.4s, v5.4s
@@ -7229,36 +7229,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V6.S4
 	WORD $0x4ea0d4c3 // fsub v3.4s, v6.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc67 // fmla v7.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc67 // fmla v7.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e27cc43 // fmla v3.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V3.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V1.S4, V6.S4, V6.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V2.S4
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	WORD $0x4e21d442 // fadd v2.4s, v2.4s, v1.4s
 	WORD $0x6e22fc22 // fdiv v2.4s, v1.4s, v2.4s
@@ -7272,36 +7272,36 @@ end21:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e23cd07 // fmla v7.4s, v8.4s, v3.4s
+	VFMLA V3.S4, V8.S4, V7.S4
 	WORD $0x4ea0d4e3 // fsub v3.4s, v7.4s, v0.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc68 // fmla v8.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc68 // fmla v8.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e28ccc3 // fmla v3.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cc66 // fmla v6.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e28ccc3 // fmla v3.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cc66 // fmla v6.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e28ccc3 // fmla v3.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V3.S4
 	VSHL $23, V7.S4, V7.S4
 	VADD V1.S4, V7.S4, V7.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e28cc66 // fmla v6.4s, v3.4s, v8.4s
+	VFMLA V8.S4, V3.S4, V6.S4
 	WORD $0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
 	WORD $0x4e21d4c6 // fadd v6.4s, v6.4s, v1.4s
 	WORD $0x6e26fc26 // fdiv v6.4s, v1.4s, v6.4s
@@ -7628,44 +7628,44 @@ end5:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	WORD $0x4ea0d507 // fsub v7.4s, v8.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	WORD $0x6e26dcc9 // fmul v9.4s, v6.4s, v6.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29ccea // fmla v10.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V10.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cd47 // fmla v7.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V7.S4
 	WORD $0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
 	VMOV V6.B16, V10.B16
-	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V10.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V7.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	VSHL $31, V8.S4, V6.S4
 	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
 	VBIT V6.B16, V7.B16, V10.B16
@@ -7675,7 +7675,7 @@ end5:
 	WORD $0x6e26dcc6 // fmul v6.4s, v6.4s, v6.4s
 	ADD R11, R8, R12
 	FMOVQ 0(R12), F7
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	ADD R11, R7, R12
 	FMOVQ 16(R12), F7
 	WORD $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
@@ -7688,44 +7688,44 @@ end5:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V6.S4
 	VMOV V0.B16, V10.B16
-	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V10.S4
 	WORD $0x4ea0d546 // fsub v6.4s, v10.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	WORD $0x6e27dce8 // fmul v8.4s, v7.4s, v7.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V9.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V6.S4
 	WORD $0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
 	VMOV V7.B16, V9.B16
-	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V9.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V6.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	VSHL $31, V10.S4, V7.S4
 	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
 	VBIT V7.B16, V6.B16, V9.B16
@@ -7735,7 +7735,7 @@ end5:
 	WORD $0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
 	ADD R11, R8, R12
 	FMOVQ 16(R12), F6
-	WORD $0x4e26cce3 // fmla v3.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V3.S4
 	ADD R11, R7, R12
 	FMOVQ 32(R12), F6
 	WORD $0x6e26dc86 // fmul v6.4s, v4.4s, v6.4s
@@ -7748,44 +7748,44 @@ end5:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V9.S4
 	WORD $0x4ea0d527 // fsub v7.4s, v9.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V6.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V6.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V6.S4
 	WORD $0x6e26dcca // fmul v10.4s, v6.4s, v6.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V8.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V7.S4
 	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
 	VMOV V6.B16, V8.B16
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V8.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V7.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V6.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V7.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V7.S4
 	VSHL $31, V9.S4, V6.S4
 	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
 	VBIT V6.B16, V7.B16, V8.B16
@@ -7795,7 +7795,7 @@ end5:
 	WORD $0x6e26dcc6 // fmul v6.4s, v6.4s, v6.4s
 	ADD R11, R8, R12
 	FMOVQ 32(R12), F7
-	WORD $0x4e27ccc4 // fmla v4.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V4.S4
 	ADD R11, R7, R12
 	FMOVQ 48(R12), F7
 	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
@@ -7808,44 +7808,44 @@ end5:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V6.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e26cce8 // fmla v8.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V8.S4
 	WORD $0x4ea0d506 // fsub v6.4s, v8.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	WORD $0x6e27dce9 // fmul v9.4s, v7.4s, v7.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29ccca // fmla v10.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V10.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cd46 // fmla v6.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V6.S4
 	WORD $0x6e29dcc6 // fmul v6.4s, v6.4s, v9.4s
 	VMOV V7.B16, V10.B16
-	WORD $0x4e27ccca // fmla v10.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V10.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V6.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	VSHL $31, V8.S4, V7.S4
 	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
 	VBIT V7.B16, V6.B16, V10.B16
@@ -7855,7 +7855,7 @@ end5:
 	WORD $0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
 	ADD R11, R8, R12
 	FMOVQ 48(R12), F6
-	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V5.S4
 	CBZ R5, end6
 	ADD R11, R5, R12
 	FMOVQ 0(R12), F6
@@ -8091,44 +8091,44 @@ end36:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V10.B16
-	WORD $0x4e27ccca // fmla v10.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V10.S4
 	WORD $0x4ea0d547 // fsub v7.4s, v10.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	WORD $0x6e26dcc8 // fmul v8.4s, v6.4s, v6.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cce9 // fmla v9.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V9.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cd27 // fmla v7.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V7.S4
 	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
 	VMOV V6.B16, V9.B16
-	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V9.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V7.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	VSHL $31, V10.S4, V6.S4
 	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
 	VBIT V6.B16, V7.B16, V9.B16
@@ -8157,7 +8157,7 @@ single38:
 	FMOVS 0(R10), F7
 
 end39:
-	WORD $0x4e27ccc5 // fmla v5.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V5.S4
 	ADD R11, R7, R12
 	CMP $8, R9
 	BLT some40
@@ -8189,44 +8189,44 @@ end42:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V6.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e26cce9 // fmla v9.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V9.S4
 	WORD $0x4ea0d526 // fsub v6.4s, v9.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V7.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V7.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V7.S4
 	WORD $0x6e27dcea // fmul v10.4s, v7.4s, v7.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2accc8 // fmla v8.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V8.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2acd06 // fmla v6.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V6.S4
 	WORD $0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
 	VMOV V7.B16, V8.B16
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V6.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V7.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V6.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2accc7 // fmla v7.4s, v6.4s, v10.4s
+	VFMLA V10.S4, V6.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e2acce6 // fmla v6.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V6.S4
 	VSHL $31, V9.S4, V7.S4
 	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
 	VBIT V7.B16, V6.B16, V8.B16
@@ -8255,7 +8255,7 @@ single44:
 	FMOVS 16(R10), F6
 
 end45:
-	WORD $0x4e26cce4 // fmla v4.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V4.S4
 	ADD R11, R7, R12
 	CMP $12, R9
 	BLT some46
@@ -8287,44 +8287,44 @@ end48:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V7.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	WORD $0x4ea0d507 // fsub v7.4s, v8.4s, v0.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	WORD $0x6e26dcc9 // fmul v9.4s, v6.4s, v6.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29ccea // fmla v10.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V10.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cd47 // fmla v7.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V7.S4
 	WORD $0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
 	VMOV V6.B16, V10.B16
-	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V10.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V7.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cce6 // fmla v6.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29ccc7 // fmla v7.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V7.S4
 	VSHL $31, V8.S4, V6.S4
 	WORD $0x4ea63426 // cmgt v6.4s, v1.4s, v6.4s
 	VBIT V6.B16, V7.B16, V10.B16
@@ -8353,7 +8353,7 @@ single50:
 	FMOVS 32(R10), F7
 
 end51:
-	WORD $0x4e27ccc3 // fmla v3.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V3.S4
 	ADD R11, R7, R12
 	CMP $16, R9
 	BLT some52
@@ -8385,44 +8385,44 @@ end54:
 	MOVD $0x3f22f983, R26
 	VDUP R26, V6.S4
 	VMOV V0.B16, V10.B16
-	WORD $0x4e26ccea // fmla v10.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V10.S4
 	WORD $0x4ea0d546 // fsub v6.4s, v10.4s, v0.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbfc90fdb, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x333bbd2e, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x26f72ced, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	WORD $0x6e27dce8 // fmul v8.4s, v7.4s, v7.4s
 	MOVD $0xb94c9619, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c08837e, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V9.S4
 	MOVD $0xbe2aaaa2, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V6.S4
 	WORD $0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
 	VMOV V7.B16, V9.B16
-	WORD $0x4e27ccc9 // fmla v9.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V9.S4
 	MOVD $0x37ccf1b1, R26
 	VDUP R26, V6.S4
 	MOVD $0xbab60611, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3d2aaaa5, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0xbf000000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	VSHL $31, V10.S4, V7.S4
 	WORD $0x4ea73427 // cmgt v7.4s, v1.4s, v7.4s
 	VBIT V7.B16, V6.B16, V9.B16
@@ -8451,7 +8451,7 @@ single56:
 	FMOVS 48(R10), F6
 
 end57:
-	WORD $0x4e26cce2 // fmla v2.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V2.S4
 	CBZ R5, end58
 	ADD R11, R5, R12
 	CMP $4, R9
@@ -8753,7 +8753,7 @@ groups3:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V5.S4
 	VMOV V5.B16, V5.B16
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	WORD $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V4.S4
@@ -8764,36 +8764,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
 	WORD $0x6e27fc07 // fdiv v7.4s, v0.4s, v7.4s
@@ -8805,9 +8805,9 @@ groups3:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V5.S4
 	VMOV V5.B16, V5.B16
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	VMOV V7.B16, V4.B16
-	WORD $0x4e25cc44 // fmla v4.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V4.S4
 	FMOVQ 0(R9), F5
 	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	FMOVQ F5, 0(R10)
@@ -8818,7 +8818,7 @@ groups3:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V7.S4
 	VMOV V7.B16, V7.B16
-	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V7.S4
 	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V2.S4
@@ -8829,36 +8829,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e22cce3 // fmla v3.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V3.S4
 	WORD $0x4ea1d462 // fsub v2.4s, v3.4s, v1.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V6.S4
 	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
 	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
 	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
@@ -8870,9 +8870,9 @@ groups3:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V7.S4
 	VMOV V7.B16, V7.B16
-	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V7.S4
 	VMOV V6.B16, V2.B16
-	WORD $0x4e27cca2 // fmla v2.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V2.S4
 	FMOVQ 16(R9), F7
 	WORD $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
 	FMOVQ F7, 16(R10)
@@ -8883,7 +8883,7 @@ groups3:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V6.S4
 	VMOV V6.B16, V6.B16
-	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V6.S4
 	WORD $0x6e26dce6 // fmul v6.4s, v7.4s, v6.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V5.S4
@@ -8894,36 +8894,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V5.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e25ccc4 // fmla v4.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
 	WORD $0x4ea1d485 // fsub v5.4s, v4.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cca6 // fmla v6.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
 	WORD $0x6e23fc03 // fdiv v3.4s, v0.4s, v3.4s
@@ -8935,9 +8935,9 @@ groups3:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V6.S4
 	VMOV V6.B16, V6.B16
-	WORD $0x4e25cc46 // fmla v6.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V6.S4
 	VMOV V3.B16, V5.B16
-	WORD $0x4e26cce5 // fmla v5.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V5.S4
 	FMOVQ 32(R9), F6
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	FMOVQ F6, 32(R10)
@@ -8948,7 +8948,7 @@ groups3:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V3.S4
 	VMOV V3.B16, V3.B16
-	WORD $0x4e27cca3 // fmla v3.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V3.S4
 	WORD $0x6e23dcc3 // fmul v3.4s, v6.4s, v3.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -8959,36 +8959,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e27cc62 // fmla v2.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V2.S4
 	WORD $0x4ea1d447 // fsub v7.4s, v2.4s, v1.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cce3 // fmla v3.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cce3 // fmla v3.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23cc87 // fmla v7.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cce4 // fmla v4.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23cc87 // fmla v7.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cce4 // fmla v4.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23cc87 // fmla v7.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V7.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V0.S4, V2.S4, V2.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e23cce4 // fmla v4.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V4.S4
 	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
 	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
 	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
@@ -9000,9 +9000,9 @@ groups3:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V3.S4
 	VMOV V3.B16, V3.B16
-	WORD $0x4e27cca3 // fmla v3.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V3.S4
 	VMOV V4.B16, V7.B16
-	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V7.S4
 	FMOVQ 48(R9), F3
 	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
 	FMOVQ F3, 48(R10)
@@ -9041,7 +9041,7 @@ end8:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V4.S4
 	VMOV V4.B16, V4.B16
-	WORD $0x4e26cce4 // fmla v4.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V4.S4
 	WORD $0x6e24dc64 // fmul v4.4s, v3.4s, v4.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V6.S4
@@ -9052,36 +9052,36 @@ end8:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V6.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	WORD $0x4ea1d4a6 // fsub v6.4s, v5.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22ccc4 // fmla v4.4s, v6.4s, v2.4s
+	VFMLA V2.S4, V6.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22ccc4 // fmla v4.4s, v6.4s, v2.4s
+	VFMLA V2.S4, V6.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e24ccc2 // fmla v2.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V2.S4
 	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
 	WORD $0x6e22fc02 // fdiv v2.4s, v0.4s, v2.4s
@@ -9093,9 +9093,9 @@ end8:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V4.S4
 	VMOV V4.B16, V4.B16
-	WORD $0x4e26cce4 // fmla v4.4s, v7.4s, v6.4s
+	VFMLA V6.S4, V7.S4, V4.S4
 	VMOV V2.B16, V6.B16
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	CMP $4, R5
 	BLT some9
 	FMOVQ 0(R6), F4
@@ -9162,7 +9162,7 @@ end17:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V2.S4
 	VMOV V2.B16, V2.B16
-	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V2.S4
 	WORD $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V3.S4
@@ -9173,36 +9173,36 @@ end17:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V7.B16
-	WORD $0x4e23cc47 // fmla v7.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V7.S4
 	WORD $0x4ea1d4e3 // fsub v3.4s, v7.4s, v1.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	VSHL $23, V7.S4, V7.S4
 	VADD V0.S4, V7.S4, V7.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
@@ -9214,9 +9214,9 @@ end17:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V2.S4
 	VMOV V2.B16, V2.B16
-	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V2.S4
 	VMOV V5.B16, V3.B16
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	CMP $8, R5
 	BLT some18
 	FMOVQ 16(R6), F2
@@ -9283,7 +9283,7 @@ end26:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V5.S4
 	VMOV V5.B16, V5.B16
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	WORD $0x6e25dc45 // fmul v5.4s, v2.4s, v5.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V4.S4
@@ -9294,36 +9294,36 @@ end26:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
 	WORD $0x6e27fc07 // fdiv v7.4s, v0.4s, v7.4s
@@ -9335,9 +9335,9 @@ end26:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V5.S4
 	VMOV V5.B16, V5.B16
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	VMOV V7.B16, V4.B16
-	WORD $0x4e25cc44 // fmla v4.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V4.S4
 	CMP $12, R5
 	BLT some27
 	FMOVQ 32(R6), F5
@@ -9404,7 +9404,7 @@ end35:
 	MOVD $0xbfcc422a, R26
 	VDUP R26, V7.S4
 	VMOV V7.B16, V7.B16
-	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V7.S4
 	WORD $0x6e27dca7 // fmul v7.4s, v5.4s, v7.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V2.S4
@@ -9415,36 +9415,36 @@ end35:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V2.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e22cce3 // fmla v3.4s, v7.4s, v2.4s
+	VFMLA V2.S4, V7.S4, V3.S4
 	WORD $0x4ea1d462 // fsub v2.4s, v3.4s, v1.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc47 // fmla v7.4s, v2.4s, v6.4s
+	VFMLA V6.S4, V2.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V2.S4
-	WORD $0x4e27ccc2 // fmla v2.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V2.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e27cc46 // fmla v6.4s, v2.4s, v7.4s
+	VFMLA V7.S4, V2.S4, V6.S4
 	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
 	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
 	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
@@ -9456,9 +9456,9 @@ end35:
 	MOVD $0x3fcc422a, R26
 	VDUP R26, V7.S4
 	VMOV V7.B16, V7.B16
-	WORD $0x4e22cc87 // fmla v7.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V7.S4
 	VMOV V6.B16, V2.B16
-	WORD $0x4e27cca2 // fmla v2.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V2.S4
 	CMP $16, R5
 	BLT some36
 	FMOVQ 48(R6), F7
@@ -9548,43 +9548,43 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	WORD $0x4ea1d4a4 // fsub v4.4s, v5.4s, v1.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
 	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
 	WORD $0x4ea6d404 // fsub v4.4s, v0.4s, v6.4s
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	VMOV V6.B16, V6.B16
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	FMOVQ 0(R9), F2
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	FMOVQ F2, 0(R10)
@@ -9599,43 +9599,43 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
 	WORD $0x4ea5d404 // fsub v4.4s, v0.4s, v5.4s
 	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	VMOV V5.B16, V5.B16
-	WORD $0x4e24cc45 // fmla v5.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V5.S4
 	FMOVQ 16(R9), F2
 	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	FMOVQ F2, 16(R10)
@@ -9650,43 +9650,43 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
 	WORD $0x6e23fc03 // fdiv v3.4s, v0.4s, v3.4s
 	WORD $0x4ea3d404 // fsub v4.4s, v0.4s, v3.4s
 	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	VMOV V3.B16, V3.B16
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	FMOVQ 32(R9), F2
 	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	FMOVQ F2, 32(R10)
@@ -9701,43 +9701,43 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	WORD $0x4ea1d4a4 // fsub v4.4s, v5.4s, v1.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
 	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
 	WORD $0x4ea6d404 // fsub v4.4s, v0.4s, v6.4s
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	VMOV V6.B16, V6.B16
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	FMOVQ 48(R9), F2
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	FMOVQ F2, 48(R10)
@@ -9780,43 +9780,43 @@ end8:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
 	WORD $0x4ea5d404 // fsub v4.4s, v0.4s, v5.4s
 	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	VMOV V5.B16, V5.B16
-	WORD $0x4e24cc45 // fmla v5.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V5.S4
 	CMP $4, R5
 	BLT some9
 	FMOVQ 0(R6), F2
@@ -9887,43 +9887,43 @@ end17:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD $0x4e20d463 // fadd v3.4s, v3.4s, v0.4s
 	WORD $0x6e23fc03 // fdiv v3.4s, v0.4s, v3.4s
 	WORD $0x4ea3d404 // fsub v4.4s, v0.4s, v3.4s
 	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	VMOV V3.B16, V3.B16
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	CMP $8, R5
 	BLT some18
 	FMOVQ 16(R6), F2
@@ -9994,43 +9994,43 @@ end26:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	WORD $0x4ea1d4a4 // fsub v4.4s, v5.4s, v1.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc83 // fmla v3.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
 	WORD $0x6e26fc06 // fdiv v6.4s, v0.4s, v6.4s
 	WORD $0x4ea6d404 // fsub v4.4s, v0.4s, v6.4s
 	WORD $0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
 	VMOV V6.B16, V6.B16
-	WORD $0x4e24cc46 // fmla v6.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V6.S4
 	CMP $12, R5
 	BLT some27
 	FMOVQ 32(R6), F2
@@ -10101,43 +10101,43 @@ end35:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc86 // fmla v6.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cca4 // fmla v4.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V4.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e26cc85 // fmla v5.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V5.S4
 	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
 	WORD $0x4ea5d404 // fsub v4.4s, v0.4s, v5.4s
 	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	VMOV V5.B16, V5.B16
-	WORD $0x4e24cc45 // fmla v5.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V5.S4
 	CMP $16, R5
 	BLT some36
 	FMOVQ 48(R6), F2
@@ -10232,36 +10232,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V6.S4
 	WORD $0x4ea1d4c4 // fsub v4.4s, v6.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc85 // fmla v5.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cce4 // fmla v4.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V4.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e25cc87 // fmla v7.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V7.S4
 	WORD $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V4.S4
@@ -10277,22 +10277,22 @@ groups3:
 	VDUP R26, V9.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V10.S4
-	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V10.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V9.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V10.S4
-	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V10.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V9.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V10.S4
-	WORD $0x4e28cd2a // fmla v10.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V10.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28cd49 // fmla v9.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V9.S4
 	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V10.S4
@@ -10301,22 +10301,22 @@ groups3:
 	VDUP R26, V8.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V11.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2acd68 // fmla v8.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V8.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V11.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2acd68 // fmla v8.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V8.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V11.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2acd68 // fmla v8.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V8.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V11.S4
 	WORD $0x4eabf50b // fmin v11.4s, v8.4s, v11.4s
@@ -10326,36 +10326,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V11.S4
 	VMOV V1.B16, V10.B16
-	WORD $0x4e2bcd0a // fmla v10.4s, v8.4s, v11.4s
+	VFMLA V11.S4, V8.S4, V10.S4
 	WORD $0x4ea1d54b // fsub v11.4s, v10.4s, v1.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2ccd68 // fmla v8.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V12.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V11.S4
-	WORD $0x4e28cd8b // fmla v11.4s, v12.4s, v8.4s
+	VFMLA V8.S4, V12.S4, V11.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V12.S4
-	WORD $0x4e28cd6c // fmla v12.4s, v11.4s, v8.4s
+	VFMLA V8.S4, V11.S4, V12.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V11.S4
-	WORD $0x4e28cd8b // fmla v11.4s, v12.4s, v8.4s
+	VFMLA V8.S4, V12.S4, V11.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V12.S4
-	WORD $0x4e28cd6c // fmla v12.4s, v11.4s, v8.4s
+	VFMLA V8.S4, V11.S4, V12.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V11.S4
-	WORD $0x4e28cd8b // fmla v11.4s, v12.4s, v8.4s
+	VFMLA V8.S4, V12.S4, V11.S4
 	VSHL $23, V10.S4, V10.S4
 	VADD V0.S4, V10.S4, V10.S4
 	VMOV V0.B16, V12.B16
-	WORD $0x4e28cd6c // fmla v12.4s, v11.4s, v8.4s
+	VFMLA V8.S4, V11.S4, V12.S4
 	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
 	WORD $0x4eacd40c // fsub v12.4s, v0.4s, v12.4s
 	VAND V2.B16, V5.B16, V5.B16
@@ -10366,9 +10366,9 @@ groups3:
 	WORD $0x6ea6e58c // fcmgt v12.4s, v12.4s, v6.4s
 	VBIT V12.B16, V9.B16, V5.B16
 	VMOV V7.B16, V12.B16
-	WORD $0x4e27ccac // fmla v12.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V12.S4
 	VMOV V12.B16, V12.B16
-	WORD $0x4e24cc6c // fmla v12.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V12.S4
 	FMOVQ 0(R9), F4
 	WORD $0x6e2cdc84 // fmul v4.4s, v4.4s, v12.4s
 	FMOVQ F4, 0(R10)
@@ -10386,36 +10386,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V12.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e2ccc65 // fmla v5.4s, v3.4s, v12.4s
+	VFMLA V12.S4, V3.S4, V5.S4
 	WORD $0x4ea1d4ac // fsub v12.4s, v5.4s, v1.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd83 // fmla v3.4s, v12.4s, v7.4s
+	VFMLA V7.S4, V12.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd83 // fmla v3.4s, v12.4s, v7.4s
+	VFMLA V7.S4, V12.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V12.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23cd87 // fmla v7.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V12.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e23cd87 // fmla v7.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23ccec // fmla v12.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V12.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e23cd87 // fmla v7.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V7.S4
 	WORD $0x6e25dce7 // fmul v7.4s, v7.4s, v5.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V12.S4
@@ -10431,22 +10431,22 @@ groups3:
 	VDUP R26, V6.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V11.S4
-	WORD $0x4e29cccb // fmla v11.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V11.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cd66 // fmla v6.4s, v11.4s, v9.4s
+	VFMLA V9.S4, V11.S4, V6.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V11.S4
-	WORD $0x4e29cccb // fmla v11.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V11.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cd66 // fmla v6.4s, v11.4s, v9.4s
+	VFMLA V9.S4, V11.S4, V6.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V11.S4
-	WORD $0x4e29cccb // fmla v11.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V11.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cd66 // fmla v6.4s, v11.4s, v9.4s
+	VFMLA V9.S4, V11.S4, V6.S4
 	WORD $0x6e23dcc6 // fmul v6.4s, v6.4s, v3.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V11.S4
@@ -10455,22 +10455,22 @@ groups3:
 	VDUP R26, V9.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2bcd28 // fmla v8.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V8.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd09 // fmla v9.4s, v8.4s, v11.4s
+	VFMLA V11.S4, V8.S4, V9.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2bcd28 // fmla v8.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V8.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd09 // fmla v9.4s, v8.4s, v11.4s
+	VFMLA V11.S4, V8.S4, V9.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2bcd28 // fmla v8.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V8.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcd09 // fmla v9.4s, v8.4s, v11.4s
+	VFMLA V11.S4, V8.S4, V9.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V8.S4
 	WORD $0x4ea8f528 // fmin v8.4s, v9.4s, v8.4s
@@ -10480,36 +10480,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V8.S4
 	VMOV V1.B16, V11.B16
-	WORD $0x4e28cd2b // fmla v11.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V11.S4
 	WORD $0x4ea1d568 // fsub v8.4s, v11.4s, v1.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acd09 // fmla v9.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2acd09 // fmla v9.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V10.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd48 // fmla v8.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V8.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V10.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd48 // fmla v8.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V8.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V10.S4
-	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V10.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cd48 // fmla v8.4s, v10.4s, v9.4s
+	VFMLA V9.S4, V10.S4, V8.S4
 	VSHL $23, V11.S4, V11.S4
 	VADD V0.S4, V11.S4, V11.S4
 	VMOV V0.B16, V10.B16
-	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V10.S4
 	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
 	WORD $0x4eaad40a // fsub v10.4s, v0.4s, v10.4s
 	VAND V2.B16, V3.B16, V3.B16
@@ -10520,9 +10520,9 @@ groups3:
 	WORD $0x6ea5e54a // fcmgt v10.4s, v10.4s, v5.4s
 	VBIT V10.B16, V6.B16, V3.B16
 	VMOV V7.B16, V10.B16
-	WORD $0x4e27cc6a // fmla v10.4s, v3.4s, v7.4s
+	VFMLA V7.S4, V3.S4, V10.S4
 	VMOV V10.B16, V10.B16
-	WORD $0x4e2ccc8a // fmla v10.4s, v4.4s, v12.4s
+	VFMLA V12.S4, V4.S4, V10.S4
 	FMOVQ 16(R9), F12
 	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
 	FMOVQ F12, 16(R10)
@@ -10540,36 +10540,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V10.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e2acc83 // fmla v3.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V3.S4
 	WORD $0x4ea1d46a // fsub v10.4s, v3.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd44 // fmla v4.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd44 // fmla v4.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24ccea // fmla v10.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V10.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd47 // fmla v7.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24ccea // fmla v10.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V10.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd47 // fmla v7.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24ccea // fmla v10.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V10.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e24cd47 // fmla v7.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V7.S4
 	WORD $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V10.S4
@@ -10585,22 +10585,22 @@ groups3:
 	VDUP R26, V5.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V8.S4
-	WORD $0x4e26cca8 // fmla v8.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V8.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd05 // fmla v5.4s, v8.4s, v6.4s
+	VFMLA V6.S4, V8.S4, V5.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V8.S4
-	WORD $0x4e26cca8 // fmla v8.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V8.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd05 // fmla v5.4s, v8.4s, v6.4s
+	VFMLA V6.S4, V8.S4, V5.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V8.S4
-	WORD $0x4e26cca8 // fmla v8.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V8.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd05 // fmla v5.4s, v8.4s, v6.4s
+	VFMLA V6.S4, V8.S4, V5.S4
 	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V8.S4
@@ -10609,22 +10609,22 @@ groups3:
 	VDUP R26, V6.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V9.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V6.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V9.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V6.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V9.S4
-	WORD $0x4e28ccc9 // fmla v9.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V9.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cd26 // fmla v6.4s, v9.4s, v8.4s
+	VFMLA V8.S4, V9.S4, V6.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V9.S4
 	WORD $0x4ea9f4c9 // fmin v9.4s, v6.4s, v9.4s
@@ -10634,36 +10634,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V9.S4
 	VMOV V1.B16, V8.B16
-	WORD $0x4e29ccc8 // fmla v8.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V8.S4
 	WORD $0x4ea1d509 // fsub v9.4s, v8.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd26 // fmla v6.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2bcd26 // fmla v6.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V11.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cd69 // fmla v9.4s, v11.4s, v6.4s
+	VFMLA V6.S4, V11.S4, V9.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V11.S4
-	WORD $0x4e26cd2b // fmla v11.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V11.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cd69 // fmla v9.4s, v11.4s, v6.4s
+	VFMLA V6.S4, V11.S4, V9.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V11.S4
-	WORD $0x4e26cd2b // fmla v11.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V11.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cd69 // fmla v9.4s, v11.4s, v6.4s
+	VFMLA V6.S4, V11.S4, V9.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V0.S4, V8.S4, V8.S4
 	VMOV V0.B16, V11.B16
-	WORD $0x4e26cd2b // fmla v11.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V11.S4
 	WORD $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
 	WORD $0x4eabd40b // fsub v11.4s, v0.4s, v11.4s
 	VAND V2.B16, V4.B16, V4.B16
@@ -10674,9 +10674,9 @@ groups3:
 	WORD $0x6ea3e56b // fcmgt v11.4s, v11.4s, v3.4s
 	VBIT V11.B16, V5.B16, V4.B16
 	VMOV V7.B16, V11.B16
-	WORD $0x4e27cc8b // fmla v11.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V11.S4
 	VMOV V11.B16, V11.B16
-	WORD $0x4e2acd8b // fmla v11.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V11.S4
 	FMOVQ 32(R9), F10
 	WORD $0x6e2bdd4a // fmul v10.4s, v10.4s, v11.4s
 	FMOVQ F10, 32(R10)
@@ -10694,36 +10694,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V11.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e2bcd84 // fmla v4.4s, v12.4s, v11.4s
+	VFMLA V11.S4, V12.S4, V4.S4
 	WORD $0x4ea1d48b // fsub v11.4s, v4.4s, v1.4s
 	VMOV V12.B16, V12.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V12.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V12.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
+	VFMLA V12.S4, V7.S4, V11.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2ccd67 // fmla v7.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
+	VFMLA V12.S4, V7.S4, V11.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2ccd67 // fmla v7.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
+	VFMLA V12.S4, V7.S4, V11.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e2ccd67 // fmla v7.4s, v11.4s, v12.4s
+	VFMLA V12.S4, V11.S4, V7.S4
 	WORD $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V11.S4
@@ -10739,22 +10739,22 @@ groups3:
 	VDUP R26, V3.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25cc69 // fmla v9.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V9.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V3.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25cc69 // fmla v9.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V9.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V3.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25cc69 // fmla v9.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V9.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cd23 // fmla v3.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V3.S4
 	WORD $0x6e2cdc63 // fmul v3.4s, v3.4s, v12.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V9.S4
@@ -10763,22 +10763,22 @@ groups3:
 	VDUP R26, V5.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V5.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V5.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V5.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V6.S4
 	WORD $0x4ea6f4a6 // fmin v6.4s, v5.4s, v6.4s
@@ -10788,36 +10788,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V6.S4
 	VMOV V1.B16, V9.B16
-	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V9.S4
 	WORD $0x4ea1d526 // fsub v6.4s, v9.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc5 // fmla v5.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28ccc5 // fmla v5.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V8.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	VFMLA V5.S4, V8.S4, V6.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V8.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	VFMLA V5.S4, V8.S4, V6.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V8.S4
-	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V8.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd06 // fmla v6.4s, v8.4s, v5.4s
+	VFMLA V5.S4, V8.S4, V6.S4
 	VSHL $23, V9.S4, V9.S4
 	VADD V0.S4, V9.S4, V9.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V8.S4
 	WORD $0x6e29dd08 // fmul v8.4s, v8.4s, v9.4s
 	WORD $0x4ea8d408 // fsub v8.4s, v0.4s, v8.4s
 	VAND V2.B16, V12.B16, V12.B16
@@ -10828,9 +10828,9 @@ groups3:
 	WORD $0x6ea4e508 // fcmgt v8.4s, v8.4s, v4.4s
 	VBIT V8.B16, V3.B16, V12.B16
 	VMOV V7.B16, V8.B16
-	WORD $0x4e27cd88 // fmla v8.4s, v12.4s, v7.4s
+	VFMLA V7.S4, V12.S4, V8.S4
 	VMOV V8.B16, V8.B16
-	WORD $0x4e2bcd48 // fmla v8.4s, v10.4s, v11.4s
+	VFMLA V11.S4, V10.S4, V8.S4
 	FMOVQ 48(R9), F11
 	WORD $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
 	FMOVQ F11, 48(R10)
@@ -10876,36 +10876,36 @@ end8:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V8.S4
 	VMOV V1.B16, V12.B16
-	WORD $0x4e28cd4c // fmla v12.4s, v10.4s, v8.4s
+	VFMLA V8.S4, V10.S4, V12.S4
 	WORD $0x4ea1d588 // fsub v8.4s, v12.4s, v1.4s
 	VMOV V10.B16, V10.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd0a // fmla v10.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V10.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd0a // fmla v10.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V10.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V8.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V8.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V8.S4
-	WORD $0x4e2acce8 // fmla v8.4s, v7.4s, v10.4s
+	VFMLA V10.S4, V7.S4, V8.S4
 	VSHL $23, V12.S4, V12.S4
 	VADD V0.S4, V12.S4, V12.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e2acd07 // fmla v7.4s, v8.4s, v10.4s
+	VFMLA V10.S4, V8.S4, V7.S4
 	WORD $0x6e2cdce7 // fmul v7.4s, v7.4s, v12.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V8.S4
@@ -10921,22 +10921,22 @@ end8:
 	VDUP R26, V4.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V6.S4
-	WORD $0x4e23cc86 // fmla v6.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V6.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23ccc4 // fmla v4.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V4.S4
 	WORD $0x6e2adc84 // fmul v4.4s, v4.4s, v10.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V6.S4
@@ -10945,22 +10945,22 @@ end8:
 	VDUP R26, V3.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V5.S4
 	WORD $0x4ea5f465 // fmin v5.4s, v3.4s, v5.4s
@@ -10970,36 +10970,36 @@ end8:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V5.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	WORD $0x4ea1d4c5 // fsub v5.4s, v6.4s, v1.4s
 	VMOV V3.B16, V3.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cca3 // fmla v3.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V3.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cca3 // fmla v3.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V3.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V5.S4
-	WORD $0x4e23cd25 // fmla v5.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V5.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e23cca9 // fmla v9.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V5.S4
-	WORD $0x4e23cd25 // fmla v5.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V5.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e23cca9 // fmla v9.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V5.S4
-	WORD $0x4e23cd25 // fmla v5.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V5.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e23cca9 // fmla v9.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V9.S4
 	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
 	WORD $0x4ea9d409 // fsub v9.4s, v0.4s, v9.4s
 	VAND V2.B16, V10.B16, V10.B16
@@ -11010,9 +11010,9 @@ end8:
 	WORD $0x6eace529 // fcmgt v9.4s, v9.4s, v12.4s
 	VBIT V9.B16, V4.B16, V10.B16
 	VMOV V7.B16, V9.B16
-	WORD $0x4e27cd49 // fmla v9.4s, v10.4s, v7.4s
+	VFMLA V7.S4, V10.S4, V9.S4
 	VMOV V9.B16, V9.B16
-	WORD $0x4e28cd69 // fmla v9.4s, v11.4s, v8.4s
+	VFMLA V8.S4, V11.S4, V9.S4
 	CMP $4, R5
 	BLT some9
 	FMOVQ 0(R6), F8
@@ -11086,36 +11086,36 @@ end17:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V9.S4
 	VMOV V1.B16, V10.B16
-	WORD $0x4e29cd6a // fmla v10.4s, v11.4s, v9.4s
+	VFMLA V9.S4, V11.S4, V10.S4
 	WORD $0x4ea1d549 // fsub v9.4s, v10.4s, v1.4s
 	VMOV V11.B16, V11.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd2b // fmla v11.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V11.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cd2b // fmla v11.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V11.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcce9 // fmla v9.4s, v7.4s, v11.4s
+	VFMLA V11.S4, V7.S4, V9.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2bcd27 // fmla v7.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcce9 // fmla v9.4s, v7.4s, v11.4s
+	VFMLA V11.S4, V7.S4, V9.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e2bcd27 // fmla v7.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V9.S4
-	WORD $0x4e2bcce9 // fmla v9.4s, v7.4s, v11.4s
+	VFMLA V11.S4, V7.S4, V9.S4
 	VSHL $23, V10.S4, V10.S4
 	VADD V0.S4, V10.S4, V10.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e2bcd27 // fmla v7.4s, v9.4s, v11.4s
+	VFMLA V11.S4, V9.S4, V7.S4
 	WORD $0x6e2adce7 // fmul v7.4s, v7.4s, v10.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V9.S4
@@ -11131,22 +11131,22 @@ end17:
 	VDUP R26, V12.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd85 // fmla v5.4s, v12.4s, v4.4s
+	VFMLA V4.S4, V12.S4, V5.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V12.S4
-	WORD $0x4e24ccac // fmla v12.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V12.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd85 // fmla v5.4s, v12.4s, v4.4s
+	VFMLA V4.S4, V12.S4, V5.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V12.S4
-	WORD $0x4e24ccac // fmla v12.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V12.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd85 // fmla v5.4s, v12.4s, v4.4s
+	VFMLA V4.S4, V12.S4, V5.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V12.S4
-	WORD $0x4e24ccac // fmla v12.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V12.S4
 	WORD $0x6e2bdd8c // fmul v12.4s, v12.4s, v11.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V5.S4
@@ -11155,22 +11155,22 @@ end17:
 	VDUP R26, V4.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V3.S4
 	WORD $0x4ea3f483 // fmin v3.4s, v4.4s, v3.4s
@@ -11180,36 +11180,36 @@ end17:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	WORD $0x4ea6d406 // fsub v6.4s, v0.4s, v6.4s
 	VAND V2.B16, V11.B16, V11.B16
@@ -11220,9 +11220,9 @@ end17:
 	WORD $0x6eaae4c6 // fcmgt v6.4s, v6.4s, v10.4s
 	VBIT V6.B16, V12.B16, V11.B16
 	VMOV V7.B16, V6.B16
-	WORD $0x4e27cd66 // fmla v6.4s, v11.4s, v7.4s
+	VFMLA V7.S4, V11.S4, V6.S4
 	VMOV V6.B16, V6.B16
-	WORD $0x4e29cd06 // fmla v6.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V6.S4
 	CMP $8, R5
 	BLT some18
 	FMOVQ 16(R6), F9
@@ -11296,36 +11296,36 @@ end26:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V6.S4
 	VMOV V1.B16, V11.B16
-	WORD $0x4e26cd0b // fmla v11.4s, v8.4s, v6.4s
+	VFMLA V6.S4, V8.S4, V11.S4
 	WORD $0x4ea1d566 // fsub v6.4s, v11.4s, v1.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27ccc8 // fmla v8.4s, v6.4s, v7.4s
+	VFMLA V7.S4, V6.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	VSHL $23, V11.S4, V11.S4
 	VADD V0.S4, V11.S4, V11.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	WORD $0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V6.S4
@@ -11341,22 +11341,22 @@ end26:
 	VDUP R26, V10.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V3.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2ccc6a // fmla v10.4s, v3.4s, v12.4s
+	VFMLA V12.S4, V3.S4, V10.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V3.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2ccc6a // fmla v10.4s, v3.4s, v12.4s
+	VFMLA V12.S4, V3.S4, V10.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2ccd43 // fmla v3.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V3.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V10.S4
-	WORD $0x4e2ccc6a // fmla v10.4s, v3.4s, v12.4s
+	VFMLA V12.S4, V3.S4, V10.S4
 	WORD $0x6e28dd4a // fmul v10.4s, v10.4s, v8.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V3.S4
@@ -11365,22 +11365,22 @@ end26:
 	VDUP R26, V12.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cd84 // fmla v4.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V4.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23cc8c // fmla v12.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V12.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cd84 // fmla v4.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V4.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23cc8c // fmla v12.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V12.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V4.S4
-	WORD $0x4e23cd84 // fmla v4.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V4.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V12.S4
-	WORD $0x4e23cc8c // fmla v12.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V12.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V4.S4
 	WORD $0x4ea4f584 // fmin v4.4s, v12.4s, v4.4s
@@ -11390,36 +11390,36 @@ end26:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V3.B16
-	WORD $0x4e24cd83 // fmla v3.4s, v12.4s, v4.4s
+	VFMLA V4.S4, V12.S4, V3.S4
 	WORD $0x4ea1d464 // fsub v4.4s, v3.4s, v1.4s
 	VMOV V12.B16, V12.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc8c // fmla v12.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V12.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc8c // fmla v12.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V12.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2ccca4 // fmla v4.4s, v5.4s, v12.4s
+	VFMLA V12.S4, V5.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e2ccc85 // fmla v5.4s, v4.4s, v12.4s
+	VFMLA V12.S4, V4.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2ccca4 // fmla v4.4s, v5.4s, v12.4s
+	VFMLA V12.S4, V5.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e2ccc85 // fmla v5.4s, v4.4s, v12.4s
+	VFMLA V12.S4, V4.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2ccca4 // fmla v4.4s, v5.4s, v12.4s
+	VFMLA V12.S4, V5.S4, V4.S4
 	VSHL $23, V3.S4, V3.S4
 	VADD V0.S4, V3.S4, V3.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e2ccc85 // fmla v5.4s, v4.4s, v12.4s
+	VFMLA V12.S4, V4.S4, V5.S4
 	WORD $0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
 	WORD $0x4ea5d405 // fsub v5.4s, v0.4s, v5.4s
 	VAND V2.B16, V8.B16, V8.B16
@@ -11430,9 +11430,9 @@ end26:
 	WORD $0x6eabe4a5 // fcmgt v5.4s, v5.4s, v11.4s
 	VBIT V5.B16, V10.B16, V8.B16
 	VMOV V7.B16, V5.B16
-	WORD $0x4e27cd05 // fmla v5.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V5.S4
 	VMOV V5.B16, V5.B16
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	CMP $12, R5
 	BLT some27
 	FMOVQ 32(R6), F6
@@ -11506,36 +11506,36 @@ end35:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V5.S4
 	VMOV V1.B16, V8.B16
-	WORD $0x4e25cd28 // fmla v8.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V8.S4
 	WORD $0x4ea1d505 // fsub v5.4s, v8.4s, v1.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cca9 // fmla v9.4s, v5.4s, v7.4s
+	VFMLA V7.S4, V5.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V5.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V5.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cce5 // fmla v5.4s, v7.4s, v9.4s
+	VFMLA V9.S4, V7.S4, V5.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V0.S4, V8.S4, V8.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e29cca7 // fmla v7.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V7.S4
 	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
 	MOVD $0x3ecc422a, R26
 	VDUP R26, V5.S4
@@ -11551,22 +11551,22 @@ end35:
 	VDUP R26, V11.S4
 	MOVD $0xba5242f6, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2acd64 // fmla v4.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V4.S4
 	MOVD $0x3baa0cfb, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acc8b // fmla v11.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V11.S4
 	MOVD $0xbcdbfdda, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2acd64 // fmla v4.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V4.S4
 	MOVD $0x3de71690, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acc8b // fmla v11.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V11.S4
 	MOVD $0xbec0939f, R26
 	VDUP R26, V4.S4
-	WORD $0x4e2acd64 // fmla v4.4s, v11.4s, v10.4s
+	VFMLA V10.S4, V11.S4, V4.S4
 	MOVD $0x3f906eba, R26
 	VDUP R26, V11.S4
-	WORD $0x4e2acc8b // fmla v11.4s, v4.4s, v10.4s
+	VFMLA V10.S4, V4.S4, V11.S4
 	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
 	MOVD $0x40800000, R26
 	VDUP R26, V4.S4
@@ -11575,22 +11575,22 @@ end35:
 	VDUP R26, V10.S4
 	MOVD $0xbb40a66c, R26
 	VDUP R26, V12.S4
-	WORD $0x4e24cd4c // fmla v12.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V12.S4
 	MOVD $0x3cb2a111, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24cd8a // fmla v10.4s, v12.4s, v4.4s
+	VFMLA V4.S4, V12.S4, V10.S4
 	MOVD $0xbdd30541, R26
 	VDUP R26, V12.S4
-	WORD $0x4e24cd4c // fmla v12.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V12.S4
 	MOVD $0xbf2362c2, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24cd8a // fmla v10.4s, v12.4s, v4.4s
+	VFMLA V4.S4, V12.S4, V10.S4
 	MOVD $0xbf9042d9, R26
 	VDUP R26, V12.S4
-	WORD $0x4e24cd4c // fmla v12.4s, v10.4s, v4.4s
+	VFMLA V4.S4, V10.S4, V12.S4
 	MOVD $0xb9b97376, R26
 	VDUP R26, V10.S4
-	WORD $0x4e24cd8a // fmla v10.4s, v12.4s, v4.4s
+	VFMLA V4.S4, V12.S4, V10.S4
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V12.S4
 	WORD $0x4eacf54c // fmin v12.4s, v10.4s, v12.4s
@@ -11600,36 +11600,36 @@ end35:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V12.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e2ccd44 // fmla v4.4s, v10.4s, v12.4s
+	VFMLA V12.S4, V10.S4, V4.S4
 	WORD $0x4ea1d48c // fsub v12.4s, v4.4s, v1.4s
 	VMOV V10.B16, V10.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V10.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V3.S4
-	WORD $0x4e23cd8a // fmla v10.4s, v12.4s, v3.4s
+	VFMLA V3.S4, V12.S4, V10.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V3.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V12.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V3.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V12.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V3.S4
-	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V3.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V12.S4
-	WORD $0x4e2acc6c // fmla v12.4s, v3.4s, v10.4s
+	VFMLA V10.S4, V3.S4, V12.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V3.B16
-	WORD $0x4e2acd83 // fmla v3.4s, v12.4s, v10.4s
+	VFMLA V10.S4, V12.S4, V3.S4
 	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
 	WORD $0x4ea3d403 // fsub v3.4s, v0.4s, v3.4s
 	VAND V2.B16, V9.B16, V9.B16
@@ -11640,9 +11640,9 @@ end35:
 	WORD $0x6ea8e463 // fcmgt v3.4s, v3.4s, v8.4s
 	VBIT V3.B16, V11.B16, V9.B16
 	VMOV V7.B16, V3.B16
-	WORD $0x4e27cd23 // fmla v3.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V3.S4
 	VMOV V3.B16, V3.B16
-	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V3.S4
 	CMP $16, R5
 	BLT some36
 	FMOVQ 48(R6), F5
@@ -12430,36 +12430,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -12479,36 +12479,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V2.S4
 	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V0.S4, V2.S4, V2.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -12528,36 +12528,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V4.S4
 	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -12577,36 +12577,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V6.S4
 	WORD $0x4ea1d4c3 // fsub v3.4s, v6.4s, v1.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -12654,36 +12654,36 @@ end8:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cc64 // fmla v4.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24ccc3 // fmla v3.4s, v6.4s, v4.4s
+	VFMLA V4.S4, V6.S4, V3.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e24cc66 // fmla v6.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -12759,36 +12759,36 @@ end17:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e23ccc2 // fmla v2.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V2.S4
 	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc66 // fmla v6.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V0.S4, V2.S4, V2.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e26cc65 // fmla v5.4s, v3.4s, v6.4s
+	VFMLA V6.S4, V3.S4, V5.S4
 	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -12864,36 +12864,36 @@ end26:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e23cca4 // fmla v4.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V4.S4
 	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc43 // fmla v3.4s, v2.4s, v5.4s
+	VFMLA V5.S4, V2.S4, V3.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -12969,36 +12969,36 @@ end35:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e23cc46 // fmla v6.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V6.S4
 	WORD $0x4ea1d4c3 // fsub v3.4s, v6.4s, v1.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cc83 // fmla v3.4s, v4.4s, v2.4s
+	VFMLA V2.S4, V4.S4, V3.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	WORD $0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
 	VMOV V0.B16, V3.B16
 	MOVD $0x0, R26
@@ -13092,19 +13092,19 @@ groups3:
 	VDUP R26, V6.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V7.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V6.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V7.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	VMOV V3.B16, V7.B16
-	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V7.S4
 	WORD $0x4e24d486 // fadd v6.4s, v4.4s, v4.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V5.S4
@@ -13115,36 +13115,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V5.S4
 	VMOV V1.B16, V8.B16
-	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V8.S4
 	WORD $0x4ea1d505 // fsub v5.4s, v8.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V0.S4, V8.S4, V8.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V9.S4
 	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
 	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13159,7 +13159,7 @@ groups3:
 	WORD $0x6ea4e4a5 // fcmgt v5.4s, v5.4s, v4.4s
 	VBIT V5.B16, V7.B16, V3.B16
 	VMOV V0.B16, V5.B16
-	WORD $0x4ea3cc65 // fmls v5.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V5.S4
 	FMOVQ 0(R9), F3
 	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
 	FMOVQ F3, 0(R10)
@@ -13170,19 +13170,19 @@ groups3:
 	VDUP R26, V4.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V9.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V4.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V9.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V4.S4
 	WORD $0x6e27dc84 // fmul v4.4s, v4.4s, v7.4s
 	VMOV V3.B16, V9.B16
-	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V9.S4
 	WORD $0x4e25d4a4 // fadd v4.4s, v5.4s, v5.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -13193,36 +13193,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e27cc86 // fmla v6.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V6.S4
 	WORD $0x4ea1d4c7 // fsub v7.4s, v6.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V8.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V8.S4
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13237,7 +13237,7 @@ groups3:
 	WORD $0x6ea5e4e7 // fcmgt v7.4s, v7.4s, v5.4s
 	VBIT V7.B16, V9.B16, V3.B16
 	VMOV V0.B16, V7.B16
-	WORD $0x4ea3cc67 // fmls v7.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V7.S4
 	FMOVQ 16(R9), F3
 	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
 	FMOVQ F3, 16(R10)
@@ -13248,19 +13248,19 @@ groups3:
 	VDUP R26, V5.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cca8 // fmla v8.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V8.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cd05 // fmla v5.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V5.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V8.S4
-	WORD $0x4e29cca8 // fmla v8.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V8.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29cd05 // fmla v5.4s, v8.4s, v9.4s
+	VFMLA V9.S4, V8.S4, V5.S4
 	WORD $0x6e29dca5 // fmul v5.4s, v5.4s, v9.4s
 	VMOV V3.B16, V8.B16
-	WORD $0x4e23cca8 // fmla v8.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V8.S4
 	WORD $0x4e27d4e5 // fadd v5.4s, v7.4s, v7.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V9.S4
@@ -13271,36 +13271,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V9.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e29cca4 // fmla v4.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V4.S4
 	WORD $0x4ea1d489 // fsub v9.4s, v4.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V6.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V6.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V6.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V6.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V9.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e25cd26 // fmla v6.4s, v9.4s, v5.4s
+	VFMLA V5.S4, V9.S4, V6.S4
 	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
 	WORD $0x4e20d4c6 // fadd v6.4s, v6.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13315,7 +13315,7 @@ groups3:
 	WORD $0x6ea7e529 // fcmgt v9.4s, v9.4s, v7.4s
 	VBIT V9.B16, V8.B16, V3.B16
 	VMOV V0.B16, V9.B16
-	WORD $0x4ea3cc69 // fmls v9.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V9.S4
 	FMOVQ 32(R9), F3
 	WORD $0x6e29dc63 // fmul v3.4s, v3.4s, v9.4s
 	FMOVQ F3, 32(R10)
@@ -13326,19 +13326,19 @@ groups3:
 	VDUP R26, V7.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V6.S4
-	WORD $0x4e28cce6 // fmla v6.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V6.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28ccc7 // fmla v7.4s, v6.4s, v8.4s
+	VFMLA V8.S4, V6.S4, V7.S4
 	WORD $0x6e28dce7 // fmul v7.4s, v7.4s, v8.4s
 	VMOV V3.B16, V6.B16
-	WORD $0x4e23cce6 // fmla v6.4s, v7.4s, v3.4s
+	VFMLA V3.S4, V7.S4, V6.S4
 	WORD $0x4e29d527 // fadd v7.4s, v9.4s, v9.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V8.S4
@@ -13349,36 +13349,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V8.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V5.S4
 	WORD $0x4ea1d4a8 // fsub v8.4s, v5.4s, v1.4s
 	VMOV V7.B16, V7.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V8.S4
-	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V8.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V8.S4
-	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V8.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V8.S4
-	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V8.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e27cd04 // fmla v4.4s, v8.4s, v7.4s
+	VFMLA V7.S4, V8.S4, V4.S4
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13393,7 +13393,7 @@ groups3:
 	WORD $0x6ea9e508 // fcmgt v8.4s, v8.4s, v9.4s
 	VBIT V8.B16, V6.B16, V3.B16
 	VMOV V0.B16, V8.B16
-	WORD $0x4ea3cc68 // fmls v8.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V8.S4
 	FMOVQ 48(R9), F3
 	WORD $0x6e28dc63 // fmul v3.4s, v3.4s, v8.4s
 	FMOVQ F3, 48(R10)
@@ -13432,19 +13432,19 @@ end8:
 	VDUP R26, V9.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V4.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V9.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V4.S4
-	WORD $0x4e26cd24 // fmla v4.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V4.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cc89 // fmla v9.4s, v4.4s, v6.4s
+	VFMLA V6.S4, V4.S4, V9.S4
 	WORD $0x6e26dd29 // fmul v9.4s, v9.4s, v6.4s
 	VMOV V3.B16, V4.B16
-	WORD $0x4e23cd24 // fmla v4.4s, v9.4s, v3.4s
+	VFMLA V3.S4, V9.S4, V4.S4
 	WORD $0x4e28d509 // fadd v9.4s, v8.4s, v8.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V6.S4
@@ -13455,36 +13455,36 @@ end8:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V6.S4
 	VMOV V1.B16, V7.B16
-	WORD $0x4e26cd27 // fmla v7.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V7.S4
 	WORD $0x4ea1d4e6 // fsub v6.4s, v7.4s, v1.4s
 	VMOV V9.B16, V9.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25ccc9 // fmla v9.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V9.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V6.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	VSHL $23, V7.S4, V7.S4
 	VADD V0.S4, V7.S4, V7.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e29ccc5 // fmla v5.4s, v6.4s, v9.4s
+	VFMLA V9.S4, V6.S4, V5.S4
 	WORD $0x6e27dca5 // fmul v5.4s, v5.4s, v7.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13499,7 +13499,7 @@ end8:
 	WORD $0x6ea8e4c6 // fcmgt v6.4s, v6.4s, v8.4s
 	VBIT V6.B16, V4.B16, V3.B16
 	VMOV V0.B16, V6.B16
-	WORD $0x4ea3cc66 // fmls v6.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V6.S4
 	CMP $4, R5
 	BLT some9
 	FMOVQ 0(R6), F3
@@ -13566,19 +13566,19 @@ end17:
 	VDUP R26, V8.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd05 // fmla v5.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V5.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V8.S4
-	WORD $0x4e24cca8 // fmla v8.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V8.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V5.S4
-	WORD $0x4e24cd05 // fmla v5.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V5.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e24cca8 // fmla v8.4s, v5.4s, v4.4s
+	VFMLA V4.S4, V5.S4, V8.S4
 	WORD $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
 	VMOV V3.B16, V5.B16
-	WORD $0x4e23cd05 // fmla v5.4s, v8.4s, v3.4s
+	VFMLA V3.S4, V8.S4, V5.S4
 	WORD $0x4e26d4c8 // fadd v8.4s, v6.4s, v6.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V4.S4
@@ -13589,36 +13589,36 @@ end17:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V4.S4
 	VMOV V1.B16, V9.B16
-	WORD $0x4e24cd09 // fmla v9.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V9.S4
 	WORD $0x4ea1d524 // fsub v4.4s, v9.4s, v1.4s
 	VMOV V8.B16, V8.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V8.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V7.S4
-	WORD $0x4e27cc88 // fmla v8.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V8.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V7.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V4.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	VFMLA V8.S4, V4.S4, V7.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V4.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V7.S4
-	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	VFMLA V8.S4, V4.S4, V7.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V4.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	VSHL $23, V9.S4, V9.S4
 	VADD V0.S4, V9.S4, V9.S4
 	VMOV V0.B16, V7.B16
-	WORD $0x4e28cc87 // fmla v7.4s, v4.4s, v8.4s
+	VFMLA V8.S4, V4.S4, V7.S4
 	WORD $0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
 	WORD $0x4e20d4e7 // fadd v7.4s, v7.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13633,7 +13633,7 @@ end17:
 	WORD $0x6ea6e484 // fcmgt v4.4s, v4.4s, v6.4s
 	VBIT V4.B16, V5.B16, V3.B16
 	VMOV V0.B16, V4.B16
-	WORD $0x4ea3cc64 // fmls v4.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V4.S4
 	CMP $8, R5
 	BLT some18
 	FMOVQ 16(R6), F3
@@ -13700,19 +13700,19 @@ end26:
 	VDUP R26, V6.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V7.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V6.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V7.S4
-	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V7.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V6.S4
-	WORD $0x4e25cce6 // fmla v6.4s, v7.4s, v5.4s
+	VFMLA V5.S4, V7.S4, V6.S4
 	WORD $0x6e25dcc6 // fmul v6.4s, v6.4s, v5.4s
 	VMOV V3.B16, V7.B16
-	WORD $0x4e23ccc7 // fmla v7.4s, v6.4s, v3.4s
+	VFMLA V3.S4, V6.S4, V7.S4
 	WORD $0x4e24d486 // fadd v6.4s, v4.4s, v4.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V5.S4
@@ -13723,36 +13723,36 @@ end26:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V5.S4
 	VMOV V1.B16, V8.B16
-	WORD $0x4e25ccc8 // fmla v8.4s, v6.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V8.S4
 	WORD $0x4ea1d505 // fsub v5.4s, v8.4s, v1.4s
 	VMOV V6.B16, V6.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V9.S4
-	WORD $0x4e29cca6 // fmla v6.4s, v5.4s, v9.4s
+	VFMLA V9.S4, V5.S4, V6.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V9.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V9.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V9.S4
-	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V9.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V5.S4
-	WORD $0x4e26cd25 // fmla v5.4s, v9.4s, v6.4s
+	VFMLA V6.S4, V9.S4, V5.S4
 	VSHL $23, V8.S4, V8.S4
 	VADD V0.S4, V8.S4, V8.S4
 	VMOV V0.B16, V9.B16
-	WORD $0x4e26cca9 // fmla v9.4s, v5.4s, v6.4s
+	VFMLA V6.S4, V5.S4, V9.S4
 	WORD $0x6e28dd29 // fmul v9.4s, v9.4s, v8.4s
 	WORD $0x4e20d529 // fadd v9.4s, v9.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13767,7 +13767,7 @@ end26:
 	WORD $0x6ea4e4a5 // fcmgt v5.4s, v5.4s, v4.4s
 	VBIT V5.B16, V7.B16, V3.B16
 	VMOV V0.B16, V5.B16
-	WORD $0x4ea3cc65 // fmls v5.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V5.S4
 	CMP $12, R5
 	BLT some27
 	FMOVQ 32(R6), F3
@@ -13834,19 +13834,19 @@ end35:
 	VDUP R26, V4.S4
 	MOVD $0x3ca92b6c, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V9.S4
 	MOVD $0xbd5c2224, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V4.S4
 	MOVD $0x3e0883b4, R26
 	VDUP R26, V9.S4
-	WORD $0x4e27cc89 // fmla v9.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V9.S4
 	MOVD $0xbeaaaa9a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e27cd24 // fmla v4.4s, v9.4s, v7.4s
+	VFMLA V7.S4, V9.S4, V4.S4
 	WORD $0x6e27dc84 // fmul v4.4s, v4.4s, v7.4s
 	VMOV V3.B16, V9.B16
-	WORD $0x4e23cc89 // fmla v9.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V9.S4
 	WORD $0x4e25d4a4 // fadd v4.4s, v5.4s, v5.4s
 	MOVD $0x42b0bd71, R26
 	VDUP R26, V7.S4
@@ -13857,36 +13857,36 @@ end35:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V7.S4
 	VMOV V1.B16, V6.B16
-	WORD $0x4e27cc86 // fmla v6.4s, v4.4s, v7.4s
+	VFMLA V7.S4, V4.S4, V6.S4
 	WORD $0x4ea1d4c7 // fsub v7.4s, v6.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V8.S4
-	WORD $0x4e28cce4 // fmla v4.4s, v7.4s, v8.4s
+	VFMLA V8.S4, V7.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V8.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V8.S4
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V8.S4
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V7.S4
-	WORD $0x4e24cd07 // fmla v7.4s, v8.4s, v4.4s
+	VFMLA V4.S4, V8.S4, V7.S4
 	VSHL $23, V6.S4, V6.S4
 	VADD V0.S4, V6.S4, V6.S4
 	VMOV V0.B16, V8.B16
-	WORD $0x4e24cce8 // fmla v8.4s, v7.4s, v4.4s
+	VFMLA V4.S4, V7.S4, V8.S4
 	WORD $0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
 	WORD $0x4e20d508 // fadd v8.4s, v8.4s, v0.4s
 	MOVD $0x40000000, R26
@@ -13901,7 +13901,7 @@ end35:
 	WORD $0x6ea5e4e7 // fcmgt v7.4s, v7.4s, v5.4s
 	VBIT V7.B16, V9.B16, V3.B16
 	VMOV V0.B16, V7.B16
-	WORD $0x4ea3cc67 // fmls v7.4s, v3.4s, v3.4s
+	VFMLS V3.S4, V3.S4, V7.S4
 	CMP $16, R5
 	BLT some36
 	FMOVQ 48(R6), F3
@@ -13991,36 +13991,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e23cc44 // fmla v4.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V4.S4
 	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
@@ -14040,36 +14040,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e23cca2 // fmla v2.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V2.S4
 	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V0.S4, V2.S4, V2.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
 	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
 	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
@@ -14089,36 +14089,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
 	WORD $0x6e22fc02 // fdiv v2.4s, v0.4s, v2.4s
@@ -14138,36 +14138,36 @@ groups3:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e23cc44 // fmla v4.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V4.S4
 	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
@@ -14215,36 +14215,36 @@ end8:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e23cca2 // fmla v2.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V2.S4
 	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V0.S4, V2.S4, V2.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
 	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
 	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
@@ -14320,36 +14320,36 @@ end17:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V5.B16
-	WORD $0x4e23cc85 // fmla v5.4s, v4.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V5.S4
 	WORD $0x4ea1d4a3 // fsub v3.4s, v5.4s, v1.4s
 	VMOV V4.B16, V4.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V2.S4
-	WORD $0x4e22cc64 // fmla v4.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V4.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V2.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V2.S4
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e24cc43 // fmla v3.4s, v2.4s, v4.4s
+	VFMLA V4.S4, V2.S4, V3.S4
 	VSHL $23, V5.S4, V5.S4
 	VADD V0.S4, V5.S4, V5.S4
 	VMOV V0.B16, V2.B16
-	WORD $0x4e24cc62 // fmla v2.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V2.S4
 	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
 	WORD $0x4e20d442 // fadd v2.4s, v2.4s, v0.4s
 	WORD $0x6e22fc02 // fdiv v2.4s, v0.4s, v2.4s
@@ -14425,36 +14425,36 @@ end26:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V4.B16
-	WORD $0x4e23cc44 // fmla v4.4s, v2.4s, v3.4s
+	VFMLA V3.S4, V2.S4, V4.S4
 	WORD $0x4ea1d483 // fsub v3.4s, v4.4s, v1.4s
 	VMOV V2.B16, V2.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V5.S4
-	WORD $0x4e25cc62 // fmla v2.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V2.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V5.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V5.S4
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e22cca3 // fmla v3.4s, v5.4s, v2.4s
+	VFMLA V2.S4, V5.S4, V3.S4
 	VSHL $23, V4.S4, V4.S4
 	VADD V0.S4, V4.S4, V4.S4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e22cc65 // fmla v5.4s, v3.4s, v2.4s
+	VFMLA V2.S4, V3.S4, V5.S4
 	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	WORD $0x4e20d4a5 // fadd v5.4s, v5.4s, v0.4s
 	WORD $0x6e25fc05 // fdiv v5.4s, v0.4s, v5.4s
@@ -14530,36 +14530,36 @@ end35:
 	MOVD $0x3fb8aa3b, R26
 	VDUP R26, V3.S4
 	VMOV V1.B16, V2.B16
-	WORD $0x4e23cca2 // fmla v2.4s, v5.4s, v3.4s
+	VFMLA V3.S4, V5.S4, V2.S4
 	WORD $0x4ea1d443 // fsub v3.4s, v2.4s, v1.4s
 	VMOV V5.B16, V5.B16
 	MOVD $0xbf317218, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	MOVD $0x3102e308, R26
 	VDUP R26, V4.S4
-	WORD $0x4e24cc65 // fmla v5.4s, v3.4s, v4.4s
+	VFMLA V4.S4, V3.S4, V5.S4
 	MOVD $0x3ab511a9, R26
 	VDUP R26, V4.S4
 	MOVD $0x3c091d36, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3d2aac7a, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3e2aaa48, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	MOVD $0x3efffffe, R26
 	VDUP R26, V4.S4
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	MOVD $0x3f800000, R26
 	VDUP R26, V3.S4
-	WORD $0x4e25cc83 // fmla v3.4s, v4.4s, v5.4s
+	VFMLA V5.S4, V4.S4, V3.S4
 	VSHL $23, V2.S4, V2.S4
 	VADD V0.S4, V2.S4, V2.S4
 	VMOV V0.B16, V4.B16
-	WORD $0x4e25cc64 // fmla v4.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V3.S4, V4.S4
 	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
 	WORD $0x4e20d484 // fadd v4.4s, v4.4s, v0.4s
 	WORD $0x6e24fc04 // fdiv v4.4s, v0.4s, v4.4s
@@ -14651,77 +14651,77 @@ groups1:
 	FMOVQ 0(R8), F10
 	WORD $0x6e2adc2b // fmul v11.4s, v1.4s, v10.4s
 	FMOVQ 0(R9), F12
-	WORD $0x4e2ccc0b // fmla v11.4s, v0.4s, v12.4s
+	VFMLA V12.S4, V0.S4, V11.S4
 	FMOVQ F11, 0(R9)
 	WORD $0x6e2adc6c // fmul v12.4s, v3.4s, v10.4s
 	WORD $0x6e2add8c // fmul v12.4s, v12.4s, v10.4s
 	FMOVQ 0(R10), F10
-	WORD $0x4e2acc4c // fmla v12.4s, v2.4s, v10.4s
+	VFMLA V10.S4, V2.S4, V12.S4
 	FMOVQ F12, 0(R10)
 	WORD $0x6e24dd6a // fmul v10.4s, v11.4s, v4.4s
 	WORD $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
 	WORD $0x6ea1f98c // fsqrt v12.4s, v12.4s
 	WORD $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
 	WORD $0x6e2cfd4c // fdiv v12.4s, v10.4s, v12.4s
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V9.S4, V7.S4, V12.S4
+	VFMLA V12.S4, V8.S4, V9.S4
 	FMOVQ F9, 0(R7)
 	FMOVQ 16(R7), F12
 	FMOVQ 16(R8), F9
 	WORD $0x6e29dc2a // fmul v10.4s, v1.4s, v9.4s
 	FMOVQ 16(R9), F11
-	WORD $0x4e2bcc0a // fmla v10.4s, v0.4s, v11.4s
+	VFMLA V11.S4, V0.S4, V10.S4
 	FMOVQ F10, 16(R9)
 	WORD $0x6e29dc6b // fmul v11.4s, v3.4s, v9.4s
 	WORD $0x6e29dd6b // fmul v11.4s, v11.4s, v9.4s
 	FMOVQ 16(R10), F9
-	WORD $0x4e29cc4b // fmla v11.4s, v2.4s, v9.4s
+	VFMLA V9.S4, V2.S4, V11.S4
 	FMOVQ F11, 16(R10)
 	WORD $0x6e24dd49 // fmul v9.4s, v10.4s, v4.4s
 	WORD $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
 	WORD $0x6ea1f96b // fsqrt v11.4s, v11.4s
 	WORD $0x4e26d56b // fadd v11.4s, v11.4s, v6.4s
 	WORD $0x6e2bfd2b // fdiv v11.4s, v9.4s, v11.4s
-	WORD $0x4e2ccceb // fmla v11.4s, v7.4s, v12.4s
-	WORD $0x4e2bcd0c // fmla v12.4s, v8.4s, v11.4s
+	VFMLA V12.S4, V7.S4, V11.S4
+	VFMLA V11.S4, V8.S4, V12.S4
 	FMOVQ F12, 16(R7)
 	FMOVQ 32(R7), F11
 	FMOVQ 32(R8), F12
 	WORD $0x6e2cdc29 // fmul v9.4s, v1.4s, v12.4s
 	FMOVQ 32(R9), F10
-	WORD $0x4e2acc09 // fmla v9.4s, v0.4s, v10.4s
+	VFMLA V10.S4, V0.S4, V9.S4
 	FMOVQ F9, 32(R9)
 	WORD $0x6e2cdc6a // fmul v10.4s, v3.4s, v12.4s
 	WORD $0x6e2cdd4a // fmul v10.4s, v10.4s, v12.4s
 	FMOVQ 32(R10), F12
-	WORD $0x4e2ccc4a // fmla v10.4s, v2.4s, v12.4s
+	VFMLA V12.S4, V2.S4, V10.S4
 	FMOVQ F10, 32(R10)
 	WORD $0x6e24dd2c // fmul v12.4s, v9.4s, v4.4s
 	WORD $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
 	WORD $0x6ea1f94a // fsqrt v10.4s, v10.4s
 	WORD $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
 	WORD $0x6e2afd8a // fdiv v10.4s, v12.4s, v10.4s
-	WORD $0x4e2bccea // fmla v10.4s, v7.4s, v11.4s
-	WORD $0x4e2acd0b // fmla v11.4s, v8.4s, v10.4s
+	VFMLA V11.S4, V7.S4, V10.S4
+	VFMLA V10.S4, V8.S4, V11.S4
 	FMOVQ F11, 32(R7)
 	FMOVQ 48(R7), F10
 	FMOVQ 48(R8), F11
 	WORD $0x6e2bdc2c // fmul v12.4s, v1.4s, v11.4s
 	FMOVQ 48(R9), F9
-	WORD $0x4e29cc0c // fmla v12.4s, v0.4s, v9.4s
+	VFMLA V9.S4, V0.S4, V12.S4
 	FMOVQ F12, 48(R9)
 	WORD $0x6e2bdc69 // fmul v9.4s, v3.4s, v11.4s
 	WORD $0x6e2bdd29 // fmul v9.4s, v9.4s, v11.4s
 	FMOVQ 48(R10), F11
-	WORD $0x4e2bcc49 // fmla v9.4s, v2.4s, v11.4s
+	VFMLA V11.S4, V2.S4, V9.S4
 	FMOVQ F9, 48(R10)
 	WORD $0x6e24dd8b // fmul v11.4s, v12.4s, v4.4s
 	WORD $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
 	WORD $0x6ea1f929 // fsqrt v9.4s, v9.4s
 	WORD $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
 	WORD $0x6e29fd69 // fdiv v9.4s, v11.4s, v9.4s
-	WORD $0x4e2acce9 // fmla v9.4s, v7.4s, v10.4s
-	WORD $0x4e29cd0a // fmla v10.4s, v8.4s, v9.4s
+	VFMLA V10.S4, V7.S4, V9.S4
+	VFMLA V9.S4, V8.S4, V10.S4
 	FMOVQ F10, 48(R7)
 	ADD $64, R6
 	SUB $16, R0
@@ -14794,7 +14794,7 @@ single11:
 	FMOVS 0(R3), F12
 
 end12:
-	WORD $0x4e2ccc0b // fmla v11.4s, v0.4s, v12.4s
+	VFMLA V12.S4, V0.S4, V11.S4
 	CMP $4, R5
 	BLT some13
 	FMOVQ F11, 0(R3)
@@ -14836,7 +14836,7 @@ single17:
 	FMOVS 0(R6), F10
 
 end18:
-	WORD $0x4e2acc4c // fmla v12.4s, v2.4s, v10.4s
+	VFMLA V10.S4, V2.S4, V12.S4
 	CMP $4, R5
 	BLT some19
 	FMOVQ F12, 0(R6)
@@ -14861,8 +14861,8 @@ end21:
 	WORD $0x6ea1f98c // fsqrt v12.4s, v12.4s
 	WORD $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
 	WORD $0x6e2cfd6c // fdiv v12.4s, v11.4s, v12.4s
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V9.S4, V7.S4, V12.S4
+	VFMLA V12.S4, V8.S4, V9.S4
 	CMP $4, R5
 	BLT some22
 	FMOVQ F9, 0(R7)
@@ -14943,7 +14943,7 @@ single32:
 	FMOVS 16(R3), F10
 
 end33:
-	WORD $0x4e2acc0b // fmla v11.4s, v0.4s, v10.4s
+	VFMLA V10.S4, V0.S4, V11.S4
 	CMP $8, R5
 	BLT some34
 	FMOVQ F11, 16(R3)
@@ -14985,7 +14985,7 @@ single38:
 	FMOVS 16(R6), F12
 
 end39:
-	WORD $0x4e2ccc4a // fmla v10.4s, v2.4s, v12.4s
+	VFMLA V12.S4, V2.S4, V10.S4
 	CMP $8, R5
 	BLT some40
 	FMOVQ F10, 16(R6)
@@ -15010,8 +15010,8 @@ end42:
 	WORD $0x6ea1f94a // fsqrt v10.4s, v10.4s
 	WORD $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
 	WORD $0x6e2afd6a // fdiv v10.4s, v11.4s, v10.4s
-	WORD $0x4e29ccea // fmla v10.4s, v7.4s, v9.4s
-	WORD $0x4e2acd09 // fmla v9.4s, v8.4s, v10.4s
+	VFMLA V9.S4, V7.S4, V10.S4
+	VFMLA V10.S4, V8.S4, V9.S4
 	CMP $8, R5
 	BLT some43
 	FMOVQ F9, 16(R7)
@@ -15092,7 +15092,7 @@ single53:
 	FMOVS 32(R3), F12
 
 end54:
-	WORD $0x4e2ccc0b // fmla v11.4s, v0.4s, v12.4s
+	VFMLA V12.S4, V0.S4, V11.S4
 	CMP $12, R5
 	BLT some55
 	FMOVQ F11, 32(R3)
@@ -15134,7 +15134,7 @@ single59:
 	FMOVS 32(R6), F10
 
 end60:
-	WORD $0x4e2acc4c // fmla v12.4s, v2.4s, v10.4s
+	VFMLA V10.S4, V2.S4, V12.S4
 	CMP $12, R5
 	BLT some61
 	FMOVQ F12, 32(R6)
@@ -15159,8 +15159,8 @@ end63:
 	WORD $0x6ea1f98c // fsqrt v12.4s, v12.4s
 	WORD $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
 	WORD $0x6e2cfd6c // fdiv v12.4s, v11.4s, v12.4s
-	WORD $0x4e29ccec // fmla v12.4s, v7.4s, v9.4s
-	WORD $0x4e2ccd09 // fmla v9.4s, v8.4s, v12.4s
+	VFMLA V9.S4, V7.S4, V12.S4
+	VFMLA V12.S4, V8.S4, V9.S4
 	CMP $12, R5
 	BLT some64
 	FMOVQ F9, 32(R7)
@@ -15241,7 +15241,7 @@ single74:
 	FMOVS 48(R3), F11
 
 end75:
-	WORD $0x4e2bcc01 // fmla v1.4s, v0.4s, v11.4s
+	VFMLA V11.S4, V0.S4, V1.S4
 	CMP $16, R5
 	BLT some76
 	FMOVQ F1, 48(R3)
@@ -15283,7 +15283,7 @@ single80:
 	FMOVS 48(R6), F12
 
 end81:
-	WORD $0x4e2ccc43 // fmla v3.4s, v2.4s, v12.4s
+	VFMLA V12.S4, V2.S4, V3.S4
 	CMP $16, R5
 	BLT some82
 	FMOVQ F3, 48(R6)
@@ -15308,8 +15308,8 @@ end84:
 	WORD $0x6ea1f863 // fsqrt v3.4s, v3.4s
 	WORD $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	WORD $0x6e23fc23 // fdiv v3.4s, v1.4s, v3.4s
-	WORD $0x4e29cce3 // fmla v3.4s, v7.4s, v9.4s
-	WORD $0x4e23cd09 // fmla v9.4s, v8.4s, v3.4s
+	VFMLA V9.S4, V7.S4, V3.S4
+	VFMLA V3.S4, V8.S4, V9.S4
 	CMP $16, R5
 	BLT some85
 	FMOVQ F9, 48(R7)

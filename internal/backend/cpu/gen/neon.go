@@ -401,13 +401,17 @@ func (a *neon) fill(x *vreg) *vreg {
 	return r
 }
 
-// three writes an operation of four lanes, or of whole registers.
+// three writes an operation of four lanes: d = n op m, or d += n·m.
 func (a *neon) three(op string, d, n, m *vreg) {
+	known := map[string]string{"fmla": "VFMLA", "fmls": "VFMLS", "umax": "VUMAX", "add": "VADD"}
+	if name, ok := known[op]; ok {
+		a.ins(name+" {0}.S4, {1}.S4, {2}.S4", m, n, d)
+		return
+	}
 	codes := map[string]uint32{
 		"fadd": 0x4e20d400, "fsub": 0x4ea0d400, "fmul": 0x6e20dc00, "fdiv": 0x6e20fc00,
-		"fmax": 0x4e20f400, "fmin": 0x4ea0f400, "fmla": 0x4e20cc00, "fmls": 0x4ea0cc00,
+		"fmax": 0x4e20f400, "fmin": 0x4ea0f400,
 		"fcmgt": 0x6ea0e400, "fcmge": 0x6e20e400, "fcmeq": 0x4e20e400, "cmgt": 0x4ea03400,
-		"umax": 0x6ea06400, "add": 0x4ea08400,
 	}
 	a.word(op+" v%d.4s, v%d.4s, v%d.4s", codes[op], d, n, m)
 }
