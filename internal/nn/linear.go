@@ -44,11 +44,22 @@ func (l *Linear) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 // fused is Step with what follows it.
 func (l *Linear) fused(s *Stream, x *backend.Tensor, ep backend.Epilogue) *backend.Tensor {
 	y := s.Tensor(x.Rows, l.Out)
+	l.Into(s.Backend, y, x, ep)
+	return y
+}
+
+// Into is Step into memory of the caller, with what follows it.
+func (l *Linear) Into(b backend.Backend, y, x *backend.Tensor, ep backend.Epilogue) {
 	if l.Bias != nil {
 		ep.Bias = l.Bias.Data
 	}
-	s.MatMul(y, x, l.weights(s.Backend), ep)
-	return y
+	b.MatMul(y, x, l.weights(b), ep)
+}
+
+// BackwardInto sets dx to dy·Wᵀ, which is Backward without BackwardWeights, in
+// memory of the caller.
+func (l *Linear) BackwardInto(b backend.Backend, dx, dy *backend.Tensor) {
+	b.MatMul(dx, dy, l.backward.of(b, l.Weight, l.Out, l.In, true), backend.Epilogue{})
 }
 
 // BackwardWeights adds xᵀ·dy and the column sums of dy to the gradients of
@@ -64,7 +75,7 @@ func (l *Linear) BackwardWeights(s *Stream, x, dy *backend.Tensor, grads [][]flo
 func (l *Linear) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32) *backend.Tensor {
 	l.BackwardWeights(s, x, dy, grads)
 	dx := s.Tensor(x.Rows, l.In)
-	s.MatMul(dx, dy, l.backward.of(s.Backend, l.Weight, l.Out, l.In, true), backend.Epilogue{})
+	l.BackwardInto(s.Backend, dx, dy)
 	return dx
 }
 

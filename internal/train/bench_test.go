@@ -32,9 +32,18 @@ func hum(rng *rand.Rand) *Corpus {
 }
 
 // BenchmarkUpdate reports audio seconds a second and the model's matrix
-// operations as a share of the GEMM rate measured in the same run.
+// operations as a share of the GEMM rate measured in the same run, without
+// discriminators and with those of two cores.
 func BenchmarkUpdate(b *testing.B) {
-	c := DefaultCodecConfig()
+	b.Run("codec", func(b *testing.B) { benchmarkUpdate(b, DefaultCodecConfig()) })
+	b.Run("adversary", func(b *testing.B) {
+		c, a := DefaultCodecConfig(), NarrowAdversary()
+		c.Discriminators = &a
+		benchmarkUpdate(b, c)
+	})
+}
+
+func benchmarkUpdate(b *testing.B, c CodecConfig) {
 	c.LinearCrops, c.KMeansStep, c.KMeansRows = 0, 2, 1024
 	device := cpu.New(1)
 	t, err := NewCodec(c, hum(rand.New(rand.NewPCG(1, 1))), device)

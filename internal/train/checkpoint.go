@@ -36,6 +36,9 @@ func (t *Codec) Save(path string) error {
 		put("square."+w.Name, m[1], w.Shape...)
 		put("average."+w.Name, t.average[w.Name], w.Shape...)
 	}
+	if t.adversary != nil {
+		t.adversary.arrays(put)
+	}
 	put("latents", t.latents, len(t.latents))
 	if t.quantizer.Started() {
 		counts, sums := t.quantizer.State()
@@ -50,6 +53,16 @@ func (t *Codec) Save(path string) error {
 		"kind": checkpointKind, "config": string(config), "sum": hex.EncodeToString(sum[:]),
 		"step": strconv.Itoa(t.Step), "updates": strconv.Itoa(t.solver.AdamW.Step),
 		"elapsed": t.Elapsed.String(), "source": hex.EncodeToString(source),
+	}
+	if t.adversary != nil {
+		f.Metadata["adversary_updates"] = strconv.Itoa(t.adversary.solver.AdamW.Step)
+	}
+	if t.balancer != nil {
+		averages, err := json.Marshal(t.balancer.averages)
+		if err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		f.Metadata["balancer"] = string(averages)
 	}
 	data, err := f.Bytes(false)
 	if err != nil {
@@ -118,6 +131,9 @@ func (t *Codec) Load(path string) error {
 			t.average[w.Name] = a
 		}
 	}
+	if err := t.loadAdversary(f, path, fill); err != nil {
+		return err
+	}
 	t.latents = f.Tensors["latents"].Data
 	if entries := f.Tensors["codebooks.entries"].Data; entries != nil {
 		q := t.Config.Model.Quantizer
@@ -146,6 +162,32 @@ func (t *Codec) Load(path string) error {
 	return nil
 }
 
+// loadAdversary reads discriminators and balancer, where this recipe has them and
+// the checkpoint's had; otherwise they start here.
+func (t *Codec) loadAdversary(f *weights.File, path string, fill func(name string, into []float32) error) (err error) {
+	if updates, ok := f.Metadata["adversary_updates"]; ok && t.adversary != nil {
+		t.adversary.arrays(func(name string, into []float32, _ ...int) {
+			if err == nil {
+				err = fill(name, into)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if t.adversary.solver.AdamW.Step, err = strconv.Atoi(updates); err != nil {
+			return fmt.Errorf("train: checkpoint %s: discriminators: %w", path, err)
+		}
+		t.adversary.changed()
+	}
+	if averages, ok := f.Metadata["balancer"]; ok && t.balancer != nil {
+		clear(t.balancer.averages)
+		if err := json.Unmarshal([]byte(averages), &t.balancer.averages); err != nil {
+			return fmt.Errorf("train: checkpoint %s: balancer: %w", path, err)
+		}
+	}
+	return nil
+}
+
 // split cuts v into n equal parts.
 func split(v []float32, n int) [][]float32 {
 	var parts [][]float32
@@ -160,4 +202,10 @@ func (t *Codec) Restart() {
 	t.Step, t.Elapsed, t.latents, t.average = 0, 0, nil, nil
 	t.solver = NewAdamW(t.device, t.solver.AdamW, t.solver.Clip)
 	t.solver.AdamW.Step = 0
+	if t.adversary != nil {
+		t.adversary.restart()
+	}
+	if t.balancer != nil {
+		clear(t.balancer.averages)
+	}
 }

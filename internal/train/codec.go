@@ -61,6 +61,14 @@ type CodecConfig struct {
 	LinearCrops int             `json:"linear_crops"` // crops that the linear paths are fitted to, 0 for a random start
 	Augment     Augment         `json:"augment"`
 
+	// Phase is the weight of the anti-wrapping losses on the spectra of Complex.
+	Phase float64 `json:"phase,omitempty"`
+	// Discriminators train against the codec, nil for none.
+	Discriminators *AdversaryConfig `json:"discriminators,omitempty"`
+	// Balancer makes the weights of the losses shares of the gradient, nil leaves
+	// them as they are.
+	Balancer *BalancerConfig `json:"balancer,omitempty"`
+
 	// Rates holds factors of the learning rate by a part of a parameter's name.
 	Rates map[string]float32 `json:"rates,omitempty"`
 	// Shards is the number of graphs that run side by side, each on a part of
@@ -97,8 +105,10 @@ type Codec struct {
 	shards    []*shard
 	quantizer *Quantizer
 	solver    *AdamW
-	source    *rand.PCG // of the codebooks' generator
-	latents   []float32 // for k-means, the newest last
+	adversary *Adversary // nil for none
+	balancer  *Balancer  // nil for none
+	source    *rand.PCG  // of the codebooks' generator
+	latents   []float32  // for k-means, the newest last
 	average   map[string][]float32
 
 	batches chan batch
@@ -141,6 +151,15 @@ func NewCodec(c CodecConfig, corpus *Corpus, device backend.Backend) (*Codec, er
 		return nil, err
 	}
 	t.quantizer = NewQuantizer(books, c.Batch, c.Shards)
+	if c.Discriminators != nil {
+		rng := rand.New(rand.NewPCG(uint64(c.Seed), 4))
+		if t.adversary, err = NewAdversary(*c.Discriminators, c.Frames*c.Model.HopLength, c.Batch, device, rng); err != nil {
+			return nil, err
+		}
+	}
+	if c.Balancer != nil {
+		t.balancer = NewBalancer(*c.Balancer, c.Shards)
+	}
 	for i := range c.Shards {
 		s, err := t.build(i)
 		if err != nil {
@@ -171,6 +190,9 @@ func (c CodecConfig) validate() error {
 	if len(c.LevelShares) != c.Model.Quantizer.Levels {
 		return fmt.Errorf("train: %d level shares for %d levels", len(c.LevelShares), c.Model.Quantizer.Levels)
 	}
+	if c.Balancer != nil {
+		return c.Balancer.validate()
+	}
 	return nil
 }
 
@@ -191,6 +213,10 @@ func (t *Codec) build(index int) (*shard, error) {
 	g := NewGraph(t.device, items)
 	x, samples := g.Input("samples", items*rows, c.Model.HopLength)
 	objective := NewObjective(terms, samples, make([]bool, items), c.Batch, t.Network.Delay(), c.Model.HopLength)
+	objective.shard, objective.balancer = index, t.balancer
+	if t.adversary != nil {
+		objective.critic = t.adversary.critic(items)
+	}
 	z := native.Encode[*gorgonia.Node](g, t.Network.Encoder, x)
 	coded, commitment := t.quantizer.Node(g, index, z, c.Commitment)
 	y := native.Decode[*gorgonia.Node](g, t.Network.Decoder, coded)
@@ -213,11 +239,16 @@ func (c CodecConfig) terms() ([]Weighted, error) {
 	if err != nil {
 		return nil, err
 	}
+	phase, err := NewPhase(c.ComplexSizes)
+	if err != nil {
+		return nil, err
+	}
 	var terms []Weighted
 	for _, w := range []Weighted{
 		{mel, c.Mel, 1, 0},
 		{stft, c.Complex, c.ComplexCoded, 0},
 		{Waveform{}, c.Wave, c.ComplexCoded, 0},
+		{phase, c.Phase, c.ComplexCoded, 0},
 		{intelligibility, c.Intelligibility, 1, c.IntelligibilityFrom},
 		{Level{}, c.Level, 1, 0},
 	} {
@@ -315,6 +346,11 @@ func (t *Codec) Update(progress float64) error {
 	if err := t.solver.Step(t.shards[0].graph.ValueGrads()); err != nil {
 		return err
 	}
+	if t.adversary.active(progress) {
+		if err := t.adversary.Update(t.Step, progress); err != nil {
+			return fmt.Errorf("update %d: discriminators: %w", t.Step, err)
+		}
+	}
 	t.Step++
 	if c.Average > 0 && t.Step%averageEvery == 0 {
 		t.follow()
@@ -325,6 +361,9 @@ func (t *Codec) Update(progress float64) error {
 // run evaluates all shards side by side and adds their gradients.
 func (t *Codec) run(b batch, progress float64) error {
 	each(t.shards[0].graph.linears, func(_ int, l prepared) { l.Prepare(t.device, l.backward) })
+	if t.adversary.active(progress) {
+		t.adversary.prepare()
+	}
 	errs := make([]error, len(t.shards))
 	var wait sync.WaitGroup
 	for i, s := range t.shards {
@@ -408,8 +447,14 @@ func (t *Codec) Checkpoint(name string) *native.Checkpoint {
 }
 
 // FLOPs is the number of multiplications and additions in the matrix products
-// of one update, forward and backward.
-func (t *Codec) FLOPs() float64 { return t.shards[0].graph.flops * float64(len(t.shards)) }
+// of one update, forward and backward; of discriminators, on average.
+func (t *Codec) FLOPs() float64 {
+	n := t.shards[0].graph.flops * float64(len(t.shards))
+	if t.adversary != nil {
+		n += t.adversary.FLOPs()
+	}
+	return n
+}
 
 // writeFile puts data at path at once or not at all.
 func writeFile(path string, data []byte) error {

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -78,13 +79,25 @@ func TestTrainTinyCodec(t *testing.T) {
 	}
 }
 
-// TestResume stops a run before and after the codebooks start and holds the
-// continued one to the very losses and weights of an unbroken one.
+// TestResume stops a run before and after the codebooks start, and before and after
+// the discriminators do, and holds the continued one to the very losses and weights
+// of an unbroken one.
 func TestResume(t *testing.T) {
+	plain := tiny()
+	plain.Average = 0.9
+	plain.Augment = Augment{Mixture: 0.3, Noise: 0.3, BandLimit: 0.3}
+	adversarial := plain
+	adversarial.Augment.Room, adversarial.Augment.Clipping, adversarial.Phase = 0.3, 0.3, 0.1
+	adversarial.Discriminators = small()
+	adversarial.Discriminators.Every, adversarial.Discriminators.From = 2, 0.4
+	adversarial.Balancer = &BalancerConfig{Decay: 0.9, Total: 1}
+	for name, c := range map[string]CodecConfig{"plain": plain, "adversarial": adversarial} {
+		t.Run(name, func(t *testing.T) { testResume(t, c) })
+	}
+}
+
+func testResume(t *testing.T, c CodecConfig) {
 	const updates = 16
-	c := tiny()
-	c.Average = 0.9
-	c.Augment = Augment{Mixture: 0.3, Noise: 0.3, BandLimit: 0.3}
 	losses := func(codec *Codec, from, to int) (all []float64) {
 		for i := from; i < to; i++ {
 			if err := codec.Update(float64(i) / updates); err != nil {
@@ -94,6 +107,9 @@ func TestResume(t *testing.T) {
 				all = append(all, slices.Concat(s.objective.Values...)...)
 			}
 			all = append(all, codec.quantizer.Commitment, codec.solver.Norm)
+			if a := codec.adversary; a.active(float64(i) / updates) {
+				all = append(append(all, a.Losses...), a.Loss, a.AdversarialLoss, a.FeatureLoss)
+			}
 		}
 		return all
 	}
@@ -106,7 +122,12 @@ func TestResume(t *testing.T) {
 		if err := first.Save(path); err != nil {
 			t.Fatal(err)
 		}
-		second, err := NewCodec(c, hum(rand.New(rand.NewPCG(1, 1))), testDevice())
+		// The checkpoint's own recipe is that of the run.
+		recipe, err := CheckpointConfig(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := NewCodec(recipe, hum(rand.New(rand.NewPCG(1, 1))), testDevice())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,6 +143,22 @@ func TestResume(t *testing.T) {
 			if !slices.Equal(w.Data, whole.weights()[i].Data) || !slices.Equal(second.average[w.Name], whole.average[w.Name]) {
 				t.Errorf("stopped after %d updates: %s differs", stop, w.Name)
 			}
+		}
+		if second.adversary == nil {
+			continue
+		}
+		if n := whole.adversary.solver.AdamW.Step; n == 0 || n != second.adversary.solver.AdamW.Step {
+			t.Errorf("discriminators learned %d times, then %d", n, second.adversary.solver.AdamW.Step)
+		}
+		unbroken := map[string][]float32{}
+		whole.adversary.arrays(func(name string, data []float32, _ ...int) { unbroken[name] = data })
+		second.adversary.arrays(func(name string, data []float32, _ ...int) {
+			if !slices.Equal(data, unbroken[name]) {
+				t.Errorf("stopped after %d updates: %s differs", stop, name)
+			}
+		})
+		if !maps.Equal(second.balancer.averages, whole.balancer.averages) {
+			t.Errorf("stopped after %d updates: the balancer differs", stop)
 		}
 	}
 }

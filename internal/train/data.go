@@ -162,10 +162,12 @@ func loadClip(r Row, rate int) (Clip, error) {
 
 // Augment holds the probabilities of changes to a crop.
 type Augment struct {
-	Level     float64 `json:"level"`      // 26 dB below to 6 dB above the usual level, which varies by 9 dB
-	Mixture   float64 `json:"mixture"`    // a second speaker, 0 to 12 dB below
-	Noise     float64 `json:"noise"`      // coloured noise, 5 to 35 dB below
-	BandLimit float64 `json:"band_limit"` // low-pass from 2 to 7 kHz, half of them telephone
+	Level     float64 `json:"level"`              // 26 dB below to 6 dB above the usual level, which varies by 9 dB
+	Mixture   float64 `json:"mixture"`            // a second speaker, 0 to 12 dB below
+	Noise     float64 `json:"noise"`              // coloured noise, 5 to 35 dB below
+	BandLimit float64 `json:"band_limit"`         // low-pass from 2 to 7 kHz, half of them telephone
+	Room      float64 `json:"room,omitempty"`     // echoes of a synthetic room
+	Clipping  float64 `json:"clipping,omitempty"` // too loud for the microphone
 }
 
 // crop fills dst with a random piece of a random clip, zeros where it ends.
@@ -201,11 +203,17 @@ func (c *Corpus) Draw(dst []float32, a Augment, rng *rand.Rand) {
 			dst[i] += gain * v
 		}
 	}
+	if a.Room > 0 && rng.Float64() < a.Room {
+		addRoom(dst, c.Rate, rng)
+	}
 	if rng.Float64() < a.Noise {
 		addNoise(dst, rng)
 	}
 	if rng.Float64() < a.BandLimit {
 		bandLimit(dst, c.Rate, rng)
+	}
+	if a.Clipping > 0 && rng.Float64() < a.Clipping {
+		clip(dst, rng)
 	}
 }
 

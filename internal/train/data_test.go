@@ -116,3 +116,84 @@ func TestBandLimit(t *testing.T) {
 		}
 	}
 }
+
+// naiveConvolve is the definition of convolve.
+func naiveConvolve(x, h []float32) []float64 {
+	y := make([]float64, len(x))
+	for i := range x {
+		for k := range min(i+1, len(h)) {
+			y[i] += float64(h[k]) * float64(x[i-k])
+		}
+	}
+	return y
+}
+
+func TestConvolve(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	for _, n := range [][2]int{{1, 1}, {100, 7}, {333, 333}} {
+		x, h := random(rng, n[0], 1), random(rng, n[1], 1)
+		want := naiveConvolve(x, h)
+		convolve(x, h)
+		close64(t, "convolution", x, want)
+	}
+}
+
+// TestRoom hears an impulse, then a tail that decays, and keeps the level.
+func TestRoom(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		x := make([]float32, 24000)
+		x[0] = 1
+		addRoom(x, 16000, rng)
+		if e := energy(x); math.Abs(e-1) > 1e-4 {
+			t.Errorf("seed %d: energy %g after 1", seed, e)
+		}
+		early, late := energy(x[:3200]), energy(x[16000:])
+		if late > 1e-3*early || energy(x[1:]) < 1e-3 || energy(x[1:]) > 0.51 {
+			t.Errorf("seed %d: energy %g in the first 0.2 s, %g after 1 s, %g behind the direct path", seed, early, late, energy(x[1:]))
+		}
+		silence := make([]float32, 1000)
+		addRoom(silence, 16000, rng)
+		if energy(silence) != 0 {
+			t.Errorf("seed %d: a silent room is not", seed)
+		}
+	}
+}
+
+// TestClip bounds the signal 3 to 15 dB below its peak and leaves its signs.
+func TestClip(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 6))
+		x := random(rng, 2000, 0.1)
+		y := append([]float32(nil), x...)
+		clip(y, rng)
+		before, after := slices.Max(x), slices.Max(y)
+		if db := 20 * math.Log10(float64(before/after)); db < 1 || db > 16 {
+			t.Errorf("seed %d: peak down by %.1f dB", seed, db)
+		}
+		for i, v := range x {
+			if v*y[i] < 0 || magnitude(y[i]) > magnitude(v) {
+				t.Fatalf("seed %d: %g became %g", seed, v, y[i])
+			}
+		}
+		clip(make([]float32, 10), rng)
+	}
+}
+
+// TestAugment draws equal crops from equal generators, others with room and clipping.
+func TestAugment(t *testing.T) {
+	draw := func(a Augment) []float32 {
+		x := make([]float32, 8000)
+		rng := rand.New(rand.NewPCG(1, 2))
+		c := hum(rand.New(rand.NewPCG(1, 1)))
+		c.Draw(x, a, rng)
+		return append(x, rng.Float32())
+	}
+	a := Augment{Mixture: 1, Noise: 1, BandLimit: 1}
+	off := draw(a)
+	a.Room, a.Clipping = 1, 1
+	on := draw(a)
+	if slices.Equal(off, on) || !slices.Equal(off, draw(Augment{Mixture: 1, Noise: 1, BandLimit: 1})) {
+		t.Error("room and clipping change nothing, or crops differ from time to time")
+	}
+}

@@ -45,6 +45,17 @@ func TestLayerGradients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	windows, err := newAnalysis(8, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conv := func(in int, shape ConvShape) func(r *Graph, x *gorgonia.Node) *gorgonia.Node {
+		c, err := NewConv("l", in, shape, backend.Identity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(r *Graph, x *gorgonia.Node) *gorgonia.Node { return r.Apply(c, x) }
+	}
 	for _, c := range []struct {
 		name  string
 		build func(r *Graph, x *gorgonia.Node) *gorgonia.Node
@@ -61,6 +72,14 @@ func TestLayerGradients(t *testing.T) {
 		{"SiLU", func(r *Graph, x *gorgonia.Node) *gorgonia.Node {
 			return r.Apply(nn.Activation{Func: backend.SiLU}, x)
 		}, 5},
+		{"Conv along rows", conv(3, ConvShape{Width: 4, Taps: 5, Stride: 3}), 21},
+		{"Conv of groups", conv(4, ConvShape{Width: 6, Taps: 3, Stride: 1, Groups: 2}), 20},
+		{"Conv over planes", conv(2, ConvShape{Width: 3, Taps: 3, Stride: 2, Rows: 3, Dilation: 2}), 14},
+		{"AveragePool", func(r *Graph, x *gorgonia.Node) *gorgonia.Node {
+			return r.Apply(&AveragePool{Channels: 2, Taps: 4, Stride: 2, Pad: 2}, x)
+		}, 14},
+		{"phases", func(r *Graph, x *gorgonia.Node) *gorgonia.Node { return r.Apply(phases{3}, x) }, 10},
+		{"spectra", func(r *Graph, x *gorgonia.Node) *gorgonia.Node { return r.Apply(spectra{windows}, x) }, 18},
 		{"LayerScale", func(r *Graph, x *gorgonia.Node) *gorgonia.Node { return r.Apply(nn.NewLayerScale("l", 6, 0.7), x) }, 6},
 		{"DepthwiseConv", func(r *Graph, x *gorgonia.Node) *gorgonia.Node { return r.Apply(nn.NewDepthwiseConv("l", 6, 3, 2), x) }, 6},
 		{"Delay", func(r *Graph, x *gorgonia.Node) *gorgonia.Node {
@@ -86,9 +105,9 @@ func TestLayerGradients(t *testing.T) {
 			if g.err != nil {
 				t.Fatal(g.err)
 			}
-			cols := out.Shape()[1]
-			o := NewObjective([]Weighted{{Term: project{random(rng, steps*cols, 1)}, Weight: batch, Quantized: 1}},
-				make([]float32, batch*steps*cols), make([]bool, batch), batch, 0, cols)
+			rows, cols := out.Shape()[0]/batch, out.Shape()[1]
+			o := NewObjective([]Weighted{{Term: project{random(rng, rows*cols, 1)}, Weight: batch, Quantized: 1}},
+				make([]float32, batch*rows*cols), make([]bool, batch), batch, 0, cols)
 			if err := g.Compile(o.Node(g, out)); err != nil {
 				t.Fatal(err)
 			}

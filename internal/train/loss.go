@@ -41,6 +41,11 @@ type Objective struct {
 	batch, total, delay, hop int
 	target                   []float32 // [batch][rows][hop]
 	quantized                []bool
+
+	critic   *critic   // nil for none
+	balancer *Balancer // nil for the weights as they are
+	shard    int
+	parts    [][]float32 // gradients of each loss, to be balanced
 }
 
 // NewObjective makes the objective of signals that trail their targets by delay
@@ -72,6 +77,9 @@ func (o *Objective) eval(output, grad []float32) float64 {
 	begin := time.Now()
 	defer func() { o.Took = time.Since(begin) }()
 	clear(grad)
+	if o.balancer != nil {
+		return o.balanced(output, grad)
+	}
 	size := len(output) / o.batch
 	skip := o.delay * o.hop
 	var wait sync.WaitGroup
@@ -94,6 +102,9 @@ func (o *Objective) eval(output, grad []float32) float64 {
 		for i, v := range o.Values[k] {
 			total += o.weight(k, i) * v
 		}
+	}
+	if o.critic.active(o.Progress) {
+		total += o.judged(output, grad)
 	}
 	return total
 }

@@ -54,6 +54,8 @@ type Record struct {
 	Valid        []ValidScore       `json:"valid,omitempty"`        // without quantization, then by level
 	LossShare    float64            `json:"loss_share,omitempty"`   // of the time
 	OptimShare   float64            `json:"update_share,omitempty"` // of the time, for the optimiser
+	// AdversaryShare is that of the discriminators, a part of it in LossShare.
+	AdversaryShare float64 `json:"adversary_share,omitempty"`
 }
 
 // Run trains until the end of the schedule or of the context, and leaves a
@@ -189,6 +191,7 @@ type means struct {
 	norm   float64
 	loss   time.Duration
 	update time.Duration
+	judged time.Duration
 }
 
 func newMeans(t *Codec) *means {
@@ -215,6 +218,15 @@ func (m *means) add(t *Codec) {
 		}
 	}
 	put("commitment", t.quantizer.Commitment)
+	if a := t.adversary; a.active(t.shards[0].objective.Progress) {
+		put("adversarial", a.AdversarialLoss)
+		put("feature", a.FeatureLoss)
+		put("discriminator", a.Loss)
+		for i, d := range a.Discriminators {
+			put("discriminator@"+d.Name, a.Losses[i])
+		}
+		m.judged += a.Took
+	}
 	m.norm += t.solver.Norm
 	m.loss += t.shards[0].objective.Took
 	m.update += t.solver.Took
@@ -232,6 +244,7 @@ func (m *means) record(t *Codec, peak float64) Record {
 	r.Speed = float64(m.steps*c.Batch*c.Frames*c.Model.HopLength) / float64(c.Model.SampleRate) / took
 	r.GEMMShare = t.FLOPs() * float64(m.steps) / took / peak
 	r.LossShare, r.OptimShare = m.loss.Seconds()/took, m.update.Seconds()/took
+	r.AdversaryShare = m.judged.Seconds() / took
 	r.Rank = effectiveRank(t.quantizer.Latents, c.Model.Quantizer.Dim)
 	if t.quantizer.Started() {
 		for _, counts := range t.quantizer.Usage {
