@@ -27,7 +27,7 @@ const (
 
 // Info describes a loaded model.
 type Info struct {
-	Name          string        // version name, such as "sotto-16k-v1"
+	Name          string        // version name, such as "sotto-16k-v2"
 	Family        string        // registered family, such as "sotto"
 	SampleRate    int           // Hz
 	HopLength     int           // samples per token frame

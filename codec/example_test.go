@@ -12,7 +12,7 @@ import (
 func ExampleNewWriter() {
 	var file bytes.Buffer
 	w, err := codec.NewWriter(&file, codec.Header{
-		Model: "sotto-16k-v1", ModelRate: 16000, HopLength: 320,
+		Model: "sotto-16k-v2", ModelRate: 16000, HopLength: 320,
 		SampleRate: 16000, Channels: 1, Samples: -1,
 		CodebookSizes: []int{1024, 1024},
 	}, codec.WithPacketFrames(2))

@@ -13,7 +13,7 @@ import (
 
 type releaseCmd struct {
 	Dir        string `arg:"" name:"run" help:"Folder of a run."`
-	Name       string `default:"sotto-16k-v1" help:"Version name that files of this model carry."`
+	Name       string `default:"sotto-16k-v2" help:"Version name that files of this model carry."`
 	Out        string `short:"o" placeholder:"FILE" help:"Weights file to write (.safetensors, half precision)."`
 	Card       string `placeholder:"FILE" help:"Model card to write (Markdown)."`
 	Repository string `placeholder:"DIR" help:"Checkout of sotto: replace the weights inside it, their card and all that is made from them (the table of hashes)."`

@@ -13,7 +13,7 @@ import (
 
 // released is the model that ships: its card is weights/README.md.
 //
-//go:embed weights/sotto-16k-v1.safetensors
+//go:embed weights/sotto-16k-v2.safetensors
 var released []byte
 
 func init() {

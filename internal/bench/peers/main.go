@@ -72,7 +72,7 @@ func run(ctx context.Context) error {
 	var o options
 	flag.StringVar(&o.python, "python", "python3", "Python with the packages of requirements.txt")
 	flag.StringVar(&o.folder, "scripts", "internal/bench/peers", "folder of worker.py")
-	flag.StringVar(&o.weights, "weights", "codec/sotto/weights/sotto-16k-v1.safetensors", "weights of the native codec")
+	flag.StringVar(&o.weights, "weights", "codec/sotto/weights/sotto-16k-v2.safetensors", "weights of the native codec")
 	flag.StringVar(&o.samples, "samples", "samples/speech.wav", "speech, repeated to the length asked for")
 	flag.Float64Var(&o.seconds, "seconds", 20, "length of the signal")
 	flag.IntVar(&o.rounds, "rounds", 12, "turns of each")
