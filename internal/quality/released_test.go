@@ -41,15 +41,20 @@ func TestReleasedModel(t *testing.T) {
 			t.Errorf("%s is no better than %s", step, r.Steps[i-1])
 		}
 	}
-	for step, floor := range map[string]float64{"1": 0.50, "3": 0.65, Unquantized: 0.90} {
+	for step, floor := range map[string]float64{"0.5": 0.60, "1": 0.70, "3": 0.82, "4": 0.84, Unquantized: 0.88} {
 		if !(r.ESTOI[step] >= floor) {
 			t.Errorf("ESTOI at step %s (kbit/s) is %.4f, below %.2f", step, r.ESTOI[step], floor)
 		}
 	}
+	for _, step := range r.Steps {
+		if t.Logf("%s: loudness ± %.2f LU", step, r.Loudness[step]); step != Unquantized && !(r.Loudness[step] <= 0.8) {
+			t.Errorf("loudness at %s kbit/s differs by %.2f LU, more than 0.8", step, r.Loudness[step])
+		}
+	}
 	for i, b := range r.Codebooks {
 		t.Logf("codebook %d: %.1f %% of %d entries used, %.2f bits", i, 100*b.Used, b.Size, b.Entropy)
-		if !(b.Used >= 0.8) {
-			t.Errorf("codebook %d uses %.1f %% of its entries, below 80 %%", i, 100*b.Used)
+		if !(b.Used >= 0.9) {
+			t.Errorf("codebook %d uses %.1f %% of its entries, below 90 %%", i, 100*b.Used)
 		}
 	}
 }
