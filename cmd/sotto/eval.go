@@ -35,13 +35,14 @@ type evalCodecCmd struct {
 	Lyra  string `placeholder:"DIR" help:"Coefficients of Lyra; $$SOTTO_DATA/peers/lyra_v2 by default."`
 	PESQ  string `name:"pesq" placeholder:"PYTHON" help:"With --peers, wide-band PESQ by this Python, which has the package pesq."`
 	Plot  string `placeholder:"PNG" help:"With --peers, draw quality over bitrate."`
+	Force bool   `short:"f" help:"Replace an existing plot."`
 }
 
 // Help is shown by --help.
 func (evalCodecCmd) Help() string {
 	return `For every bitrate, and without quantization where the model offers it, the means over clips of: extended STOI (0 to 1, higher is better), mel distance (lower is better), SI-SDR in dB (higher is better), difference of loudness (BS.1770) in LU; and how many of the entries of each codebook are used. Sound is brought to mono at the model's rate.
 
-With --peers, opusenc, opusdec, c2enc, c2dec, speexenc and speexdec are taken from the PATH (one that is missing is named and left out), and every codec runs through the same clips and measures at 16 kHz. The bitrate is measured, without containers; what a decoder gives is moved by up to 100 ms to where it fits the original.
+With --peers, opusenc, opusdec, c2enc, c2dec, speexenc and speexdec are taken from the PATH (one that is missing is named and left out), and every codec runs through the same clips and measures at 16 kHz. The bitrate is measured, without containers; MEL 8K is the mel distance of both sounds at 8 kHz, USED the least share of a codebook's entries; what a decoder gives is moved by up to 100 ms to where it fits the original.
 
 Examples:
   sotto eval codec --data speech/manifest.tsv --split valid

@@ -31,6 +31,13 @@ func (c *evalCodecCmd) compare(s *session, model codec.Codec, clips []string) er
 	}
 	systems = append(systems, more...)
 
+	var plot *output
+	if c.Plot != "" {
+		if plot, err = create(s.ctx, c.Plot, c.Force); err != nil {
+			return err
+		}
+		defer plot.discard()
+	}
 	bars := newProgress(s.stderr)
 	report, end := bars.task("clips", int64(len(clips)))
 	rows, err := peers.Compare(s.ctx, systems, clips, peers.Options{
@@ -41,13 +48,20 @@ func (c *evalCodecCmd) compare(s *session, model codec.Codec, clips []string) er
 	if err != nil {
 		return err
 	}
-	if c.Plot != "" {
-		if err := drawPeers(c.Plot, rows); err != nil {
+	if plot != nil {
+		if err := peers.Plot(plot, rows); err != nil {
+			return err
+		}
+		if err := plot.commit(); err != nil {
 			return err
 		}
 	}
 	if c.JSON {
-		return json.NewEncoder(s.stdout).Encode(rows)
+		return json.NewEncoder(s.stdout).Encode(struct {
+			Clips   int         `json:"clips"`
+			Systems []peers.Row `json:"systems"`
+			Missing []string    `json:"missing,omitempty"` // programs
+		}{len(clips), rows, missing})
 	}
 	return printPeers(s.stdout, rows)
 }
@@ -71,29 +85,20 @@ func (c *evalCodecCmd) lyraSystems(s *session) ([]peers.System, error) {
 	return peers.Of("Lyra v2", model)
 }
 
-func drawPeers(path string, rows []peers.Row) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	err = peers.Plot(f, rows)
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	return err
-}
-
 func printPeers(w io.Writer, rows []peers.Row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "CODEC\tSETTING\tKBIT/S\tESTOI\tMEL\tSI-SDR")
+	fmt.Fprint(t, "CODEC\tSETTING\tKBIT/S\tESTOI\tMEL\tMEL 8K\tSI-SDR")
 	if len(rows) > 0 && rows[0].PESQ != nil {
 		fmt.Fprint(t, "\tPESQ")
 	}
-	fmt.Fprintln(t)
+	fmt.Fprintln(t, "\tUSED")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%.2f\t%.3f\t%.3f\t%.1f dB", r.Codec, r.Setting, r.Kbps, r.ESTOI, r.Mel, r.SISDR)
+		fmt.Fprintf(t, "%s\t%s\t%.2f\t%.3f\t%.3f\t%.3f\t%.1f dB", r.Codec, r.Setting, r.Kbps, r.ESTOI, r.Mel, r.Mel8, r.SISDR)
 		if r.PESQ != nil {
 			fmt.Fprintf(t, "\t%.2f", *r.PESQ)
+		}
+		if fmt.Fprint(t, "\t"); r.Used != nil {
+			fmt.Fprintf(t, "%.1f %%", 100**r.Used)
 		}
 		fmt.Fprintln(t)
 	}

@@ -11,7 +11,7 @@ import (
 
 // TestReleasedModel holds the embedded model to the floors of its release, on
 // speakers that training never heard: extended STOI at 1 and 3 kbit/s, quality
-// that rises with every level, and codebooks that are used.
+// that rises with every level, the original's loudness, and codebooks that are used.
 func TestReleasedModel(t *testing.T) {
 	root := os.Getenv("SOTTO_DATA")
 	if root == "" {
@@ -47,8 +47,13 @@ func TestReleasedModel(t *testing.T) {
 		}
 	}
 	for _, step := range r.Steps {
-		if t.Logf("%s: loudness ± %.2f LU", step, r.Loudness[step]); step != Unquantized && !(r.Loudness[step] <= 0.8) {
-			t.Errorf("loudness at %s kbit/s differs by %.2f LU, more than 0.8", step, r.Loudness[step])
+		t.Logf("%s: loudness ± %.2f LU", step, r.Loudness[step])
+		most := 0.6
+		if step == "0.5" || step == Unquantized {
+			most = 1.2
+		}
+		if !(r.Loudness[step] <= most) {
+			t.Errorf("loudness at %s kbit/s differs by %.2f LU, more than %.1f", step, r.Loudness[step], most)
 		}
 	}
 	for i, b := range r.Codebooks {

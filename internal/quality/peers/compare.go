@@ -20,8 +20,10 @@ type Row struct {
 	Kbps    float64  `json:"kbps"` // measured, without containers
 	ESTOI   float64  `json:"estoi"`
 	Mel     float64  `json:"mel"`
+	Mel8    float64  `json:"mel_8k"`         // both sounds brought to 8 kHz
 	SISDR   float64  `json:"si_sdr"`         // dB
 	PESQ    *float64 `json:"pesq,omitempty"` // wide-band
+	Used    *float64 `json:"used,omitempty"` // least share of a codebook's entries
 }
 
 // Options of Compare.
@@ -40,6 +42,8 @@ func Compare(ctx context.Context, systems []System, files []string, o Options) (
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	// A program that was interrupted may not live to see this function end.
+	defer context.AfterFunc(ctx, func() { os.RemoveAll(dir) })()
 	g, ctx := errgroup.WithContext(ctx)
 	workers := make(chan *worker, max(o.Parallel, 1))
 	for i := range cap(workers) {
@@ -94,6 +98,10 @@ func Compare(ctx context.Context, systems []System, files []string, o Options) (
 	for i, s := range systems {
 		rows[i].Codec, rows[i].Setting = s.Codec, s.Setting
 		rows[i].mean(float64(len(files)), seconds)
+		if s.used != nil {
+			used := s.used()
+			rows[i].Used = &used
+		}
 	}
 	return rows, nil
 }
@@ -111,12 +119,16 @@ func (w *worker) measure(ctx context.Context, r *Row, s System, pcm []float32) e
 		return err
 	}
 	decoded = align(pcm, decoded)
-	var errs [4]error
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	var errs [5]error
 	r.Kbps = float64(bits) / 1000
 	r.ESTOI, errs[0] = metrics.ESTOI(pcm, decoded, Rate)
 	r.Mel, errs[1] = metrics.MelDistance(pcm, decoded, Rate)
 	r.SISDR, errs[2] = metrics.SISDR(pcm, decoded)
 	r.SISDR = min(max(r.SISDR, -200), 200)
+	r.Mel8, errs[4] = metrics.MelDistance(resampled(pcm, Rate, Rate/2), resampled(decoded, Rate, Rate/2), Rate/2)
 	if w.pesq != nil {
 		var score float64
 		score, errs[3] = w.pesq.score(w.dir, pcm, decoded)
@@ -129,6 +141,7 @@ func (r *Row) add(c Row) {
 	r.Kbps += c.Kbps
 	r.ESTOI += c.ESTOI
 	r.Mel += c.Mel
+	r.Mel8 += c.Mel8
 	r.SISDR += c.SISDR
 	if c.PESQ != nil {
 		if r.PESQ == nil {
@@ -142,6 +155,7 @@ func (r *Row) mean(clips, seconds float64) {
 	r.Kbps /= seconds
 	r.ESTOI /= clips
 	r.Mel /= clips
+	r.Mel8 /= clips
 	r.SISDR /= clips
 	if r.PESQ != nil {
 		*r.PESQ /= clips

@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/rvq"
 )
 
 // Rate is the sample rate at which everything is compared, in Hz.
@@ -27,7 +30,13 @@ type System struct {
 	// run codes mono sound at Rate, using files in dir, and gives what comes out of
 	// the decoder at Rate with the number of bits between the two.
 	run func(ctx context.Context, dir string, pcm []float32) (decoded []float32, bits int, err error)
+	// used gives the least share of a codebook's entries that run has used so far;
+	// nil where there is no telling.
+	used func() float64
 }
+
+// pad is the silence after a clip that a program may need to let go of its end.
+const pad = Rate / 10
 
 // Name is codec and setting.
 func (s System) Name() string { return s.Codec + " " + s.Setting }
@@ -40,19 +49,34 @@ func Of(name string, model codec.Codec) ([]System, error) {
 	}
 	var systems []System
 	for i, books := range info.Levels {
-		systems = append(systems, System{name, fmt.Sprintf("%g kbit/s", info.Bitrates[i]/1000),
-			func(ctx context.Context, _ string, pcm []float32) ([]float32, int, error) {
+		usage, mu := rvq.NewUsage(info.CodebookSizes[:books]), &sync.Mutex{}
+		systems = append(systems, System{
+			Codec: name, Setting: fmt.Sprintf("%g kbit/s", info.Bitrates[i]/1000),
+			used: func() float64 {
+				mu.Lock()
+				defer mu.Unlock()
+				least := 1.0
+				for k := range books {
+					least = min(least, usage.Used(k))
+				}
+				return least
+			},
+			run: func(ctx context.Context, _ string, pcm []float32) ([]float32, int, error) {
 				tokens, err := model.Encode(ctx, pcm, books)
 				if err != nil {
 					return nil, 0, err
 				}
+				mu.Lock()
+				usage.Add(tokens.Codes, books)
+				mu.Unlock()
 				bits := 0.0
 				for _, size := range info.CodebookSizes[:books] {
 					bits += float64(tokens.Frames) * math.Log2(float64(size))
 				}
 				decoded, err := model.Decode(ctx, tokens)
 				return decoded, int(bits + 0.5), err
-			}})
+			},
+		})
 	}
 	return systems, nil
 }
@@ -73,12 +97,15 @@ func Programs() (systems []System, missing []string) {
 	if find("opusenc", "opusdec") {
 		for _, kbps := range []string{"6", "8", "12"} {
 			systems = append(systems, ogg("Opus", kbps+" kbit/s",
-				"opusenc --quiet --speech --bitrate "+kbps+" IN OUT", "opusdec --quiet --rate 16000 IN OUT", Rate))
+				"opusenc --quiet --speech --hard-cbr --bitrate "+kbps+" IN OUT", "opusdec --quiet --rate 16000 IN OUT", Rate))
 		}
 	}
 	if find("c2enc", "c2dec") {
-		for _, mode := range []string{"700C", "1300", "2400", "3200"} {
-			systems = append(systems, codec2(mode))
+		for _, m := range []struct {
+			name string
+			bits int // of a frame
+		}{{"700C", 28}, {"1300", 52}, {"2400", 48}, {"3200", 64}} {
+			systems = append(systems, codec2(m.name, m.bits))
 		}
 	}
 	if find("speexenc", "speexdec") {
@@ -94,9 +121,9 @@ func Programs() (systems []System, missing []string) {
 
 // ogg is a codec whose programs read and write WAV at a rate, and Ogg streams.
 func ogg(name, setting, encode, decode string, rate int) System {
-	return System{name, setting, func(ctx context.Context, dir string, pcm []float32) ([]float32, int, error) {
+	return System{Codec: name, Setting: setting, run: func(ctx context.Context, dir string, pcm []float32) ([]float32, int, error) {
 		in, coded, out := filepath.Join(dir, "in.wav"), filepath.Join(dir, "coded.ogg"), filepath.Join(dir, "out.wav")
-		if err := writeWAV(in, resampled(pcm, Rate, rate), rate); err != nil {
+		if err := writeWAV(in, resampled(padded(pcm), Rate, rate), rate); err != nil {
 			return nil, 0, err
 		}
 		if err := command(ctx, encode, in, coded); err != nil {
@@ -114,17 +141,23 @@ func ogg(name, setting, encode, decode string, rate int) System {
 			return nil, 0, err
 		}
 		decoded, err := audio.ReadMono(out, Rate)
-		return decoded, 8 * bytes, err
+		return decoded, share(8*bytes, len(pcm)), err
 	}}
 }
 
+// padded is pcm with silence after it.
+func padded(pcm []float32) []float32 { return append(slices.Clip(pcm), make([]float32, pad)...) }
+
+// share is the part of the bits of a padded clip that the clip itself has.
+func share(bits, samples int) int { return int(int64(bits) * int64(samples) / int64(samples+pad)) }
+
 // codec2 is a mode of Codec2, whose programs read and write 16-bit samples at
-// 8 kHz.
-func codec2(mode string) System {
-	return System{"Codec2", mode, func(ctx context.Context, dir string, pcm []float32) ([]float32, int, error) {
+// 8 kHz, and frames of bits that are filled up to bytes.
+func codec2(mode string, bits int) System {
+	return System{Codec: "Codec2", Setting: mode, run: func(ctx context.Context, dir string, pcm []float32) ([]float32, int, error) {
 		in, coded, out := filepath.Join(dir, "in.raw"), filepath.Join(dir, "coded.bit"), filepath.Join(dir, "out.raw")
 		var raw []byte
-		for _, v := range resampled(pcm, Rate, Rate/2) {
+		for _, v := range resampled(padded(pcm), Rate, Rate/2) {
 			raw = binary.LittleEndian.AppendUint16(raw, uint16(int16(math.RoundToEven(float64(min(max(v*32768, -32768), 32767))))))
 		}
 		if err := os.WriteFile(in, raw, 0o666); err != nil {
@@ -147,7 +180,8 @@ func codec2(mode string) System {
 		for i := range decoded {
 			decoded[i] = float32(int16(binary.LittleEndian.Uint16(raw[2*i:]))) / 32768
 		}
-		return resampled(decoded, Rate/2, Rate), 8 * int(size.Size()), nil
+		frames := int(size.Size()) / ((bits + 7) / 8)
+		return resampled(decoded, Rate/2, Rate), share(frames*bits, len(pcm)), nil
 	}}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,13 +84,13 @@ func TestAlign(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	systems := []System{
-		{"copy", "late", func(_ context.Context, dir string, pcm []float32) ([]float32, int, error) {
+		{Codec: "copy", Setting: "late", run: func(_ context.Context, dir string, pcm []float32) ([]float32, int, error) {
 			if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o666); err != nil {
 				return nil, 0, err
 			}
 			return append(make([]float32, 250), pcm...), 2 * len(pcm), nil
 		}},
-		{"noise", "", func(_ context.Context, _ string, pcm []float32) ([]float32, int, error) {
+		{Codec: "noise", run: func(_ context.Context, _ string, pcm []float32) ([]float32, int, error) {
 			out := append([]float32(nil), pcm...)
 			for i := range out {
 				out[i] += 0.05 * float32(math.Sin(float64(i*i)))
@@ -133,6 +134,10 @@ func TestPrograms(t *testing.T) {
 		if r.ESTOI < 0.4 || r.Kbps < 0.5 || r.Kbps > 20 {
 			t.Errorf("%s %s: %+v", r.Codec, r.Setting, r)
 		}
+		// Codec2's modes are named by their rates.
+		if mode, err := strconv.Atoi(strings.TrimSuffix(r.Setting, "C")); r.Codec == "Codec2" && (err != nil || math.Abs(1000*r.Kbps/float64(mode)-1) > 0.02) {
+			t.Errorf("Codec2 %s at %.3f kbit/s", r.Setting, r.Kbps)
+		}
 	}
 }
 
@@ -150,7 +155,7 @@ func TestProgramsMissing(t *testing.T) {
 func TestPlot(t *testing.T) {
 	var b bytes.Buffer
 	score := 2.0
-	rows := []Row{{"a", "", 1, 0.5, 1, 0, &score}, {"a", "", 3, 0.7, 0.8, 0, &score}, {"b", "", 2, 0.6, 2, 0, &score}}
+	rows := []Row{{Codec: "a", Kbps: 1, ESTOI: 0.5, PESQ: &score}, {Codec: "a", Kbps: 3, ESTOI: 0.7, PESQ: &score}, {Codec: "b", Kbps: 2, PESQ: &score}}
 	if err := Plot(&b, rows); err != nil {
 		t.Fatal(err)
 	}
