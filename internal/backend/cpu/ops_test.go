@@ -12,7 +12,11 @@ import (
 // cases runs f on shapes that include empty ones, one row and odd sizes.
 func cases(t *testing.T, f func(b *cpu.Backend, g gen, rows, cols int, what string)) {
 	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
-		for i := range 60 {
+		n := 60
+		if testing.Short() {
+			n = 20
+		}
+		for i := range n {
 			r, c := g.size(300), g.size(400)
 			switch i {
 			case 0:
