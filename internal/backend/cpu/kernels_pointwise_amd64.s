@@ -2177,9 +2177,9 @@ end149:
 	VMOVUPS     magic<>+0(SB), Z4
 	VFMADD231PS turn<>+0(SB), Z1, Z4
 	VSUBPS      magic<>+0(SB), Z4, Z5
-	VFMADD231PS trighi<>+0(SB), Z5, Z1
-	VFMADD231PS trigmd<>+0(SB), Z5, Z1
-	VFMADD231PS triglo<>+0(SB), Z5, Z1
+	VFMADD231PS quarter0<>+0(SB), Z5, Z1
+	VFMADD231PS quarter1<>+0(SB), Z5, Z1
+	VFMADD231PS quarter2<>+0(SB), Z5, Z1
 	VMULPS      Z1, Z1, Z5
 	VMOVUPS     sin0<>+0(SB), Z6
 	VFMADD213PS sin1<>+0(SB), Z5, Z6
@@ -2246,9 +2246,9 @@ end155:
 	VMOVUPS     magic<>+0(SB), Z4
 	VFMADD231PS turn<>+0(SB), Z1, Z4
 	VSUBPS      magic<>+0(SB), Z4, Z5
-	VFMADD231PS trighi<>+0(SB), Z5, Z1
-	VFMADD231PS trigmd<>+0(SB), Z5, Z1
-	VFMADD231PS triglo<>+0(SB), Z5, Z1
+	VFMADD231PS quarter0<>+0(SB), Z5, Z1
+	VFMADD231PS quarter1<>+0(SB), Z5, Z1
+	VFMADD231PS quarter2<>+0(SB), Z5, Z1
 	VMULPS      Z1, Z1, Z5
 	VMOVUPS     sin0<>+0(SB), Z6
 	VFMADD213PS sin1<>+0(SB), Z5, Z6
@@ -2362,59 +2362,59 @@ DATA turn<>+56(SB)/4, $0x3f22f983
 DATA turn<>+60(SB)/4, $0x3f22f983
 GLOBL turn<>(SB), RODATA|NOPTR, $64
 
-DATA trighi<>+0(SB)/4, $0xbfc90fdb
-DATA trighi<>+4(SB)/4, $0xbfc90fdb
-DATA trighi<>+8(SB)/4, $0xbfc90fdb
-DATA trighi<>+12(SB)/4, $0xbfc90fdb
-DATA trighi<>+16(SB)/4, $0xbfc90fdb
-DATA trighi<>+20(SB)/4, $0xbfc90fdb
-DATA trighi<>+24(SB)/4, $0xbfc90fdb
-DATA trighi<>+28(SB)/4, $0xbfc90fdb
-DATA trighi<>+32(SB)/4, $0xbfc90fdb
-DATA trighi<>+36(SB)/4, $0xbfc90fdb
-DATA trighi<>+40(SB)/4, $0xbfc90fdb
-DATA trighi<>+44(SB)/4, $0xbfc90fdb
-DATA trighi<>+48(SB)/4, $0xbfc90fdb
-DATA trighi<>+52(SB)/4, $0xbfc90fdb
-DATA trighi<>+56(SB)/4, $0xbfc90fdb
-DATA trighi<>+60(SB)/4, $0xbfc90fdb
-GLOBL trighi<>(SB), RODATA|NOPTR, $64
+DATA quarter0<>+0(SB)/4, $0xbfc90fdb
+DATA quarter0<>+4(SB)/4, $0xbfc90fdb
+DATA quarter0<>+8(SB)/4, $0xbfc90fdb
+DATA quarter0<>+12(SB)/4, $0xbfc90fdb
+DATA quarter0<>+16(SB)/4, $0xbfc90fdb
+DATA quarter0<>+20(SB)/4, $0xbfc90fdb
+DATA quarter0<>+24(SB)/4, $0xbfc90fdb
+DATA quarter0<>+28(SB)/4, $0xbfc90fdb
+DATA quarter0<>+32(SB)/4, $0xbfc90fdb
+DATA quarter0<>+36(SB)/4, $0xbfc90fdb
+DATA quarter0<>+40(SB)/4, $0xbfc90fdb
+DATA quarter0<>+44(SB)/4, $0xbfc90fdb
+DATA quarter0<>+48(SB)/4, $0xbfc90fdb
+DATA quarter0<>+52(SB)/4, $0xbfc90fdb
+DATA quarter0<>+56(SB)/4, $0xbfc90fdb
+DATA quarter0<>+60(SB)/4, $0xbfc90fdb
+GLOBL quarter0<>(SB), RODATA|NOPTR, $64
 
-DATA trigmd<>+0(SB)/4, $0x333bbd2e
-DATA trigmd<>+4(SB)/4, $0x333bbd2e
-DATA trigmd<>+8(SB)/4, $0x333bbd2e
-DATA trigmd<>+12(SB)/4, $0x333bbd2e
-DATA trigmd<>+16(SB)/4, $0x333bbd2e
-DATA trigmd<>+20(SB)/4, $0x333bbd2e
-DATA trigmd<>+24(SB)/4, $0x333bbd2e
-DATA trigmd<>+28(SB)/4, $0x333bbd2e
-DATA trigmd<>+32(SB)/4, $0x333bbd2e
-DATA trigmd<>+36(SB)/4, $0x333bbd2e
-DATA trigmd<>+40(SB)/4, $0x333bbd2e
-DATA trigmd<>+44(SB)/4, $0x333bbd2e
-DATA trigmd<>+48(SB)/4, $0x333bbd2e
-DATA trigmd<>+52(SB)/4, $0x333bbd2e
-DATA trigmd<>+56(SB)/4, $0x333bbd2e
-DATA trigmd<>+60(SB)/4, $0x333bbd2e
-GLOBL trigmd<>(SB), RODATA|NOPTR, $64
+DATA quarter1<>+0(SB)/4, $0x333bbd2e
+DATA quarter1<>+4(SB)/4, $0x333bbd2e
+DATA quarter1<>+8(SB)/4, $0x333bbd2e
+DATA quarter1<>+12(SB)/4, $0x333bbd2e
+DATA quarter1<>+16(SB)/4, $0x333bbd2e
+DATA quarter1<>+20(SB)/4, $0x333bbd2e
+DATA quarter1<>+24(SB)/4, $0x333bbd2e
+DATA quarter1<>+28(SB)/4, $0x333bbd2e
+DATA quarter1<>+32(SB)/4, $0x333bbd2e
+DATA quarter1<>+36(SB)/4, $0x333bbd2e
+DATA quarter1<>+40(SB)/4, $0x333bbd2e
+DATA quarter1<>+44(SB)/4, $0x333bbd2e
+DATA quarter1<>+48(SB)/4, $0x333bbd2e
+DATA quarter1<>+52(SB)/4, $0x333bbd2e
+DATA quarter1<>+56(SB)/4, $0x333bbd2e
+DATA quarter1<>+60(SB)/4, $0x333bbd2e
+GLOBL quarter1<>(SB), RODATA|NOPTR, $64
 
-DATA triglo<>+0(SB)/4, $0x26f72ced
-DATA triglo<>+4(SB)/4, $0x26f72ced
-DATA triglo<>+8(SB)/4, $0x26f72ced
-DATA triglo<>+12(SB)/4, $0x26f72ced
-DATA triglo<>+16(SB)/4, $0x26f72ced
-DATA triglo<>+20(SB)/4, $0x26f72ced
-DATA triglo<>+24(SB)/4, $0x26f72ced
-DATA triglo<>+28(SB)/4, $0x26f72ced
-DATA triglo<>+32(SB)/4, $0x26f72ced
-DATA triglo<>+36(SB)/4, $0x26f72ced
-DATA triglo<>+40(SB)/4, $0x26f72ced
-DATA triglo<>+44(SB)/4, $0x26f72ced
-DATA triglo<>+48(SB)/4, $0x26f72ced
-DATA triglo<>+52(SB)/4, $0x26f72ced
-DATA triglo<>+56(SB)/4, $0x26f72ced
-DATA triglo<>+60(SB)/4, $0x26f72ced
-GLOBL triglo<>(SB), RODATA|NOPTR, $64
+DATA quarter2<>+0(SB)/4, $0x26f72ced
+DATA quarter2<>+4(SB)/4, $0x26f72ced
+DATA quarter2<>+8(SB)/4, $0x26f72ced
+DATA quarter2<>+12(SB)/4, $0x26f72ced
+DATA quarter2<>+16(SB)/4, $0x26f72ced
+DATA quarter2<>+20(SB)/4, $0x26f72ced
+DATA quarter2<>+24(SB)/4, $0x26f72ced
+DATA quarter2<>+28(SB)/4, $0x26f72ced
+DATA quarter2<>+32(SB)/4, $0x26f72ced
+DATA quarter2<>+36(SB)/4, $0x26f72ced
+DATA quarter2<>+40(SB)/4, $0x26f72ced
+DATA quarter2<>+44(SB)/4, $0x26f72ced
+DATA quarter2<>+48(SB)/4, $0x26f72ced
+DATA quarter2<>+52(SB)/4, $0x26f72ced
+DATA quarter2<>+56(SB)/4, $0x26f72ced
+DATA quarter2<>+60(SB)/4, $0x26f72ced
+GLOBL quarter2<>(SB), RODATA|NOPTR, $64
 
 DATA sin0<>+0(SB)/4, $0xb94c9619
 DATA sin0<>+4(SB)/4, $0xb94c9619
@@ -5947,9 +5947,9 @@ end442:
 	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS turn<>+0(SB), Y3, Y4
 	VSUBPS      magic<>+0(SB), Y4, Y5
-	VFMADD231PS trighi<>+0(SB), Y5, Y3
-	VFMADD231PS trigmd<>+0(SB), Y5, Y3
-	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VFMADD231PS quarter0<>+0(SB), Y5, Y3
+	VFMADD231PS quarter1<>+0(SB), Y5, Y3
+	VFMADD231PS quarter2<>+0(SB), Y5, Y3
 	VMULPS      Y3, Y3, Y5
 	VMOVUPS     sin0<>+0(SB), Y6
 	VFMADD213PS sin1<>+0(SB), Y5, Y6
@@ -6008,9 +6008,9 @@ end447:
 	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS turn<>+0(SB), Y3, Y4
 	VSUBPS      magic<>+0(SB), Y4, Y5
-	VFMADD231PS trighi<>+0(SB), Y5, Y3
-	VFMADD231PS trigmd<>+0(SB), Y5, Y3
-	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VFMADD231PS quarter0<>+0(SB), Y5, Y3
+	VFMADD231PS quarter1<>+0(SB), Y5, Y3
+	VFMADD231PS quarter2<>+0(SB), Y5, Y3
 	VMULPS      Y3, Y3, Y5
 	VMOVUPS     sin0<>+0(SB), Y6
 	VFMADD213PS sin1<>+0(SB), Y5, Y6
@@ -6076,9 +6076,9 @@ end453:
 	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS turn<>+0(SB), Y3, Y4
 	VSUBPS      magic<>+0(SB), Y4, Y5
-	VFMADD231PS trighi<>+0(SB), Y5, Y3
-	VFMADD231PS trigmd<>+0(SB), Y5, Y3
-	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VFMADD231PS quarter0<>+0(SB), Y5, Y3
+	VFMADD231PS quarter1<>+0(SB), Y5, Y3
+	VFMADD231PS quarter2<>+0(SB), Y5, Y3
 	VMULPS      Y3, Y3, Y5
 	VMOVUPS     sin0<>+0(SB), Y6
 	VFMADD213PS sin1<>+0(SB), Y5, Y6
@@ -6137,9 +6137,9 @@ end458:
 	VMOVUPS     magic<>+0(SB), Y4
 	VFMADD231PS turn<>+0(SB), Y3, Y4
 	VSUBPS      magic<>+0(SB), Y4, Y5
-	VFMADD231PS trighi<>+0(SB), Y5, Y3
-	VFMADD231PS trigmd<>+0(SB), Y5, Y3
-	VFMADD231PS triglo<>+0(SB), Y5, Y3
+	VFMADD231PS quarter0<>+0(SB), Y5, Y3
+	VFMADD231PS quarter1<>+0(SB), Y5, Y3
+	VFMADD231PS quarter2<>+0(SB), Y5, Y3
 	VMULPS      Y3, Y3, Y5
 	VMOVUPS     sin0<>+0(SB), Y6
 	VFMADD213PS sin1<>+0(SB), Y5, Y6

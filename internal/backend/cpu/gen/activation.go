@@ -9,15 +9,6 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The formulas are those of package f32, which is another module's: each function
-// here names the one that it computes, and the tests hold them together.
-
-// activations have an epilogue kernel, sloped ones a gradient.
-var (
-	activations = []string{"identity", "gelu", "silu", "geluerf", "relu", "leaky", "elu", "tanh", "sigmoid", "snake"}
-	sloped      = activations[1:9]
-)
-
 func one() Mem { return float("one", 1) }
 
 func signs() Mem { return constant("sign", 1<<31) }
@@ -87,12 +78,11 @@ func (v isa) clamp(x reg.Register, name string, low, high float64) {
 
 // expParts gives p and scale and sets x to r: see f32.Exp.
 func (v isa) expParts(x reg.Register) (p, scale reg.VecVirtual) {
-	v.clamp(x, "exp", -87.3, 88.37)
-	scale, n := v.round(x, float("log2e", 1.44269504088896340736))
-	VFMADD231PS(float("expneghi", -0.693147182464599609375), n, x)
-	VFMADD231PS(float("expneglo", -(0.693147180559945309417-0.693147182464599609375)), n, x)
-	p = v.polynomial("exp", x, 0.0013814467238262296, 0.008368780836462975, 0.04166839271783829,
-		0.1666651964187622, 0.4999999403953552, 1)
+	v.clamp(x, "exp", expLow, expTop)
+	scale, n := v.round(x, float("log2e", math.Log2E))
+	VFMADD231PS(float("expneghi", -expHigh), n, x)
+	VFMADD231PS(float("expneglo", -expRest), n, x)
+	p = v.polynomial("exp", x, expTerms...)
 	VPSLLD(Imm(23), scale, scale)
 	VPADDD(one(), scale, scale)
 	return p, scale
@@ -115,17 +105,17 @@ func (v isa) expm1(x reg.Register) {
 
 // sin sets x to f32.Sin(x).
 func (v isa) sin(x reg.Register) {
-	v.clamp(x, "trig", -1<<20, 1<<20)
+	v.clamp(x, "trig", -trigTop, trigTop)
 	quarters, n := v.round(x, float("turn", 2/math.Pi))
-	VFMADD231PS(float("trighi", -1.5707963705062866), n, x)
-	VFMADD231PS(float("trigmd", 4.371138828673793e-08), n, x)
-	VFMADD231PS(float("triglo", 1.7151245100058819e-15), n, x)
+	for i, part := range quarterTurn {
+		VFMADD231PS(float(fmt.Sprint("quarter", i), part), n, x)
+	}
 	z := v.reg()
 	VMULPS(x, x, z)
-	s := v.polynomial("sin", z, -0.000195108717889525, 0.008332131430506706, -0.16666653752326965)
+	s := v.polynomial("sin", z, sinTerms...)
 	VMULPS(z, s, s)
 	VFMADD213PS(x, x, s)
-	c := v.polynomial("cos", z, 2.4431241399724968e-05, -0.0013887305976822972, 0.04166664555668831, -0.5, 1)
+	c := v.polynomial("cos", z, cosTerms...)
 	odd, y := v.reg(), v.reg()
 	VPSLLD(Imm(31), quarters, odd)
 	if v.bytes == 64 {
@@ -144,8 +134,7 @@ func (v isa) sin(x reg.Register) {
 func (v isa) tanh(x reg.Register) {
 	a, z := v.magnitude(x), v.reg()
 	VMULPS(x, x, z)
-	small := v.polynomial("tanh", z, -0.005717045161873102, 0.02065058797597885, -0.05374349653720856,
-		0.13331490755081177, -0.3333328366279602)
+	small := v.polynomial("tanh", z, tanhTerms...)
 	VMULPS(z, small, small)
 	VFMADD213PS(x, x, small)
 	large, t := v.reg(), v.reg()
@@ -164,14 +153,12 @@ func (v isa) tanh(x reg.Register) {
 func (v isa) erf(x reg.Register) {
 	a, z := v.magnitude(x), v.reg()
 	VMULPS(x, x, z)
-	small := v.polynomial("erf", z, 7.889122935011983e-05, -0.0008020842215046287, 0.005189535673707724,
-		-0.026854444295167923, 0.11283600330352783, -0.3761262595653534, 1.1283791065216064)
+	small := v.polynomial("erf", z, erfTerms...)
 	VMULPS(x, small, small)
 	capped, t := v.reg(), v.reg()
 	VMOVUPS(float("four", 4), capped)
 	VMINPS(a, capped, capped)
-	large := v.polynomial("erfc", capped, 0.000185573982889764, -0.0029396070167422295, 0.02180531807243824,
-		-0.10303736478090286, -0.6382256746292114, -1.1270400285720825, -0.00035371974809095263)
+	large := v.polynomial("erfc", capped, erfcTerms...)
 	v.exp(large)
 	VMOVUPS(one(), t)
 	VSUBPS(large, t, large)
@@ -181,7 +168,7 @@ func (v isa) erf(x reg.Register) {
 
 // normal sets x to erf(x/√2).
 func (v isa) normal(x reg.Register) {
-	VMULPS(float("roothalf", 0.7071067811865476), x, x)
+	VMULPS(float("roothalf", rootHalf), x, x)
 	v.erf(x)
 }
 
@@ -189,10 +176,9 @@ func (v isa) normal(x reg.Register) {
 func (v isa) gate(x reg.Register, gelu bool) (d, xx reg.VecVirtual) {
 	d, xx = v.reg(), v.reg()
 	if gelu {
-		const c1, c3 = 1.5957691216057308, 0.07135481282553506
 		VMULPS(x, x, xx)
-		VMOVUPS(float("geluneg1", -c1), d)
-		VFMADD231PS(float("geluneg3", -c3), xx, d)
+		VMOVUPS(float("geluneg1", -geluC1), d)
+		VFMADD231PS(float("geluneg3", -geluC3), xx, d)
 		VMULPS(x, d, d)
 	} else {
 		VXORPS(signs(), x, d)
@@ -265,7 +251,7 @@ func (v isa) slope(x reg.Register, act string) reg.Register {
 		VMULPS(x, x, density)
 		VMULPS(float("neghalf", -0.5), density, density)
 		v.exp(density)
-		VMULPS(float("normaltop", 0.3989422804014327), density, density)
+		VMULPS(float("normaltop", normalTop), density, density)
 		v.normal(e)
 		VMOVUPS(half(), ones)
 		VFMADD213PS(ones, ones, e)
@@ -307,8 +293,8 @@ func (v isa) gatedSlope(x reg.Register, gelu bool) reg.Register {
 		return r
 	}
 	VMULPS(t, r, r)
-	VMOVUPS(float("gelu1", 1.5957691216057308), t)
-	VFMADD231PS(float("gelu3", 3*0.07135481282553506), xx, t)
+	VMOVUPS(float("gelu1", geluC1), t)
+	VFMADD231PS(float("gelu3", 3*geluC3), xx, t)
 	VFMADD213PS(s, t, r)
 	return r
 }

@@ -2,11 +2,6 @@ package main
 
 import "math"
 
-const (
-	geluC1 = 1.5957691216057308
-	geluC3 = 0.07135481282553506
-)
-
 // clamp limits x; NaN stays.
 func (a *neon) clamp(x *vreg, low, high float64) *vreg {
 	return a.new("fmax", a.new("fmin", x, a.here(high)), a.here(low))
@@ -45,12 +40,12 @@ func (a *neon) round(x *vreg, factor float64) (t, n *vreg) {
 
 // expParts gives p, r and scale: see f32.Exp.
 func (a *neon) expParts(x *vreg) (p, r, scale *vreg) {
-	x = a.clamp(x, -87.3, 88.37)
-	t, n := a.round(x, 1.44269504088896340736)
+	x = a.clamp(x, expLow, expTop)
+	t, n := a.round(x, math.Log2E)
 	r = a.copyOf(x)
-	a.three("fmla", r, n, a.here(-0.693147182464599609375))
-	a.three("fmla", r, n, a.here(-(0.693147180559945309417 - 0.693147182464599609375)))
-	p = a.polynomial(r, 0.0013814467238262296, 0.008368780836462975, 0.04166839271783829, 0.1666651964187622, 0.4999999403953552, 1)
+	a.three("fmla", r, n, a.here(-expHigh))
+	a.three("fmla", r, n, a.here(-expRest))
+	p = a.polynomial(r, expTerms...)
 	a.ins("VSHL $23, {0}.S4, {0}.S4", t)
 	a.ins("VADD {0}.S4, {1}.S4, {1}.S4", a.float(1), t)
 	return p, r, t
@@ -70,16 +65,16 @@ func (a *neon) expm1(x *vreg) *vreg {
 
 // sin gives f32.Sin(x).
 func (a *neon) sin(x *vreg) *vreg {
-	x = a.clamp(x, -1<<20, 1<<20)
+	x = a.clamp(x, -trigTop, trigTop)
 	quarters, n := a.round(x, 2/math.Pi)
 	r := a.copyOf(x)
-	for _, part := range []float64{-1.5707963705062866, 4.371138828673793e-08, 1.7151245100058819e-15} {
+	for _, part := range quarterTurn {
 		a.three("fmla", r, n, a.here(part))
 	}
 	z := a.mul(r, r)
-	s := a.polynomial(z, -0.000195108717889525, 0.008332131430506706, -0.16666653752326965)
+	s := a.polynomial(z, sinTerms...)
 	s = a.fma(a.mul(s, z), r, r)
-	c := a.polynomial(z, 2.4431241399724968e-05, -0.0013887305976822972, 0.04166664555668831, -0.5, 1)
+	c := a.polynomial(z, cosTerms...)
 	// Bit 0 chooses, bit 1 is the sign.
 	odd := a.vec()
 	a.ins("VSHL $31, {0}.S4, {1}.S4", quarters, odd)
@@ -93,8 +88,7 @@ func (a *neon) sin(x *vreg) *vreg {
 func (a *neon) tanh(x *vreg) *vreg {
 	m := a.two("fabs", x)
 	z := a.mul(x, x)
-	small := a.polynomial(z, -0.005717045161873102, 0.02065058797597885, -0.05374349653720856,
-		0.13331490755081177, -0.3333328366279602)
+	small := a.polynomial(z, tanhTerms...)
 	small = a.fma(a.mul(small, z), x, x)
 	large := a.add(a.exp(a.add(m, m)), a.float(1))
 	large = a.sub(a.float(1), a.div(a.here(2), large))
@@ -104,16 +98,14 @@ func (a *neon) tanh(x *vreg) *vreg {
 // erf gives f32.Erf(x).
 func (a *neon) erf(x *vreg) *vreg {
 	m := a.two("fabs", x)
-	small := a.mul(a.polynomial(a.mul(x, x), 7.889122935011983e-05, -0.0008020842215046287, 0.005189535673707724,
-		-0.026854444295167923, 0.11283600330352783, -0.3761262595653534, 1.1283791065216064), x)
-	large := a.polynomial(a.new("fmin", m, a.here(4)), 0.000185573982889764, -0.0029396070167422295, 0.02180531807243824,
-		-0.10303736478090286, -0.6382256746292114, -1.1270400285720825, -0.00035371974809095263)
+	small := a.mul(a.polynomial(a.mul(x, x), erfTerms...), x)
+	large := a.polynomial(a.new("fmin", m, a.here(4)), erfcTerms...)
 	large = a.sub(a.float(1), a.exp(large))
 	return a.below(m, 1, small, a.copysign(large, x))
 }
 
 // normal gives erf(x/√2).
-func (a *neon) normal(x *vreg) *vreg { return a.erf(a.mul(x, a.here(0.7071067811865476))) }
+func (a *neon) normal(x *vreg) *vreg { return a.erf(a.mul(x, a.here(rootHalf))) }
 
 // gate gives the denominator 1 + exp(−u) of an activation of x, and x².
 func (a *neon) gate(x *vreg, gelu bool) (d, xx *vreg) {
@@ -155,7 +147,7 @@ func (a *neon) slope(x *vreg, act string) *vreg {
 	one := a.float(1)
 	switch act {
 	case "geluerf":
-		density := a.mul(a.exp(a.mul(a.mul(x, x), a.here(-0.5))), a.here(0.3989422804014327))
+		density := a.mul(a.exp(a.mul(a.mul(x, x), a.here(-0.5))), a.here(normalTop))
 		half := a.here(0.5)
 		return a.fma(x, density, a.fma(a.normal(x), half, half))
 	case "relu":
