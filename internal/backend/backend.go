@@ -133,6 +133,7 @@ type Backend interface {
 
 	Reducer
 	Spectra
+	Attention
 
 	// MatMul sets y[m,n] = epilogue(Σ_k x[m,k]·w[k,n]): the sum starts at +0 and
 	// adds by FMA in the order of k.

@@ -285,7 +285,10 @@ func TestWarmAllocatesNothing(t *testing.T) {
 				xr := &backend.Tensor{Rows: rows, Cols: c, Stride: c, Data: x.Data[:rows*c]}
 				v, w7 := g.vector(512), g.vector(7*c)
 				w, book := b.Pack(g.vector(c*512), c, 512), b.PackT(g.vector(64*c), 64, c)
-				codes := make([]int32, rows)
+				codes, ends := make([]int32, rows), make([]int32, rows)
+				for i := range ends {
+					ends[i] = int32(i + 1)
+				}
 				ep := backend.Epilogue{Bias: v, Act: backend.GELU, Scale: v, Residual: b.New(rows, 512)}
 				for name, f := range map[string]func(){
 					"MatMul":        func() { b.MatMul(wide, xr, w, ep) },
@@ -294,6 +297,7 @@ func TestWarmAllocatesNothing(t *testing.T) {
 					"Activate":      func() { b.Activate(y, xr, backend.GELU) },
 					"Add":           func() { b.Add(y, xr, y) },
 					"ScaleAdd":      func() { b.ScaleAdd(y, xr, v, y) },
+					"Attention":     func() { b.Attention(y, xr, xr, xr, codes, ends, 4, 0.1) },
 					"Nearest":       func() { b.Nearest(codes, xr, book, v) },
 				} {
 					if n := warmAllocs(f); n > 0 {

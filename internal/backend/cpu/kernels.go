@@ -52,6 +52,8 @@ type vectorKernels struct {
 	layerNormGrad func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
 	compress      func(rows, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)
 	expand        func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)
+	softmax       func(n int, x, sum *float32, scale float32)
+	softmaxGrad   func(n int, g, e *float32, delta float32)
 	transpose     func(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
 }
 

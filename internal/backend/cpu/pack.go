@@ -92,18 +92,18 @@ func (b *Backend) packTransposed(p *panels, w []float32, k, lo, hi int) {
 		c := 0
 		for v := b.kernels.vector; v != nil && k >= 8 && c+8 <= cols; c += 8 {
 			v.transpose(k/8, &panel[c], uintptr(nr)*4, &src[c*k], uintptr(k)*4)
-			transposeScalar(panel[c:], src[c*k:], nr, k, k&^7, 8)
+			transposeScalar(panel[c:], src[c*k:], nr, k, k&^7, k, 8)
 		}
-		transposeScalar(panel[c:], src[c*k:], nr, k, 0, cols-c)
+		transposeScalar(panel[c:], src[c*k:], nr, k, 0, k, cols-c)
 	}
 }
 
-// transposeScalar copies the values of rows of src [rows, k] from k0 on to the
-// columns of dst, whose rows lie nr apart.
-func transposeScalar(dst, src []float32, nr, k, k0, rows int) {
-	for i := k0; i < k; i++ {
+// transposeScalar copies the values k0 to k1 of rows of src, which lie stride
+// apart, to the columns of dst, whose rows lie nr apart.
+func transposeScalar(dst, src []float32, nr, stride, k0, k1, rows int) {
+	for i := k0; i < k1; i++ {
 		for r := range rows {
-			dst[i*nr+r] = src[r*k+i]
+			dst[i*nr+r] = src[r*stride+i]
 		}
 	}
 }

@@ -32,7 +32,7 @@ type operands struct {
 	ep             backend.Epilogue
 	act            backend.Activation
 	v0, v1, v2, v3 []float32
-	codes          []int32
+	codes, ends    []int32
 	taps, dilation int
 	eps            float32
 	adam           f32.AdamW

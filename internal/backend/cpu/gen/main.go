@@ -103,6 +103,10 @@ var families = []struct {
 		both(layerNorm)
 		both(layerNormGrad)
 	}},
+	{"softmax", "cpu", func() {
+		both(softmax)
+		both(softmaxGrad)
+	}},
 	{"spectra", "cpu", func() {
 		both(func(v isa) {
 			complexRows(v, true)
