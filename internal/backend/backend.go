@@ -68,6 +68,8 @@ const (
 	ReLU
 	// LeakyReLU has the slope 0.1 below 0.
 	LeakyReLU
+	// LeakyReLU100 has the slope 0.01 below 0.
+	LeakyReLU100
 	// ELU is exp(x) − 1 below 0 (Clevert et al. 2016).
 	ELU
 	Tanh
@@ -134,6 +136,7 @@ type Backend interface {
 	Reducer
 	Spectra
 	Attention
+	Sequence
 
 	// MatMul sets y[m,n] = epilogue(Σ_k x[m,k]·w[k,n]): the sum starts at +0 and
 	// adds by FMA in the order of k.

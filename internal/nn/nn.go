@@ -3,7 +3,9 @@
 //
 // There is one forward path: Layer.Step on the rows that have arrived, for any
 // number of them. A whole utterance is one step; its bits are those of any
-// chunking.
+// chunking. A layer that looks ahead gives the rows that what it has seen
+// settles, and the rest in the step that Stream.Last marks as the signal's end;
+// one that looks at the whole signal gives all of them then.
 package nn
 
 import "github.com/sotto-audio/sotto/internal/backend"

@@ -2,8 +2,50 @@ package nn
 
 import "github.com/sotto-audio/sotto/internal/backend"
 
+// Pointwise is a layer of values by themselves, which a product can end with.
+type Pointwise interface {
+	Layer
+	epilogue() backend.Epilogue
+}
+
+// after is the epilogue of a layer that may be nil.
+func after(p Pointwise) backend.Epilogue {
+	if p == nil {
+		return backend.Epilogue{}
+	}
+	return p.epilogue()
+}
+
 // Activation is a pointwise function.
 type Activation struct{ Func backend.Activation }
+
+func (a Activation) epilogue() backend.Epilogue { return backend.Epilogue{Act: a.Func} }
+
+// Snake is x + sin²(alpha·x)·inverse for each channel (Ziyin et al. 2020).
+type Snake struct {
+	Alpha   *Param // [C]
+	Inverse *Param // [C], 1/alpha where it follows from it
+}
+
+// NewSnake makes a Snake of zeros; its parameters are called name.alpha and
+// name.inverse.
+func NewSnake(name string, channels int) *Snake {
+	return &Snake{Alpha: NewParam(name+".alpha", channels), Inverse: NewParam(name+".inverse", channels)}
+}
+
+// Params lists alpha and inverse.
+func (l *Snake) Params() []*Param { return []*Param{l.Alpha, l.Inverse} }
+
+// Step applies the function.
+func (l *Snake) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, x.Cols)
+	s.Finish(y, x, l.epilogue())
+	return y
+}
+
+func (l *Snake) epilogue() backend.Epilogue {
+	return backend.Epilogue{Act: backend.Snake, Alpha: l.Alpha.Data, Inverse: l.Inverse.Data}
+}
 
 // Params is empty.
 func (Activation) Params() []*Param { return nil }

@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/sotto-audio/sotto/internal/backend"
+import (
+	"slices"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
 
 // Stream is one run of a model over a batch of signals that advance together:
 // the device, the states of the layers and scratch memory. It is not safe for
@@ -8,21 +12,29 @@ import "github.com/sotto-audio/sotto/internal/backend"
 type Stream struct {
 	backend.Backend
 	Batch int
+	// Last says that no rows follow those of the next step: layers then give what
+	// they held back. Reset comes before more steps.
+	Last bool
 
 	states map[Layer]*State
 	order  []*State
+	queues map[queueKey]*queue
 	arena  arena
 }
 
-// State is what one layer remembers of one stream: its last rows, for each
-// item of the batch, zero at the start.
+// State is what one layer remembers of one stream: rows for each item of the
+// batch, zero at the start. Layers that give fewer rows than they take keep
+// count.
 type State struct {
 	History *backend.Tensor // [Batch·rows, C]
+	// Held is the number of rows in use, Seen and Given those that came in and went
+	// out since the start, of each item.
+	Held, Seen, Given int
 }
 
 // NewStream makes a stream for a batch of signals.
 func NewStream(b backend.Backend, batch int) *Stream {
-	return &Stream{Backend: b, Batch: batch, states: map[Layer]*State{}}
+	return &Stream{Backend: b, Batch: batch, states: map[Layer]*State{}, queues: map[queueKey]*queue{}}
 }
 
 // Begin starts a step: tensors given by Tensor and Rows before it are recycled.
@@ -32,6 +44,14 @@ func (s *Stream) Begin() { s.arena.reset() }
 // Begin.
 func (s *Stream) Tensor(rows, cols int) *backend.Tensor {
 	return s.arena.get(s.Backend, rows, cols)
+}
+
+// Release gives back tensors that Tensor gave in this step, and that nothing
+// looks at any more, so that later ones of the step take their memory.
+func (s *Stream) Release(tensors ...*backend.Tensor) {
+	for _, t := range tensors {
+		s.arena.release(t)
+	}
 }
 
 // Rows is the view of rows [from, to) of t; it lives until the next Begin.
@@ -74,8 +94,13 @@ func (s *Stream) State(l Layer, rows, cols int) *State {
 
 // Reset clears every state, as if nothing had been seen.
 func (s *Stream) Reset() {
+	s.Last = false
 	for _, st := range s.order {
+		st.Held, st.Seen, st.Given = 0, 0, 0
 		s.Upload(st.History, make([]float32, st.History.Rows*st.History.Cols))
+	}
+	for _, q := range s.queues {
+		q.held = 0
 	}
 }
 
@@ -94,6 +119,7 @@ func (s *Stream) Add(a, b *backend.Tensor) *backend.Tensor {
 type arena struct {
 	slots []*slot
 	next  int
+	free  []*slot // released in this step
 	views []*backend.Tensor
 	seen  int // views of this step
 }
@@ -103,7 +129,7 @@ type slot struct {
 	view  backend.Tensor
 }
 
-func (a *arena) reset() { a.next, a.seen = 0, 0 }
+func (a *arena) reset() { a.next, a.seen, a.free = 0, 0, a.free[:0] }
 
 // view keeps a copy of t, which then need not escape.
 func (a *arena) view(t *backend.Tensor) *backend.Tensor {
@@ -117,17 +143,156 @@ func (a *arena) view(t *backend.Tensor) *backend.Tensor {
 }
 
 func (a *arena) get(b backend.Backend, rows, cols int) *backend.Tensor {
-	if a.next == len(a.slots) {
-		a.slots = append(a.slots, &slot{})
-	}
-	sl := a.slots[a.next]
-	a.next++
-	if n := rows * cols; sl.whole == nil || sl.whole.Cols < n {
-		sl.whole = b.New(1, n)
+	sl := a.reuse(rows * cols)
+	if sl == nil {
+		if a.next == len(a.slots) {
+			a.slots = append(a.slots, &slot{})
+		}
+		sl = a.slots[a.next]
+		a.next++
+		if n := rows * cols; sl.whole == nil || sl.whole.Cols < n {
+			sl.whole = b.New(1, n)
+		}
 	}
 	sl.view = backend.Tensor{Rows: rows, Cols: cols, Stride: cols, Device: sl.whole.Device}
 	if sl.whole.Data != nil {
 		sl.view.Data = sl.whole.Data[:rows*cols]
 	}
 	return &sl.view
+}
+
+// release marks the slot of a tensor as free. A tensor that is no slot's, as that
+// of a caller, is left alone.
+func (a *arena) release(t *backend.Tensor) {
+	for _, sl := range a.slots[:a.next] {
+		if &sl.view == t && !slices.Contains(a.free, sl) {
+			a.free = append(a.free, sl)
+			return
+		}
+	}
+}
+
+// reuse gives the smallest free slot of n values, nil where there is none.
+func (a *arena) reuse(n int) *slot {
+	best := -1
+	for i, sl := range a.free {
+		if sl.whole.Cols >= n && (best < 0 || sl.whole.Cols < a.free[best].whole.Cols) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	sl := a.free[best]
+	a.free = slices.Delete(a.free, best, best+1)
+	return sl
+}
+
+// columns is the view of n columns of t from column from on; it lives until the
+// next Begin.
+func (s *Stream) columns(t *backend.Tensor, from, n int) *backend.Tensor {
+	v := s.arena.view(t)
+	v.Cols = n
+	if v.Data != nil {
+		v.Data = v.Data[min(from, len(v.Data)):]
+	}
+	return v
+}
+
+// every is the view of every d-th row of t from row from on; it lives until the
+// next Begin.
+func (s *Stream) every(t *backend.Tensor, from, d int) *backend.Tensor {
+	v := s.arena.view(t)
+	v.Rows = (t.Rows - from + d - 1) / d
+	v.Stride = d * t.Stride
+	if v.Data != nil {
+		v.Data = v.Data[from*t.Stride:]
+	}
+	return v
+}
+
+// shape is the memory of t under another shape; it lives until the next Begin.
+func (s *Stream) shape(t *backend.Tensor, rows, cols, stride int) *backend.Tensor {
+	v := s.arena.view(t)
+	v.Rows, v.Cols, v.Stride = rows, cols, stride
+	return v
+}
+
+// queue holds rows of each item of a batch until they are wanted.
+type queue struct {
+	rows *backend.Tensor // [Batch·cap, C]
+	cap  int
+	held int
+}
+
+// push adds rows at the end.
+func (q *queue) push(s *Stream, x *backend.Tensor) {
+	steps := x.Rows / s.Batch
+	if steps == 0 {
+		return
+	}
+	if need := q.held + steps; need > q.cap {
+		grown := queue{rows: s.New(s.Batch*(need+need/2), x.Cols), cap: need + need/2, held: q.held}
+		for i := range s.Batch {
+			if q.held > 0 {
+				s.Copy(s.Rows(grown.rows, i*grown.cap, i*grown.cap+q.held), s.Rows(q.rows, i*q.cap, i*q.cap+q.held))
+			}
+		}
+		*q = grown
+	}
+	for i := range s.Batch {
+		at := i*q.cap + q.held
+		s.Copy(s.Rows(q.rows, at, at+steps), s.Rows(x, i*steps, (i+1)*steps))
+	}
+	q.held += steps
+}
+
+// pop takes the first n rows of each item.
+func (q *queue) pop(s *Stream, n, cols int) *backend.Tensor {
+	y := s.Tensor(s.Batch*n, cols)
+	if n == 0 {
+		return y
+	}
+	rest := q.held - n
+	moved := s.Tensor(rest, cols)
+	for i := range s.Batch {
+		at := i * q.cap
+		s.Copy(s.Rows(y, i*n, (i+1)*n), s.Rows(q.rows, at, at+n))
+		if rest > 0 {
+			s.Copy(moved, s.Rows(q.rows, at+n, at+q.held))
+			s.Copy(s.Rows(q.rows, at, at+rest), moved)
+		}
+	}
+	s.Release(moved)
+	q.held = rest
+	return y
+}
+
+// queue gives a queue of the layer, empty at the start.
+func (s *Stream) queue(l Layer, which int) *queue {
+	key := queueKey{l, which}
+	q := s.queues[key]
+	if q == nil {
+		q = &queue{}
+		s.queues[key] = q
+	}
+	return q
+}
+
+type queueKey struct {
+	layer Layer
+	which int
+}
+
+// collect keeps rows until the last step, which gives all of them.
+func (s *Stream) collect(l Layer, x *backend.Tensor) *backend.Tensor {
+	q := s.queue(l, 0)
+	if s.Last && q.held == 0 {
+		return x
+	}
+	q.push(s, x)
+	if !s.Last {
+		return s.Tensor(0, x.Cols)
+	}
+	return q.pop(s, q.held, x.Cols)
 }

@@ -34,6 +34,11 @@ func pointwise512_relu(rows int, cols int, dst *float32, ds uintptr, src *float3
 //go:noescape
 func pointwise512_leaky(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
+// pointwise512_leaky100 sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise512_leaky100(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
 // pointwise512_elu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
@@ -78,6 +83,11 @@ func slopes512_relu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs
 //
 //go:noescape
 func slopes512_leaky(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes512_leaky100 sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes512_leaky100(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 
 // slopes512_elu sets dx = dy·act'(x).
 //
@@ -129,6 +139,11 @@ func pointwise256_relu(rows int, cols int, dst *float32, ds uintptr, src *float3
 //go:noescape
 func pointwise256_leaky(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 
+// pointwise256_leaky100 sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwise256_leaky100(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+
 // pointwise256_elu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
@@ -173,6 +188,11 @@ func slopes256_relu(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs
 //
 //go:noescape
 func slopes256_leaky(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopes256_leaky100 sets dx = dy·act'(x).
+//
+//go:noescape
+func slopes256_leaky100(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 
 // slopes256_elu sets dx = dy·act'(x).
 //

@@ -1508,9 +1508,9 @@ DATA zero<>+56(SB)/4, $0x00000000
 DATA zero<>+60(SB)/4, $0x00000000
 GLOBL zero<>(SB), RODATA|NOPTR, $64
 
-// func pointwise512_elu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// func pointwise512_leaky100(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·pointwise512_elu(SB), NOSPLIT, $0-96
+TEXT ·pointwise512_leaky100(SB), NOSPLIT, $0-96
 	MOVQ  rows+0(FP), AX
 	MOVQ  cols+8(FP), CX
 	MOVQ  dst+16(FP), DX
@@ -1541,39 +1541,19 @@ groups99:
 	VADDPS  Z1, Z0, Z0
 
 end101:
-	VMOVUPS     Z0, Z1
-	VMOVUPS     expmax<>+0(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMOVUPS     expmin<>+0(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     magic<>+0(SB), Z4
-	VFMADD231PS log2e<>+0(SB), Z1, Z4
-	VSUBPS      magic<>+0(SB), Z4, Z5
-	VFMADD231PS expneghi<>+0(SB), Z5, Z1
-	VFMADD231PS expneglo<>+0(SB), Z5, Z1
-	VMOVUPS     exp0<>+0(SB), Z5
-	VFMADD213PS exp1<>+0(SB), Z1, Z5
-	VFMADD213PS exp2<>+0(SB), Z1, Z5
-	VFMADD213PS exp3<>+0(SB), Z1, Z5
-	VFMADD213PS exp4<>+0(SB), Z1, Z5
-	VFMADD213PS exp5<>+0(SB), Z1, Z5
-	VPSLLD      $0x17, Z4, Z4
-	VPADDD      one<>+0(SB), Z4, Z4
-	VMULPS      Z5, Z1, Z1
-	VSUBPS      one<>+0(SB), Z4, Z5
-	VFMADD213PS Z5, Z4, Z1
-	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
-	VBLENDMPS   Z1, Z0, K2, Z2
-	VMOVUPS     Z2, Z0
-	TESTQ       DI, DI
-	JZ          noscale102
-	VMOVUPS     (DI)(R9*1), Z1
-	TESTQ       R8, R8
-	JZ          nores104
-	VMOVUPS     (R8)(R9*1), Z4
-	VMULPS      Z1, Z0, Z0
-	VADDPS      Z4, Z0, Z0
-	JMP         done103
+	VMULPS    leak100<>+0(SB), Z0, Z1
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z1, Z0, K2, Z2
+	VMOVUPS   Z2, Z0
+	TESTQ     DI, DI
+	JZ        noscale102
+	VMOVUPS   (DI)(R9*1), Z1
+	TESTQ     R8, R8
+	JZ        nores104
+	VMOVUPS   (R8)(R9*1), Z4
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z4, Z0, Z0
+	JMP       done103
 
 nores104:
 	VMULPS Z1, Z0, Z0
@@ -1602,39 +1582,19 @@ rest100:
 	VADDPS    Z1, Z0, Z0
 
 end107:
-	VMOVUPS     Z0, Z1
-	VMOVUPS     expmax<>+0(SB), Z4
-	VMINPS      Z1, Z4, Z1
-	VMOVUPS     expmin<>+0(SB), Z4
-	VMAXPS      Z1, Z4, Z1
-	VMOVUPS     magic<>+0(SB), Z4
-	VFMADD231PS log2e<>+0(SB), Z1, Z4
-	VSUBPS      magic<>+0(SB), Z4, Z5
-	VFMADD231PS expneghi<>+0(SB), Z5, Z1
-	VFMADD231PS expneglo<>+0(SB), Z5, Z1
-	VMOVUPS     exp0<>+0(SB), Z5
-	VFMADD213PS exp1<>+0(SB), Z1, Z5
-	VFMADD213PS exp2<>+0(SB), Z1, Z5
-	VFMADD213PS exp3<>+0(SB), Z1, Z5
-	VFMADD213PS exp4<>+0(SB), Z1, Z5
-	VFMADD213PS exp5<>+0(SB), Z1, Z5
-	VPSLLD      $0x17, Z4, Z4
-	VPADDD      one<>+0(SB), Z4, Z4
-	VMULPS      Z5, Z1, Z1
-	VSUBPS      one<>+0(SB), Z4, Z5
-	VFMADD213PS Z5, Z4, Z1
-	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
-	VBLENDMPS   Z1, Z0, K2, Z3
-	VMOVUPS     Z3, Z0
-	TESTQ       DI, DI
-	JZ          noscale108
-	VMOVUPS.Z   (DI)(R9*1), K1, Z1
-	TESTQ       R8, R8
-	JZ          nores110
-	VMOVUPS.Z   (R8)(R9*1), K1, Z4
-	VMULPS      Z1, Z0, Z0
-	VADDPS      Z4, Z0, Z0
-	JMP         done109
+	VMULPS    leak100<>+0(SB), Z0, Z1
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z1, Z0, K2, Z3
+	VMOVUPS   Z3, Z0
+	TESTQ     DI, DI
+	JZ        noscale108
+	VMOVUPS.Z (DI)(R9*1), K1, Z1
+	TESTQ     R8, R8
+	JZ        nores110
+	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VMULPS    Z1, Z0, Z0
+	VADDPS    Z4, Z0, Z0
+	JMP       done109
 
 nores110:
 	VMULPS Z1, Z0, Z0
@@ -1665,9 +1625,27 @@ end98:
 	VZEROUPPER
 	RET
 
-// func pointwise512_tanh(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·pointwise512_tanh(SB), NOSPLIT, $0-96
+DATA leak100<>+0(SB)/4, $0x3c23d70a
+DATA leak100<>+4(SB)/4, $0x3c23d70a
+DATA leak100<>+8(SB)/4, $0x3c23d70a
+DATA leak100<>+12(SB)/4, $0x3c23d70a
+DATA leak100<>+16(SB)/4, $0x3c23d70a
+DATA leak100<>+20(SB)/4, $0x3c23d70a
+DATA leak100<>+24(SB)/4, $0x3c23d70a
+DATA leak100<>+28(SB)/4, $0x3c23d70a
+DATA leak100<>+32(SB)/4, $0x3c23d70a
+DATA leak100<>+36(SB)/4, $0x3c23d70a
+DATA leak100<>+40(SB)/4, $0x3c23d70a
+DATA leak100<>+44(SB)/4, $0x3c23d70a
+DATA leak100<>+48(SB)/4, $0x3c23d70a
+DATA leak100<>+52(SB)/4, $0x3c23d70a
+DATA leak100<>+56(SB)/4, $0x3c23d70a
+DATA leak100<>+60(SB)/4, $0x3c23d70a
+GLOBL leak100<>(SB), RODATA|NOPTR, $64
+
+// func pointwise512_elu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pointwise512_elu(SB), NOSPLIT, $0-96
 	MOVQ  rows+0(FP), AX
 	MOVQ  cols+8(FP), CX
 	MOVQ  dst+16(FP), DX
@@ -1698,6 +1676,163 @@ groups115:
 	VADDPS  Z1, Z0, Z0
 
 end117:
+	VMOVUPS     Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMOVUPS     expmin<>+0(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     magic<>+0(SB), Z4
+	VFMADD231PS log2e<>+0(SB), Z1, Z4
+	VSUBPS      magic<>+0(SB), Z4, Z5
+	VFMADD231PS expneghi<>+0(SB), Z5, Z1
+	VFMADD231PS expneglo<>+0(SB), Z5, Z1
+	VMOVUPS     exp0<>+0(SB), Z5
+	VFMADD213PS exp1<>+0(SB), Z1, Z5
+	VFMADD213PS exp2<>+0(SB), Z1, Z5
+	VFMADD213PS exp3<>+0(SB), Z1, Z5
+	VFMADD213PS exp4<>+0(SB), Z1, Z5
+	VFMADD213PS exp5<>+0(SB), Z1, Z5
+	VPSLLD      $0x17, Z4, Z4
+	VPADDD      one<>+0(SB), Z4, Z4
+	VMULPS      Z5, Z1, Z1
+	VSUBPS      one<>+0(SB), Z4, Z5
+	VFMADD213PS Z5, Z4, Z1
+	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS   Z1, Z0, K2, Z2
+	VMOVUPS     Z2, Z0
+	TESTQ       DI, DI
+	JZ          noscale118
+	VMOVUPS     (DI)(R9*1), Z1
+	TESTQ       R8, R8
+	JZ          nores120
+	VMOVUPS     (R8)(R9*1), Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done119
+
+nores120:
+	VMULPS Z1, Z0, Z0
+	JMP    done119
+
+noscale118:
+	TESTQ   R8, R8
+	JZ      end121
+	VMOVUPS (R8)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end121:
+done119:
+	VMOVUPS Z0, (DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups115
+
+rest116:
+	TESTQ     R10, R10
+	JZ        end122
+	VMOVUPS.Z (BX)(R9*1), K1, Z0
+	TESTQ     SI, SI
+	JZ        end123
+	VMOVUPS.Z (SI)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end123:
+	VMOVUPS     Z0, Z1
+	VMOVUPS     expmax<>+0(SB), Z4
+	VMINPS      Z1, Z4, Z1
+	VMOVUPS     expmin<>+0(SB), Z4
+	VMAXPS      Z1, Z4, Z1
+	VMOVUPS     magic<>+0(SB), Z4
+	VFMADD231PS log2e<>+0(SB), Z1, Z4
+	VSUBPS      magic<>+0(SB), Z4, Z5
+	VFMADD231PS expneghi<>+0(SB), Z5, Z1
+	VFMADD231PS expneglo<>+0(SB), Z5, Z1
+	VMOVUPS     exp0<>+0(SB), Z5
+	VFMADD213PS exp1<>+0(SB), Z1, Z5
+	VFMADD213PS exp2<>+0(SB), Z1, Z5
+	VFMADD213PS exp3<>+0(SB), Z1, Z5
+	VFMADD213PS exp4<>+0(SB), Z1, Z5
+	VFMADD213PS exp5<>+0(SB), Z1, Z5
+	VPSLLD      $0x17, Z4, Z4
+	VPADDD      one<>+0(SB), Z4, Z4
+	VMULPS      Z5, Z1, Z1
+	VSUBPS      one<>+0(SB), Z4, Z5
+	VFMADD213PS Z5, Z4, Z1
+	VCMPPS      $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS   Z1, Z0, K2, Z3
+	VMOVUPS     Z3, Z0
+	TESTQ       DI, DI
+	JZ          noscale124
+	VMOVUPS.Z   (DI)(R9*1), K1, Z1
+	TESTQ       R8, R8
+	JZ          nores126
+	VMOVUPS.Z   (R8)(R9*1), K1, Z4
+	VMULPS      Z1, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	JMP         done125
+
+nores126:
+	VMULPS Z1, Z0, Z0
+	JMP    done125
+
+noscale124:
+	TESTQ     R8, R8
+	JZ        end127
+	VMOVUPS.Z (R8)(R9*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end127:
+done125:
+	VMOVUPS Z0, K1, (DX)(R9*1)
+
+end122:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end128
+	ADDQ  rs+88(FP), R8
+
+end128:
+	DECQ AX
+	JNZ  loop113
+
+end114:
+	VZEROUPPER
+	RET
+
+// func pointwise512_tanh(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·pointwise512_tanh(SB), NOSPLIT, $0-96
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dst+16(FP), DX
+	MOVQ  src+32(FP), BX
+	MOVQ  bias+48(FP), SI
+	MOVQ  scale+72(FP), DI
+	MOVQ  res+80(FP), R8
+	MOVQ  CX, R9
+	ANDQ  $0x0f, R9
+	MOVQ  $0x0000000000000001, R10
+	SHLXQ R9, R10, R9
+	DECQ  R9
+	KMOVW R9, K1
+	TESTQ AX, AX
+	JZ    end130
+
+loop129:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups131:
+	CMPQ    R10, $0x00000010
+	JL      rest132
+	VMOVUPS (BX)(R9*1), Z0
+	TESTQ   SI, SI
+	JZ      end133
+	VMOVUPS (SI)(R9*1), Z1
+	VADDPS  Z1, Z0, Z0
+
+end133:
 	VANDPS      magnitude<>+0(SB), Z0, Z1
 	VMULPS      Z0, Z0, Z4
 	VMOVUPS     tanh0<>+0(SB), Z5
@@ -1738,42 +1873,42 @@ end117:
 	VBLENDMPS   Z5, Z4, K2, Z2
 	VMOVUPS     Z2, Z0
 	TESTQ       DI, DI
-	JZ          noscale118
+	JZ          noscale134
 	VMOVUPS     (DI)(R9*1), Z1
 	TESTQ       R8, R8
-	JZ          nores120
+	JZ          nores136
 	VMOVUPS     (R8)(R9*1), Z4
 	VMULPS      Z1, Z0, Z0
 	VADDPS      Z4, Z0, Z0
-	JMP         done119
+	JMP         done135
 
-nores120:
+nores136:
 	VMULPS Z1, Z0, Z0
-	JMP    done119
+	JMP    done135
 
-noscale118:
+noscale134:
 	TESTQ   R8, R8
-	JZ      end121
+	JZ      end137
 	VMOVUPS (R8)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end121:
-done119:
+end137:
+done135:
 	VMOVUPS Z0, (DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups115
+	JMP     groups131
 
-rest116:
+rest132:
 	TESTQ     R10, R10
-	JZ        end122
+	JZ        end138
 	VMOVUPS.Z (BX)(R9*1), K1, Z0
 	TESTQ     SI, SI
-	JZ        end123
+	JZ        end139
 	VMOVUPS.Z (SI)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end123:
+end139:
 	VANDPS      magnitude<>+0(SB), Z0, Z1
 	VMULPS      Z0, Z0, Z4
 	VMOVUPS     tanh0<>+0(SB), Z5
@@ -1814,41 +1949,41 @@ end123:
 	VBLENDMPS   Z5, Z4, K2, Z3
 	VMOVUPS     Z3, Z0
 	TESTQ       DI, DI
-	JZ          noscale124
+	JZ          noscale140
 	VMOVUPS.Z   (DI)(R9*1), K1, Z1
 	TESTQ       R8, R8
-	JZ          nores126
+	JZ          nores142
 	VMOVUPS.Z   (R8)(R9*1), K1, Z4
 	VMULPS      Z1, Z0, Z0
 	VADDPS      Z4, Z0, Z0
-	JMP         done125
+	JMP         done141
 
-nores126:
+nores142:
 	VMULPS Z1, Z0, Z0
-	JMP    done125
+	JMP    done141
 
-noscale124:
+noscale140:
 	TESTQ     R8, R8
-	JZ        end127
+	JZ        end143
 	VMOVUPS.Z (R8)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end127:
-done125:
+end143:
+done141:
 	VMOVUPS Z0, K1, (DX)(R9*1)
 
-end122:
+end138:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end128
+	JZ    end144
 	ADDQ  rs+88(FP), R8
 
-end128:
+end144:
 	DECQ AX
-	JNZ  loop113
+	JNZ  loop129
 
-end114:
+end130:
 	VZEROUPPER
 	RET
 
@@ -1995,22 +2130,22 @@ TEXT ·pointwise512_sigmoid(SB), NOSPLIT, $0-96
 	DECQ  R9
 	KMOVW R9, K1
 	TESTQ AX, AX
-	JZ    end130
+	JZ    end146
 
-loop129:
+loop145:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups131:
+groups147:
 	CMPQ    R10, $0x00000010
-	JL      rest132
+	JL      rest148
 	VMOVUPS (BX)(R9*1), Z0
 	TESTQ   SI, SI
-	JZ      end133
+	JZ      end149
 	VMOVUPS (SI)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end133:
+end149:
 	VXORPS      sign<>+0(SB), Z0, Z0
 	VMOVUPS     expmax<>+0(SB), Z1
 	VMINPS      Z0, Z1, Z0
@@ -2035,42 +2170,42 @@ end133:
 	VMOVUPS     one<>+0(SB), Z1
 	VDIVPS      Z0, Z1, Z0
 	TESTQ       DI, DI
-	JZ          noscale134
+	JZ          noscale150
 	VMOVUPS     (DI)(R9*1), Z1
 	TESTQ       R8, R8
-	JZ          nores136
+	JZ          nores152
 	VMOVUPS     (R8)(R9*1), Z2
 	VMULPS      Z1, Z0, Z0
 	VADDPS      Z2, Z0, Z0
-	JMP         done135
+	JMP         done151
 
-nores136:
+nores152:
 	VMULPS Z1, Z0, Z0
-	JMP    done135
+	JMP    done151
 
-noscale134:
+noscale150:
 	TESTQ   R8, R8
-	JZ      end137
+	JZ      end153
 	VMOVUPS (R8)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end137:
-done135:
+end153:
+done151:
 	VMOVUPS Z0, (DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups131
+	JMP     groups147
 
-rest132:
+rest148:
 	TESTQ     R10, R10
-	JZ        end138
+	JZ        end154
 	VMOVUPS.Z (BX)(R9*1), K1, Z0
 	TESTQ     SI, SI
-	JZ        end139
+	JZ        end155
 	VMOVUPS.Z (SI)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end139:
+end155:
 	VXORPS      sign<>+0(SB), Z0, Z0
 	VMOVUPS     expmax<>+0(SB), Z1
 	VMINPS      Z0, Z1, Z0
@@ -2095,41 +2230,41 @@ end139:
 	VMOVUPS     one<>+0(SB), Z1
 	VDIVPS      Z0, Z1, Z0
 	TESTQ       DI, DI
-	JZ          noscale140
+	JZ          noscale156
 	VMOVUPS.Z   (DI)(R9*1), K1, Z1
 	TESTQ       R8, R8
-	JZ          nores142
+	JZ          nores158
 	VMOVUPS.Z   (R8)(R9*1), K1, Z2
 	VMULPS      Z1, Z0, Z0
 	VADDPS      Z2, Z0, Z0
-	JMP         done141
+	JMP         done157
 
-nores142:
+nores158:
 	VMULPS Z1, Z0, Z0
-	JMP    done141
+	JMP    done157
 
-noscale140:
+noscale156:
 	TESTQ     R8, R8
-	JZ        end143
+	JZ        end159
 	VMOVUPS.Z (R8)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end143:
-done141:
+end159:
+done157:
 	VMOVUPS Z0, K1, (DX)(R9*1)
 
-end138:
+end154:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end144
+	JZ    end160
 	ADDQ  rs+88(FP), R8
 
-end144:
+end160:
 	DECQ AX
-	JNZ  loop129
+	JNZ  loop145
 
-end130:
+end146:
 	VZEROUPPER
 	RET
 
@@ -2152,22 +2287,22 @@ TEXT ·pointwise512_snake(SB), NOSPLIT, $0-96
 	DECQ  R11
 	KMOVW R11, K1
 	TESTQ AX, AX
-	JZ    end146
+	JZ    end162
 
-loop145:
+loop161:
 	XORQ R11, R11
 	MOVQ CX, R12
 
-groups147:
+groups163:
 	CMPQ    R12, $0x00000010
-	JL      rest148
+	JL      rest164
 	VMOVUPS (BX)(R11*1), Z0
 	TESTQ   SI, SI
-	JZ      end149
+	JZ      end165
 	VMOVUPS (SI)(R11*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end149:
+end165:
 	VMOVUPS     (R9)(R11*1), Z1
 	VMULPS      Z1, Z0, Z1
 	VMOVUPS     trigmax<>+0(SB), Z4
@@ -2201,42 +2336,42 @@ end149:
 	VMOVUPS     (R10)(R11*1), Z4
 	VFMADD231PS Z4, Z1, Z0
 	TESTQ       DI, DI
-	JZ          noscale150
+	JZ          noscale166
 	VMOVUPS     (DI)(R11*1), Z1
 	TESTQ       R8, R8
-	JZ          nores152
+	JZ          nores168
 	VMOVUPS     (R8)(R11*1), Z4
 	VMULPS      Z1, Z0, Z0
 	VADDPS      Z4, Z0, Z0
-	JMP         done151
+	JMP         done167
 
-nores152:
+nores168:
 	VMULPS Z1, Z0, Z0
-	JMP    done151
+	JMP    done167
 
-noscale150:
+noscale166:
 	TESTQ   R8, R8
-	JZ      end153
+	JZ      end169
 	VMOVUPS (R8)(R11*1), Z1
 	VADDPS  Z1, Z0, Z0
 
-end153:
-done151:
+end169:
+done167:
 	VMOVUPS Z0, (DX)(R11*1)
 	ADDQ    $0x00000040, R11
 	SUBQ    $0x00000010, R12
-	JMP     groups147
+	JMP     groups163
 
-rest148:
+rest164:
 	TESTQ     R12, R12
-	JZ        end154
+	JZ        end170
 	VMOVUPS.Z (BX)(R11*1), K1, Z0
 	TESTQ     SI, SI
-	JZ        end155
+	JZ        end171
 	VMOVUPS.Z (SI)(R11*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end155:
+end171:
 	VMOVUPS.Z   (R9)(R11*1), K1, Z1
 	VMULPS      Z1, Z0, Z1
 	VMOVUPS     trigmax<>+0(SB), Z4
@@ -2270,41 +2405,41 @@ end155:
 	VMOVUPS.Z   (R10)(R11*1), K1, Z4
 	VFMADD231PS Z4, Z1, Z0
 	TESTQ       DI, DI
-	JZ          noscale156
+	JZ          noscale172
 	VMOVUPS.Z   (DI)(R11*1), K1, Z1
 	TESTQ       R8, R8
-	JZ          nores158
+	JZ          nores174
 	VMOVUPS.Z   (R8)(R11*1), K1, Z4
 	VMULPS      Z1, Z0, Z0
 	VADDPS      Z4, Z0, Z0
-	JMP         done157
+	JMP         done173
 
-nores158:
+nores174:
 	VMULPS Z1, Z0, Z0
-	JMP    done157
+	JMP    done173
 
-noscale156:
+noscale172:
 	TESTQ     R8, R8
-	JZ        end159
+	JZ        end175
 	VMOVUPS.Z (R8)(R11*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end159:
-done157:
+end175:
+done173:
 	VMOVUPS Z0, K1, (DX)(R11*1)
 
-end154:
+end170:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end160
+	JZ    end176
 	ADDQ  rs+88(FP), R8
 
-end160:
+end176:
 	DECQ AX
-	JNZ  loop145
+	JNZ  loop161
 
-end146:
+end162:
 	VZEROUPPER
 	RET
 
@@ -2575,15 +2710,15 @@ TEXT ·slopes512_gelu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end162
+	JZ    end178
 
-loop161:
+loop177:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups163:
+groups179:
 	CMPQ        R8, $0x00000010
-	JL          rest164
+	JL          rest180
 	VMOVUPS     (BX)(DI*1), Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VMULPS      Z0, Z0, Z2
@@ -2623,11 +2758,11 @@ groups163:
 	VMOVUPS     Z1, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups163
+	JMP         groups179
 
-rest164:
+rest180:
 	TESTQ       R8, R8
-	JZ          end165
+	JZ          end181
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VMULPS      Z0, Z0, Z2
@@ -2666,14 +2801,14 @@ rest164:
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (DX)(DI*1)
 
-end165:
+end181:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop161
+	JNZ  loop177
 
-end162:
+end178:
 	VZEROUPPER
 	RET
 
@@ -2728,15 +2863,15 @@ TEXT ·slopes512_silu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end167
+	JZ    end183
 
-loop166:
+loop182:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups168:
+groups184:
 	CMPQ        R8, $0x00000010
-	JL          rest169
+	JL          rest185
 	VMOVUPS     (BX)(DI*1), Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VXORPS      sign<>+0(SB), Z0, Z1
@@ -2770,11 +2905,11 @@ groups168:
 	VMOVUPS     Z1, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups168
+	JMP         groups184
 
-rest169:
+rest185:
 	TESTQ       R8, R8
-	JZ          end170
+	JZ          end186
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VXORPS      sign<>+0(SB), Z0, Z1
@@ -2807,14 +2942,14 @@ rest169:
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (DX)(DI*1)
 
-end170:
+end186:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop166
+	JNZ  loop182
 
-end167:
+end183:
 	VZEROUPPER
 	RET
 
@@ -2833,15 +2968,15 @@ TEXT ·slopes512_geluerf(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end172
+	JZ    end188
 
-loop171:
+loop187:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups173:
+groups189:
 	CMPQ        R8, $0x00000010
-	JL          rest174
+	JL          rest190
 	VMOVUPS     (BX)(DI*1), Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VMOVUPS     Z0, Z3
@@ -2921,11 +3056,11 @@ groups173:
 	VMOVUPS     Z0, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups173
+	JMP         groups189
 
-rest174:
+rest190:
 	TESTQ       R8, R8
-	JZ          end175
+	JZ          end191
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VMOVUPS     Z0, Z3
@@ -3004,14 +3139,14 @@ rest174:
 	VMULPS      Z3, Z0, Z0
 	VMOVUPS     Z0, K1, (DX)(DI*1)
 
-end175:
+end191:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop171
+	JNZ  loop187
 
-end172:
+end188:
 	VZEROUPPER
 	RET
 
@@ -3066,15 +3201,15 @@ TEXT ·slopes512_relu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end177
+	JZ    end193
 
-loop176:
+loop192:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups178:
+groups194:
 	CMPQ      R8, $0x00000010
-	JL        rest179
+	JL        rest195
 	VMOVUPS   (BX)(DI*1), Z0
 	VMOVUPS   one<>+0(SB), Z1
 	VPXORD    Z2, Z2, Z2
@@ -3085,11 +3220,11 @@ groups178:
 	VMOVUPS   Z0, (DX)(DI*1)
 	ADDQ      $0x00000040, DI
 	SUBQ      $0x00000010, R8
-	JMP       groups178
+	JMP       groups194
 
-rest179:
+rest195:
 	TESTQ     R8, R8
-	JZ        end180
+	JZ        end196
 	VMOVUPS.Z (BX)(DI*1), K1, Z0
 	VMOVUPS   one<>+0(SB), Z1
 	VPXORD    Z4, Z4, Z4
@@ -3099,14 +3234,14 @@ rest179:
 	VMULPS    Z5, Z0, Z0
 	VMOVUPS   Z0, K1, (DX)(DI*1)
 
-end180:
+end196:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop176
+	JNZ  loop192
 
-end177:
+end193:
 	VZEROUPPER
 	RET
 
@@ -3125,15 +3260,15 @@ TEXT ·slopes512_leaky(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end182
+	JZ    end198
 
-loop181:
+loop197:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups183:
+groups199:
 	CMPQ      R8, $0x00000010
-	JL        rest184
+	JL        rest200
 	VMOVUPS   (BX)(DI*1), Z0
 	VMOVUPS   one<>+0(SB), Z1
 	VMOVUPS   leak<>+0(SB), Z2
@@ -3144,11 +3279,11 @@ groups183:
 	VMOVUPS   Z0, (DX)(DI*1)
 	ADDQ      $0x00000040, DI
 	SUBQ      $0x00000010, R8
-	JMP       groups183
+	JMP       groups199
 
-rest184:
+rest200:
 	TESTQ     R8, R8
-	JZ        end185
+	JZ        end201
 	VMOVUPS.Z (BX)(DI*1), K1, Z0
 	VMOVUPS   one<>+0(SB), Z1
 	VMOVUPS   leak<>+0(SB), Z2
@@ -3158,14 +3293,73 @@ rest184:
 	VMULPS    Z4, Z0, Z0
 	VMOVUPS   Z0, K1, (DX)(DI*1)
 
-end185:
+end201:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop181
+	JNZ  loop197
 
-end182:
+end198:
+	VZEROUPPER
+	RET
+
+// func slopes512_leaky100(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·slopes512_leaky100(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  dx+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  dy+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end203
+
+loop202:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups204:
+	CMPQ      R8, $0x00000010
+	JL        rest205
+	VMOVUPS   (BX)(DI*1), Z0
+	VMOVUPS   one<>+0(SB), Z1
+	VMOVUPS   leak100<>+0(SB), Z2
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z2, Z1, K2, Z3
+	VMOVUPS   (SI)(DI*1), Z0
+	VMULPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (DX)(DI*1)
+	ADDQ      $0x00000040, DI
+	SUBQ      $0x00000010, R8
+	JMP       groups204
+
+rest205:
+	TESTQ     R8, R8
+	JZ        end206
+	VMOVUPS.Z (BX)(DI*1), K1, Z0
+	VMOVUPS   one<>+0(SB), Z1
+	VMOVUPS   leak100<>+0(SB), Z2
+	VCMPPS    $0x11, zero<>+0(SB), Z0, K2
+	VBLENDMPS Z2, Z1, K2, Z4
+	VMOVUPS.Z (SI)(DI*1), K1, Z0
+	VMULPS    Z4, Z0, Z0
+	VMOVUPS   Z0, K1, (DX)(DI*1)
+
+end206:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop202
+
+end203:
 	VZEROUPPER
 	RET
 
@@ -3184,15 +3378,15 @@ TEXT ·slopes512_elu(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end187
+	JZ    end208
 
-loop186:
+loop207:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups188:
+groups209:
 	CMPQ        R8, $0x00000010
-	JL          rest189
+	JL          rest210
 	VMOVUPS     (BX)(DI*1), Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VMOVUPS     Z0, Z2
@@ -3222,11 +3416,11 @@ groups188:
 	VMOVUPS     Z0, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups188
+	JMP         groups209
 
-rest189:
+rest210:
 	TESTQ       R8, R8
-	JZ          end190
+	JZ          end211
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VMOVUPS     Z0, Z2
@@ -3255,14 +3449,14 @@ rest189:
 	VMULPS      Z5, Z0, Z0
 	VMOVUPS     Z0, K1, (DX)(DI*1)
 
-end190:
+end211:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop186
+	JNZ  loop207
 
-end187:
+end208:
 	VZEROUPPER
 	RET
 
@@ -3281,15 +3475,15 @@ TEXT ·slopes512_tanh(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end192
+	JZ    end213
 
-loop191:
+loop212:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups193:
+groups214:
 	CMPQ         R8, $0x00000010
-	JL           rest194
+	JL           rest215
 	VMOVUPS      (BX)(DI*1), Z0
 	VMOVUPS      one<>+0(SB), Z1
 	VANDPS       magnitude<>+0(SB), Z0, Z1
@@ -3337,11 +3531,11 @@ groups193:
 	VMOVUPS      Z1, (DX)(DI*1)
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x00000010, R8
-	JMP          groups193
+	JMP          groups214
 
-rest194:
+rest215:
 	TESTQ        R8, R8
-	JZ           end195
+	JZ           end216
 	VMOVUPS.Z    (BX)(DI*1), K1, Z0
 	VMOVUPS      one<>+0(SB), Z1
 	VANDPS       magnitude<>+0(SB), Z0, Z1
@@ -3388,14 +3582,14 @@ rest194:
 	VMULPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (DX)(DI*1)
 
-end195:
+end216:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop191
+	JNZ  loop212
 
-end192:
+end213:
 	VZEROUPPER
 	RET
 
@@ -3414,15 +3608,15 @@ TEXT ·slopes512_sigmoid(SB), NOSPLIT, $0-64
 	DECQ  DI
 	KMOVW DI, K1
 	TESTQ AX, AX
-	JZ    end197
+	JZ    end218
 
-loop196:
+loop217:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups198:
+groups219:
 	CMPQ        R8, $0x00000010
-	JL          rest199
+	JL          rest220
 	VMOVUPS     (BX)(DI*1), Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VXORPS      sign<>+0(SB), Z0, Z0
@@ -3455,11 +3649,11 @@ groups198:
 	VMOVUPS     Z1, (DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups198
+	JMP         groups219
 
-rest199:
+rest220:
 	TESTQ       R8, R8
-	JZ          end200
+	JZ          end221
 	VMOVUPS.Z   (BX)(DI*1), K1, Z0
 	VMOVUPS     one<>+0(SB), Z1
 	VXORPS      sign<>+0(SB), Z0, Z0
@@ -3491,14 +3685,14 @@ rest199:
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     Z1, K1, (DX)(DI*1)
 
-end200:
+end221:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop196
+	JNZ  loop217
 
-end197:
+end218:
 	VZEROUPPER
 	RET
 
@@ -3519,9 +3713,9 @@ TEXT ·adamw512(SB), NOSPLIT, $0-48
 	KMOVW R8, K1
 	XORQ  R8, R8
 
-groups201:
+groups222:
 	CMPQ         AX, $0x00000010
-	JL           rest202
+	JL           rest223
 	VMOVUPS      (CX)(R8*1), Z0
 	VMOVUPS      (DX)(R8*1), Z1
 	VMOVUPS      (BX)(R8*1), Z2
@@ -3552,11 +3746,11 @@ groups201:
 	VMOVUPS      Z0, (CX)(R8*1)
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x00000010, AX
-	JMP          groups201
+	JMP          groups222
 
-rest202:
+rest223:
 	TESTQ        AX, AX
-	JZ           end203
+	JZ           end224
 	VMOVUPS.Z    (CX)(R8*1), K1, Z0
 	VMOVUPS.Z    (DX)(R8*1), K1, Z1
 	VMOVUPS.Z    (BX)(R8*1), K1, Z2
@@ -3586,7 +3780,7 @@ rest202:
 	VFMADD231PS  Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (CX)(R8*1)
 
-end203:
+end224:
 	VZEROUPPER
 	RET
 
@@ -3608,155 +3802,155 @@ TEXT ·pointwise256_identity(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end205
+	JZ      end226
 
-loop204:
+loop225:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups206:
+groups227:
 	CMPQ    R10, $0x00000010
-	JL      rest207
+	JL      rest228
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end208
+	JZ      end229
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end208:
+end229:
 	TESTQ   DI, DI
-	JZ      noscale209
+	JZ      noscale230
 	VMOVUPS (DI)(R9*1), Y3
 	TESTQ   R8, R8
-	JZ      nores211
+	JZ      nores232
 	VMOVUPS (R8)(R9*1), Y4
 	VMULPS  Y3, Y2, Y2
 	VADDPS  Y4, Y2, Y2
-	JMP     done210
+	JMP     done231
 
-nores211:
+nores232:
 	VMULPS Y3, Y2, Y2
-	JMP    done210
+	JMP    done231
 
-noscale209:
+noscale230:
 	TESTQ   R8, R8
-	JZ      end212
+	JZ      end233
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end212:
-done210:
+end233:
+done231:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end213
+	JZ      end234
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end213:
+end234:
 	TESTQ   DI, DI
-	JZ      noscale214
+	JZ      noscale235
 	VMOVUPS 32(DI)(R9*1), Y3
 	TESTQ   R8, R8
-	JZ      nores216
+	JZ      nores237
 	VMOVUPS 32(R8)(R9*1), Y4
 	VMULPS  Y3, Y2, Y2
 	VADDPS  Y4, Y2, Y2
-	JMP     done215
+	JMP     done236
 
-nores216:
+nores237:
 	VMULPS Y3, Y2, Y2
-	JMP    done215
+	JMP    done236
 
-noscale214:
+noscale235:
 	TESTQ   R8, R8
-	JZ      end217
+	JZ      end238
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end217:
-done215:
+end238:
+done236:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups206
+	JMP     groups227
 
-rest207:
+rest228:
 	TESTQ      R10, R10
-	JZ         end218
+	JZ         end239
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end219
+	JZ         end240
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end219:
+end240:
 	TESTQ      DI, DI
-	JZ         noscale220
+	JZ         noscale241
 	VMASKMOVPS (DI)(R9*1), Y0, Y3
 	TESTQ      R8, R8
-	JZ         nores222
+	JZ         nores243
 	VMASKMOVPS (R8)(R9*1), Y0, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done221
+	JMP        done242
 
-nores222:
+nores243:
 	VMULPS Y3, Y2, Y2
-	JMP    done221
+	JMP    done242
 
-noscale220:
+noscale241:
 	TESTQ      R8, R8
-	JZ         end223
+	JZ         end244
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end223:
-done221:
+end244:
+done242:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end224
+	JZ         end245
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end224:
+end245:
 	TESTQ      DI, DI
-	JZ         noscale225
+	JZ         noscale246
 	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
 	TESTQ      R8, R8
-	JZ         nores227
+	JZ         nores248
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done226
+	JMP        done247
 
-nores227:
+nores248:
 	VMULPS Y3, Y2, Y2
-	JMP    done226
+	JMP    done247
 
-noscale225:
+noscale246:
 	TESTQ      R8, R8
-	JZ         end228
+	JZ         end249
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end228:
-done226:
+end249:
+done247:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end218:
+end239:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end229
+	JZ    end250
 	ADDQ  rs+88(FP), R8
 
-end229:
+end250:
 	DECQ AX
-	JNZ  loop204
+	JNZ  loop225
 
-end205:
+end226:
 	VZEROUPPER
 	RET
 
@@ -3812,22 +4006,22 @@ TEXT ·pointwise256_gelu(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end231
+	JZ      end252
 
-loop230:
+loop251:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups232:
+groups253:
 	CMPQ    R10, $0x00000010
-	JL      rest233
+	JL      rest254
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end234
+	JZ      end255
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end234:
+end255:
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     geluneg1<>+0(SB), Y3
 	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
@@ -3854,251 +4048,39 @@ end234:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale235
+	JZ          noscale256
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores237
+	JZ          nores258
 	VMOVUPS     (R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done236
+	JMP         done257
 
-nores237:
+nores258:
 	VMULPS Y3, Y2, Y2
-	JMP    done236
+	JMP    done257
 
-noscale235:
+noscale256:
 	TESTQ   R8, R8
-	JZ      end238
+	JZ      end259
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end238:
-done236:
+end259:
+done257:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end239
+	JZ      end260
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end239:
-	VMULPS      Y2, Y2, Y4
-	VMOVUPS     geluneg1<>+0(SB), Y3
-	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
-	VMULPS      Y2, Y3, Y3
-	VMOVUPS     expmax<>+0(SB), Y4
-	VMINPS      Y3, Y4, Y3
-	VMOVUPS     expmin<>+0(SB), Y4
-	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     magic<>+0(SB), Y4
-	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      magic<>+0(SB), Y4, Y5
-	VFMADD231PS expneghi<>+0(SB), Y5, Y3
-	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     exp0<>+0(SB), Y5
-	VFMADD213PS exp1<>+0(SB), Y3, Y5
-	VFMADD213PS exp2<>+0(SB), Y3, Y5
-	VFMADD213PS exp3<>+0(SB), Y3, Y5
-	VFMADD213PS exp4<>+0(SB), Y3, Y5
-	VFMADD213PS exp5<>+0(SB), Y3, Y5
-	VPSLLD      $0x17, Y4, Y4
-	VPADDD      one<>+0(SB), Y4, Y4
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VMULPS      Y4, Y5, Y3
-	VADDPS      one<>+0(SB), Y3, Y3
-	VDIVPS      Y3, Y2, Y2
-	TESTQ       DI, DI
-	JZ          noscale240
-	VMOVUPS     32(DI)(R9*1), Y3
-	TESTQ       R8, R8
-	JZ          nores242
-	VMOVUPS     32(R8)(R9*1), Y4
-	VMULPS      Y3, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	JMP         done241
-
-nores242:
-	VMULPS Y3, Y2, Y2
-	JMP    done241
-
-noscale240:
-	TESTQ   R8, R8
-	JZ      end243
-	VMOVUPS 32(R8)(R9*1), Y3
-	VADDPS  Y3, Y2, Y2
-
-end243:
-done241:
-	VMOVUPS Y2, 32(DX)(R9*1)
-	ADDQ    $0x00000040, R9
-	SUBQ    $0x00000010, R10
-	JMP     groups232
-
-rest233:
-	TESTQ      R10, R10
-	JZ         end244
-	VMASKMOVPS (BX)(R9*1), Y0, Y2
-	TESTQ      SI, SI
-	JZ         end245
-	VMASKMOVPS (SI)(R9*1), Y0, Y3
-	VADDPS     Y3, Y2, Y2
-
-end245:
-	VMULPS      Y2, Y2, Y4
-	VMOVUPS     geluneg1<>+0(SB), Y3
-	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
-	VMULPS      Y2, Y3, Y3
-	VMOVUPS     expmax<>+0(SB), Y4
-	VMINPS      Y3, Y4, Y3
-	VMOVUPS     expmin<>+0(SB), Y4
-	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     magic<>+0(SB), Y4
-	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      magic<>+0(SB), Y4, Y5
-	VFMADD231PS expneghi<>+0(SB), Y5, Y3
-	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     exp0<>+0(SB), Y5
-	VFMADD213PS exp1<>+0(SB), Y3, Y5
-	VFMADD213PS exp2<>+0(SB), Y3, Y5
-	VFMADD213PS exp3<>+0(SB), Y3, Y5
-	VFMADD213PS exp4<>+0(SB), Y3, Y5
-	VFMADD213PS exp5<>+0(SB), Y3, Y5
-	VPSLLD      $0x17, Y4, Y4
-	VPADDD      one<>+0(SB), Y4, Y4
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VMULPS      Y4, Y5, Y3
-	VADDPS      one<>+0(SB), Y3, Y3
-	VDIVPS      Y3, Y2, Y2
-	TESTQ       DI, DI
-	JZ          noscale246
-	VMASKMOVPS  (DI)(R9*1), Y0, Y3
-	TESTQ       R8, R8
-	JZ          nores248
-	VMASKMOVPS  (R8)(R9*1), Y0, Y4
-	VMULPS      Y3, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	JMP         done247
-
-nores248:
-	VMULPS Y3, Y2, Y2
-	JMP    done247
-
-noscale246:
-	TESTQ      R8, R8
-	JZ         end249
-	VMASKMOVPS (R8)(R9*1), Y0, Y3
-	VADDPS     Y3, Y2, Y2
-
-end249:
-done247:
-	VMASKMOVPS Y2, Y0, (DX)(R9*1)
-	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
-	TESTQ      SI, SI
-	JZ         end250
-	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
-	VADDPS     Y3, Y2, Y2
-
-end250:
-	VMULPS      Y2, Y2, Y4
-	VMOVUPS     geluneg1<>+0(SB), Y3
-	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
-	VMULPS      Y2, Y3, Y3
-	VMOVUPS     expmax<>+0(SB), Y4
-	VMINPS      Y3, Y4, Y3
-	VMOVUPS     expmin<>+0(SB), Y4
-	VMAXPS      Y3, Y4, Y3
-	VMOVUPS     magic<>+0(SB), Y4
-	VFMADD231PS log2e<>+0(SB), Y3, Y4
-	VSUBPS      magic<>+0(SB), Y4, Y5
-	VFMADD231PS expneghi<>+0(SB), Y5, Y3
-	VFMADD231PS expneglo<>+0(SB), Y5, Y3
-	VMOVUPS     exp0<>+0(SB), Y5
-	VFMADD213PS exp1<>+0(SB), Y3, Y5
-	VFMADD213PS exp2<>+0(SB), Y3, Y5
-	VFMADD213PS exp3<>+0(SB), Y3, Y5
-	VFMADD213PS exp4<>+0(SB), Y3, Y5
-	VFMADD213PS exp5<>+0(SB), Y3, Y5
-	VPSLLD      $0x17, Y4, Y4
-	VPADDD      one<>+0(SB), Y4, Y4
-	VFMADD213PS one<>+0(SB), Y3, Y5
-	VMULPS      Y4, Y5, Y3
-	VADDPS      one<>+0(SB), Y3, Y3
-	VDIVPS      Y3, Y2, Y2
-	TESTQ       DI, DI
-	JZ          noscale251
-	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
-	TESTQ       R8, R8
-	JZ          nores253
-	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
-	VMULPS      Y3, Y2, Y2
-	VADDPS      Y4, Y2, Y2
-	JMP         done252
-
-nores253:
-	VMULPS Y3, Y2, Y2
-	JMP    done252
-
-noscale251:
-	TESTQ      R8, R8
-	JZ         end254
-	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
-	VADDPS     Y3, Y2, Y2
-
-end254:
-done252:
-	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
-
-end244:
-	ADDQ  ds+24(FP), DX
-	ADDQ  ss+40(FP), BX
-	TESTQ R8, R8
-	JZ    end255
-	ADDQ  rs+88(FP), R8
-
-end255:
-	DECQ AX
-	JNZ  loop230
-
-end231:
-	VZEROUPPER
-	RET
-
-// func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
-// Requires: AVX, AVX2, FMA3
-TEXT ·pointwise256_silu(SB), NOSPLIT, $0-96
-	MOVQ    rows+0(FP), AX
-	MOVQ    cols+8(FP), CX
-	MOVQ    dst+16(FP), DX
-	MOVQ    src+32(FP), BX
-	MOVQ    bias+48(FP), SI
-	MOVQ    scale+72(FP), DI
-	MOVQ    res+80(FP), R8
-	MOVQ    CX, R9
-	ANDQ    $0x0f, R9
-	LEAQ    tailmask<>+0(SB), R10
-	SHLQ    $0x02, R9
-	SUBQ    R9, R10
-	VMOVUPS 64(R10), Y0
-	VMOVUPS 96(R10), Y1
-	TESTQ   AX, AX
-	JZ      end257
-
-loop256:
-	XORQ R9, R9
-	MOVQ CX, R10
-
-groups258:
-	CMPQ    R10, $0x00000010
-	JL      rest259
-	VMOVUPS (BX)(R9*1), Y2
-	TESTQ   SI, SI
-	JZ      end260
-	VMOVUPS (SI)(R9*1), Y3
-	VADDPS  Y3, Y2, Y2
-
 end260:
-	VXORPS      sign<>+0(SB), Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
@@ -4122,10 +4104,10 @@ end260:
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
 	JZ          noscale261
-	VMOVUPS     (DI)(R9*1), Y3
+	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
 	JZ          nores263
-	VMOVUPS     (R8)(R9*1), Y4
+	VMOVUPS     32(R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
 	JMP         done262
@@ -4137,20 +4119,30 @@ nores263:
 noscale261:
 	TESTQ   R8, R8
 	JZ      end264
-	VMOVUPS (R8)(R9*1), Y3
+	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
 end264:
 done262:
-	VMOVUPS Y2, (DX)(R9*1)
-	VMOVUPS 32(BX)(R9*1), Y2
-	TESTQ   SI, SI
-	JZ      end265
-	VMOVUPS 32(SI)(R9*1), Y3
-	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups253
 
-end265:
-	VXORPS      sign<>+0(SB), Y2, Y3
+rest254:
+	TESTQ      R10, R10
+	JZ         end265
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end266
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end266:
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
@@ -4173,43 +4165,39 @@ end265:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale266
-	VMOVUPS     32(DI)(R9*1), Y3
+	JZ          noscale267
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores268
-	VMOVUPS     32(R8)(R9*1), Y4
+	JZ          nores269
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done267
+	JMP         done268
 
-nores268:
+nores269:
 	VMULPS Y3, Y2, Y2
-	JMP    done267
+	JMP    done268
 
-noscale266:
-	TESTQ   R8, R8
-	JZ      end269
-	VMOVUPS 32(R8)(R9*1), Y3
-	VADDPS  Y3, Y2, Y2
-
-end269:
-done267:
-	VMOVUPS Y2, 32(DX)(R9*1)
-	ADDQ    $0x00000040, R9
-	SUBQ    $0x00000010, R10
-	JMP     groups258
-
-rest259:
-	TESTQ      R10, R10
+noscale267:
+	TESTQ      R8, R8
 	JZ         end270
-	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end270:
+done268:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
 	JZ         end271
-	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
 end271:
-	VXORPS      sign<>+0(SB), Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     geluneg1<>+0(SB), Y3
+	VFMADD231PS geluneg3<>+0(SB), Y4, Y3
+	VMULPS      Y2, Y3, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VMOVUPS     expmin<>+0(SB), Y4
@@ -4233,10 +4221,10 @@ end271:
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
 	JZ          noscale272
-	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
 	JZ          nores274
-	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
 	JMP         done273
@@ -4248,19 +4236,62 @@ nores274:
 noscale272:
 	TESTQ      R8, R8
 	JZ         end275
-	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
 end275:
 done273:
-	VMASKMOVPS Y2, Y0, (DX)(R9*1)
-	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
-	TESTQ      SI, SI
-	JZ         end276
-	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
-	VADDPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end265:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end276
+	ADDQ  rs+88(FP), R8
 
 end276:
+	DECQ AX
+	JNZ  loop251
+
+end252:
+	VZEROUPPER
+	RET
+
+// func pointwise256_silu(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·pointwise256_silu(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end278
+
+loop277:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups279:
+	CMPQ    R10, $0x00000010
+	JL      rest280
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end281
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end281:
 	VXORPS      sign<>+0(SB), Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -4284,41 +4315,204 @@ end276:
 	VADDPS      one<>+0(SB), Y3, Y3
 	VDIVPS      Y3, Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale277
+	JZ          noscale282
+	VMOVUPS     (DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores284
+	VMOVUPS     (R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done283
+
+nores284:
+	VMULPS Y3, Y2, Y2
+	JMP    done283
+
+noscale282:
+	TESTQ   R8, R8
+	JZ      end285
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end285:
+done283:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end286
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end286:
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale287
+	VMOVUPS     32(DI)(R9*1), Y3
+	TESTQ       R8, R8
+	JZ          nores289
+	VMOVUPS     32(R8)(R9*1), Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done288
+
+nores289:
+	VMULPS Y3, Y2, Y2
+	JMP    done288
+
+noscale287:
+	TESTQ   R8, R8
+	JZ      end290
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end290:
+done288:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups279
+
+rest280:
+	TESTQ      R10, R10
+	JZ         end291
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end292
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end292:
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale293
+	VMASKMOVPS  (DI)(R9*1), Y0, Y3
+	TESTQ       R8, R8
+	JZ          nores295
+	VMASKMOVPS  (R8)(R9*1), Y0, Y4
+	VMULPS      Y3, Y2, Y2
+	VADDPS      Y4, Y2, Y2
+	JMP         done294
+
+nores295:
+	VMULPS Y3, Y2, Y2
+	JMP    done294
+
+noscale293:
+	TESTQ      R8, R8
+	JZ         end296
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end296:
+done294:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end297
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end297:
+	VXORPS      sign<>+0(SB), Y2, Y3
+	VMOVUPS     expmax<>+0(SB), Y4
+	VMINPS      Y3, Y4, Y3
+	VMOVUPS     expmin<>+0(SB), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     magic<>+0(SB), Y4
+	VFMADD231PS log2e<>+0(SB), Y3, Y4
+	VSUBPS      magic<>+0(SB), Y4, Y5
+	VFMADD231PS expneghi<>+0(SB), Y5, Y3
+	VFMADD231PS expneglo<>+0(SB), Y5, Y3
+	VMOVUPS     exp0<>+0(SB), Y5
+	VFMADD213PS exp1<>+0(SB), Y3, Y5
+	VFMADD213PS exp2<>+0(SB), Y3, Y5
+	VFMADD213PS exp3<>+0(SB), Y3, Y5
+	VFMADD213PS exp4<>+0(SB), Y3, Y5
+	VFMADD213PS exp5<>+0(SB), Y3, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      one<>+0(SB), Y4, Y4
+	VFMADD213PS one<>+0(SB), Y3, Y5
+	VMULPS      Y4, Y5, Y3
+	VADDPS      one<>+0(SB), Y3, Y3
+	VDIVPS      Y3, Y2, Y2
+	TESTQ       DI, DI
+	JZ          noscale298
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores279
+	JZ          nores300
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done278
+	JMP         done299
 
-nores279:
+nores300:
 	VMULPS Y3, Y2, Y2
-	JMP    done278
+	JMP    done299
 
-noscale277:
+noscale298:
 	TESTQ      R8, R8
-	JZ         end280
+	JZ         end301
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end280:
-done278:
+end301:
+done299:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end270:
+end291:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end281
+	JZ    end302
 	ADDQ  rs+88(FP), R8
 
-end281:
+end302:
 	DECQ AX
-	JNZ  loop256
+	JNZ  loop277
 
-end257:
+end278:
 	VZEROUPPER
 	RET
 
@@ -4340,22 +4534,22 @@ TEXT ·pointwise256_geluerf(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end283
+	JZ      end304
 
-loop282:
+loop303:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups284:
+groups305:
 	CMPQ    R10, $0x00000010
-	JL      rest285
+	JL      rest306
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end286
+	JZ      end307
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end286:
+end307:
 	VMULPS      half<>+0(SB), Y2, Y3
 	VMULPS      roothalf<>+0(SB), Y2, Y2
 	VANDPS      magnitude<>+0(SB), Y2, Y4
@@ -4405,35 +4599,35 @@ end286:
 	VMOVUPS     Y2, Y2
 	VFMADD213PS Y3, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale287
+	JZ          noscale308
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores289
+	JZ          nores310
 	VMOVUPS     (R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done288
+	JMP         done309
 
-nores289:
+nores310:
 	VMULPS Y3, Y2, Y2
-	JMP    done288
+	JMP    done309
 
-noscale287:
+noscale308:
 	TESTQ   R8, R8
-	JZ      end290
+	JZ      end311
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end290:
-done288:
+end311:
+done309:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end291
+	JZ      end312
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end291:
+end312:
 	VMULPS      half<>+0(SB), Y2, Y3
 	VMULPS      roothalf<>+0(SB), Y2, Y2
 	VANDPS      magnitude<>+0(SB), Y2, Y4
@@ -4483,42 +4677,42 @@ end291:
 	VMOVUPS     Y2, Y2
 	VFMADD213PS Y3, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale292
+	JZ          noscale313
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores294
+	JZ          nores315
 	VMOVUPS     32(R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done293
+	JMP         done314
 
-nores294:
+nores315:
 	VMULPS Y3, Y2, Y2
-	JMP    done293
+	JMP    done314
 
-noscale292:
+noscale313:
 	TESTQ   R8, R8
-	JZ      end295
+	JZ      end316
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end295:
-done293:
+end316:
+done314:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups284
+	JMP     groups305
 
-rest285:
+rest306:
 	TESTQ      R10, R10
-	JZ         end296
+	JZ         end317
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end297
+	JZ         end318
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end297:
+end318:
 	VMULPS      half<>+0(SB), Y2, Y3
 	VMULPS      roothalf<>+0(SB), Y2, Y2
 	VANDPS      magnitude<>+0(SB), Y2, Y4
@@ -4568,35 +4762,35 @@ end297:
 	VMOVUPS     Y2, Y2
 	VFMADD213PS Y3, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale298
+	JZ          noscale319
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores300
+	JZ          nores321
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done299
+	JMP         done320
 
-nores300:
+nores321:
 	VMULPS Y3, Y2, Y2
-	JMP    done299
+	JMP    done320
 
-noscale298:
+noscale319:
 	TESTQ      R8, R8
-	JZ         end301
+	JZ         end322
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end301:
-done299:
+end322:
+done320:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end302
+	JZ         end323
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end302:
+end323:
 	VMULPS      half<>+0(SB), Y2, Y3
 	VMULPS      roothalf<>+0(SB), Y2, Y2
 	VANDPS      magnitude<>+0(SB), Y2, Y4
@@ -4646,41 +4840,41 @@ end302:
 	VMOVUPS     Y2, Y2
 	VFMADD213PS Y3, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale303
+	JZ          noscale324
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores305
+	JZ          nores326
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done304
+	JMP         done325
 
-nores305:
+nores326:
 	VMULPS Y3, Y2, Y2
-	JMP    done304
+	JMP    done325
 
-noscale303:
+noscale324:
 	TESTQ      R8, R8
-	JZ         end306
+	JZ         end327
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end306:
-done304:
+end327:
+done325:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end296:
+end317:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end307
+	JZ    end328
 	ADDQ  rs+88(FP), R8
 
-end307:
+end328:
 	DECQ AX
-	JNZ  loop282
+	JNZ  loop303
 
-end283:
+end304:
 	VZEROUPPER
 	RET
 
@@ -4702,163 +4896,163 @@ TEXT ·pointwise256_relu(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end309
+	JZ      end330
 
-loop308:
+loop329:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups310:
+groups331:
 	CMPQ    R10, $0x00000010
-	JL      rest311
+	JL      rest332
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end312
+	JZ      end333
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end312:
+end333:
 	VXORPS  Y3, Y3, Y3
 	VMAXPS  Y2, Y3, Y2
 	TESTQ   DI, DI
-	JZ      noscale313
+	JZ      noscale334
 	VMOVUPS (DI)(R9*1), Y3
 	TESTQ   R8, R8
-	JZ      nores315
+	JZ      nores336
 	VMOVUPS (R8)(R9*1), Y4
 	VMULPS  Y3, Y2, Y2
 	VADDPS  Y4, Y2, Y2
-	JMP     done314
+	JMP     done335
 
-nores315:
+nores336:
 	VMULPS Y3, Y2, Y2
-	JMP    done314
+	JMP    done335
 
-noscale313:
+noscale334:
 	TESTQ   R8, R8
-	JZ      end316
+	JZ      end337
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end316:
-done314:
+end337:
+done335:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end317
+	JZ      end338
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end317:
+end338:
 	VXORPS  Y3, Y3, Y3
 	VMAXPS  Y2, Y3, Y2
 	TESTQ   DI, DI
-	JZ      noscale318
+	JZ      noscale339
 	VMOVUPS 32(DI)(R9*1), Y3
 	TESTQ   R8, R8
-	JZ      nores320
+	JZ      nores341
 	VMOVUPS 32(R8)(R9*1), Y4
 	VMULPS  Y3, Y2, Y2
 	VADDPS  Y4, Y2, Y2
-	JMP     done319
+	JMP     done340
 
-nores320:
+nores341:
 	VMULPS Y3, Y2, Y2
-	JMP    done319
+	JMP    done340
 
-noscale318:
+noscale339:
 	TESTQ   R8, R8
-	JZ      end321
+	JZ      end342
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end321:
-done319:
+end342:
+done340:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups310
+	JMP     groups331
 
-rest311:
+rest332:
 	TESTQ      R10, R10
-	JZ         end322
+	JZ         end343
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end323
+	JZ         end344
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end323:
+end344:
 	VXORPS     Y3, Y3, Y3
 	VMAXPS     Y2, Y3, Y2
 	TESTQ      DI, DI
-	JZ         noscale324
+	JZ         noscale345
 	VMASKMOVPS (DI)(R9*1), Y0, Y3
 	TESTQ      R8, R8
-	JZ         nores326
+	JZ         nores347
 	VMASKMOVPS (R8)(R9*1), Y0, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done325
+	JMP        done346
 
-nores326:
+nores347:
 	VMULPS Y3, Y2, Y2
-	JMP    done325
+	JMP    done346
 
-noscale324:
+noscale345:
 	TESTQ      R8, R8
-	JZ         end327
+	JZ         end348
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end327:
-done325:
+end348:
+done346:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end328
+	JZ         end349
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end328:
+end349:
 	VXORPS     Y3, Y3, Y3
 	VMAXPS     Y2, Y3, Y2
 	TESTQ      DI, DI
-	JZ         noscale329
+	JZ         noscale350
 	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
 	TESTQ      R8, R8
-	JZ         nores331
+	JZ         nores352
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done330
+	JMP        done351
 
-nores331:
+nores352:
 	VMULPS Y3, Y2, Y2
-	JMP    done330
+	JMP    done351
 
-noscale329:
+noscale350:
 	TESTQ      R8, R8
-	JZ         end332
+	JZ         end353
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end332:
-done330:
+end353:
+done351:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end322:
+end343:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end333
+	JZ    end354
 	ADDQ  rs+88(FP), R8
 
-end333:
+end354:
 	DECQ AX
-	JNZ  loop308
+	JNZ  loop329
 
-end309:
+end330:
 	VZEROUPPER
 	RET
 
@@ -4880,171 +5074,357 @@ TEXT ·pointwise256_leaky(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end335
+	JZ      end356
 
-loop334:
+loop355:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups336:
+groups357:
 	CMPQ    R10, $0x00000010
-	JL      rest337
+	JL      rest358
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end338
+	JZ      end359
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end338:
+end359:
 	VMULPS    leak<>+0(SB), Y2, Y3
 	VCMPPS    $0x11, zero<>+0(SB), Y2, Y4
 	VBLENDVPS Y4, Y3, Y2, Y4
 	VMOVUPS   Y4, Y2
 	TESTQ     DI, DI
-	JZ        noscale339
+	JZ        noscale360
 	VMOVUPS   (DI)(R9*1), Y3
 	TESTQ     R8, R8
-	JZ        nores341
+	JZ        nores362
 	VMOVUPS   (R8)(R9*1), Y4
 	VMULPS    Y3, Y2, Y2
 	VADDPS    Y4, Y2, Y2
-	JMP       done340
+	JMP       done361
 
-nores341:
+nores362:
 	VMULPS Y3, Y2, Y2
-	JMP    done340
+	JMP    done361
 
-noscale339:
+noscale360:
 	TESTQ   R8, R8
-	JZ      end342
+	JZ      end363
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end342:
-done340:
+end363:
+done361:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end343
+	JZ      end364
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end343:
+end364:
 	VMULPS    leak<>+0(SB), Y2, Y3
 	VCMPPS    $0x11, zero<>+0(SB), Y2, Y4
 	VBLENDVPS Y4, Y3, Y2, Y4
 	VMOVUPS   Y4, Y2
 	TESTQ     DI, DI
-	JZ        noscale344
+	JZ        noscale365
 	VMOVUPS   32(DI)(R9*1), Y3
 	TESTQ     R8, R8
-	JZ        nores346
+	JZ        nores367
 	VMOVUPS   32(R8)(R9*1), Y4
 	VMULPS    Y3, Y2, Y2
 	VADDPS    Y4, Y2, Y2
-	JMP       done345
+	JMP       done366
 
-nores346:
+nores367:
 	VMULPS Y3, Y2, Y2
-	JMP    done345
+	JMP    done366
 
-noscale344:
+noscale365:
 	TESTQ   R8, R8
-	JZ      end347
+	JZ      end368
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end347:
-done345:
+end368:
+done366:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups336
+	JMP     groups357
 
-rest337:
+rest358:
 	TESTQ      R10, R10
-	JZ         end348
+	JZ         end369
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end349
+	JZ         end370
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end349:
+end370:
 	VMULPS     leak<>+0(SB), Y2, Y3
 	VCMPPS     $0x11, zero<>+0(SB), Y2, Y4
 	VBLENDVPS  Y4, Y3, Y2, Y4
 	VMOVUPS    Y4, Y2
 	TESTQ      DI, DI
-	JZ         noscale350
+	JZ         noscale371
 	VMASKMOVPS (DI)(R9*1), Y0, Y3
 	TESTQ      R8, R8
-	JZ         nores352
+	JZ         nores373
 	VMASKMOVPS (R8)(R9*1), Y0, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done351
+	JMP        done372
 
-nores352:
+nores373:
 	VMULPS Y3, Y2, Y2
-	JMP    done351
+	JMP    done372
 
-noscale350:
+noscale371:
 	TESTQ      R8, R8
-	JZ         end353
+	JZ         end374
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end353:
-done351:
+end374:
+done372:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end354
+	JZ         end375
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end354:
+end375:
 	VMULPS     leak<>+0(SB), Y2, Y3
 	VCMPPS     $0x11, zero<>+0(SB), Y2, Y4
 	VBLENDVPS  Y4, Y3, Y2, Y4
 	VMOVUPS    Y4, Y2
 	TESTQ      DI, DI
-	JZ         noscale355
+	JZ         noscale376
 	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
 	TESTQ      R8, R8
-	JZ         nores357
+	JZ         nores378
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
 	VMULPS     Y3, Y2, Y2
 	VADDPS     Y4, Y2, Y2
-	JMP        done356
+	JMP        done377
 
-nores357:
+nores378:
 	VMULPS Y3, Y2, Y2
-	JMP    done356
+	JMP    done377
 
-noscale355:
+noscale376:
 	TESTQ      R8, R8
-	JZ         end358
+	JZ         end379
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end358:
-done356:
+end379:
+done377:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end348:
+end369:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end359
+	JZ    end380
 	ADDQ  rs+88(FP), R8
 
-end359:
+end380:
 	DECQ AX
-	JNZ  loop334
+	JNZ  loop355
 
-end335:
+end356:
+	VZEROUPPER
+	RET
+
+// func pointwise256_leaky100(rows int, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias *float32, alpha *float32, inverse *float32, scale *float32, res *float32, rs uintptr)
+// Requires: AVX
+TEXT ·pointwise256_leaky100(SB), NOSPLIT, $0-96
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    src+32(FP), BX
+	MOVQ    bias+48(FP), SI
+	MOVQ    scale+72(FP), DI
+	MOVQ    res+80(FP), R8
+	MOVQ    CX, R9
+	ANDQ    $0x0f, R9
+	LEAQ    tailmask<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 64(R10), Y0
+	VMOVUPS 96(R10), Y1
+	TESTQ   AX, AX
+	JZ      end382
+
+loop381:
+	XORQ R9, R9
+	MOVQ CX, R10
+
+groups383:
+	CMPQ    R10, $0x00000010
+	JL      rest384
+	VMOVUPS (BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end385
+	VMOVUPS (SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end385:
+	VMULPS    leak100<>+0(SB), Y2, Y3
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS Y4, Y3, Y2, Y4
+	VMOVUPS   Y4, Y2
+	TESTQ     DI, DI
+	JZ        noscale386
+	VMOVUPS   (DI)(R9*1), Y3
+	TESTQ     R8, R8
+	JZ        nores388
+	VMOVUPS   (R8)(R9*1), Y4
+	VMULPS    Y3, Y2, Y2
+	VADDPS    Y4, Y2, Y2
+	JMP       done387
+
+nores388:
+	VMULPS Y3, Y2, Y2
+	JMP    done387
+
+noscale386:
+	TESTQ   R8, R8
+	JZ      end389
+	VMOVUPS (R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end389:
+done387:
+	VMOVUPS Y2, (DX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y2
+	TESTQ   SI, SI
+	JZ      end390
+	VMOVUPS 32(SI)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end390:
+	VMULPS    leak100<>+0(SB), Y2, Y3
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS Y4, Y3, Y2, Y4
+	VMOVUPS   Y4, Y2
+	TESTQ     DI, DI
+	JZ        noscale391
+	VMOVUPS   32(DI)(R9*1), Y3
+	TESTQ     R8, R8
+	JZ        nores393
+	VMOVUPS   32(R8)(R9*1), Y4
+	VMULPS    Y3, Y2, Y2
+	VADDPS    Y4, Y2, Y2
+	JMP       done392
+
+nores393:
+	VMULPS Y3, Y2, Y2
+	JMP    done392
+
+noscale391:
+	TESTQ   R8, R8
+	JZ      end394
+	VMOVUPS 32(R8)(R9*1), Y3
+	VADDPS  Y3, Y2, Y2
+
+end394:
+done392:
+	VMOVUPS Y2, 32(DX)(R9*1)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, R10
+	JMP     groups383
+
+rest384:
+	TESTQ      R10, R10
+	JZ         end395
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	TESTQ      SI, SI
+	JZ         end396
+	VMASKMOVPS (SI)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end396:
+	VMULPS     leak100<>+0(SB), Y2, Y3
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS  Y4, Y3, Y2, Y4
+	VMOVUPS    Y4, Y2
+	TESTQ      DI, DI
+	JZ         noscale397
+	VMASKMOVPS (DI)(R9*1), Y0, Y3
+	TESTQ      R8, R8
+	JZ         nores399
+	VMASKMOVPS (R8)(R9*1), Y0, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done398
+
+nores399:
+	VMULPS Y3, Y2, Y2
+	JMP    done398
+
+noscale397:
+	TESTQ      R8, R8
+	JZ         end400
+	VMASKMOVPS (R8)(R9*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+
+end400:
+done398:
+	VMASKMOVPS Y2, Y0, (DX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
+	TESTQ      SI, SI
+	JZ         end401
+	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end401:
+	VMULPS     leak100<>+0(SB), Y2, Y3
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y4
+	VBLENDVPS  Y4, Y3, Y2, Y4
+	VMOVUPS    Y4, Y2
+	TESTQ      DI, DI
+	JZ         noscale402
+	VMASKMOVPS 32(DI)(R9*1), Y1, Y3
+	TESTQ      R8, R8
+	JZ         nores404
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y4
+	VMULPS     Y3, Y2, Y2
+	VADDPS     Y4, Y2, Y2
+	JMP        done403
+
+nores404:
+	VMULPS Y3, Y2, Y2
+	JMP    done403
+
+noscale402:
+	TESTQ      R8, R8
+	JZ         end405
+	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
+	VADDPS     Y3, Y2, Y2
+
+end405:
+done403:
+	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
+
+end395:
+	ADDQ  ds+24(FP), DX
+	ADDQ  ss+40(FP), BX
+	TESTQ R8, R8
+	JZ    end406
+	ADDQ  rs+88(FP), R8
+
+end406:
+	DECQ AX
+	JNZ  loop381
+
+end382:
 	VZEROUPPER
 	RET
 
@@ -5066,22 +5446,22 @@ TEXT ·pointwise256_elu(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end361
+	JZ      end408
 
-loop360:
+loop407:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups362:
+groups409:
 	CMPQ    R10, $0x00000010
-	JL      rest363
+	JL      rest410
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end364
+	JZ      end411
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end364:
+end411:
 	VMOVUPS     Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -5107,35 +5487,35 @@ end364:
 	VBLENDVPS   Y4, Y3, Y2, Y4
 	VMOVUPS     Y4, Y2
 	TESTQ       DI, DI
-	JZ          noscale365
+	JZ          noscale412
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores367
+	JZ          nores414
 	VMOVUPS     (R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done366
+	JMP         done413
 
-nores367:
+nores414:
 	VMULPS Y3, Y2, Y2
-	JMP    done366
+	JMP    done413
 
-noscale365:
+noscale412:
 	TESTQ   R8, R8
-	JZ      end368
+	JZ      end415
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end368:
-done366:
+end415:
+done413:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end369
+	JZ      end416
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end369:
+end416:
 	VMOVUPS     Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -5161,42 +5541,42 @@ end369:
 	VBLENDVPS   Y4, Y3, Y2, Y4
 	VMOVUPS     Y4, Y2
 	TESTQ       DI, DI
-	JZ          noscale370
+	JZ          noscale417
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores372
+	JZ          nores419
 	VMOVUPS     32(R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done371
+	JMP         done418
 
-nores372:
+nores419:
 	VMULPS Y3, Y2, Y2
-	JMP    done371
+	JMP    done418
 
-noscale370:
+noscale417:
 	TESTQ   R8, R8
-	JZ      end373
+	JZ      end420
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end373:
-done371:
+end420:
+done418:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups362
+	JMP     groups409
 
-rest363:
+rest410:
 	TESTQ      R10, R10
-	JZ         end374
+	JZ         end421
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end375
+	JZ         end422
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end375:
+end422:
 	VMOVUPS     Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -5222,35 +5602,35 @@ end375:
 	VBLENDVPS   Y4, Y3, Y2, Y4
 	VMOVUPS     Y4, Y2
 	TESTQ       DI, DI
-	JZ          noscale376
+	JZ          noscale423
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores378
+	JZ          nores425
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done377
+	JMP         done424
 
-nores378:
+nores425:
 	VMULPS Y3, Y2, Y2
-	JMP    done377
+	JMP    done424
 
-noscale376:
+noscale423:
 	TESTQ      R8, R8
-	JZ         end379
+	JZ         end426
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end379:
-done377:
+end426:
+done424:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end380
+	JZ         end427
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end380:
+end427:
 	VMOVUPS     Y2, Y3
 	VMOVUPS     expmax<>+0(SB), Y4
 	VMINPS      Y3, Y4, Y3
@@ -5276,41 +5656,41 @@ end380:
 	VBLENDVPS   Y4, Y3, Y2, Y4
 	VMOVUPS     Y4, Y2
 	TESTQ       DI, DI
-	JZ          noscale381
+	JZ          noscale428
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores383
+	JZ          nores430
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done382
+	JMP         done429
 
-nores383:
+nores430:
 	VMULPS Y3, Y2, Y2
-	JMP    done382
+	JMP    done429
 
-noscale381:
+noscale428:
 	TESTQ      R8, R8
-	JZ         end384
+	JZ         end431
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end384:
-done382:
+end431:
+done429:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end374:
+end421:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end385
+	JZ    end432
 	ADDQ  rs+88(FP), R8
 
-end385:
+end432:
 	DECQ AX
-	JNZ  loop360
+	JNZ  loop407
 
-end361:
+end408:
 	VZEROUPPER
 	RET
 
@@ -5332,22 +5712,22 @@ TEXT ·pointwise256_tanh(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end387
+	JZ      end434
 
-loop386:
+loop433:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups388:
+groups435:
 	CMPQ    R10, $0x00000010
-	JL      rest389
+	JL      rest436
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end390
+	JZ      end437
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end390:
+end437:
 	VANDPS      magnitude<>+0(SB), Y2, Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     tanh0<>+0(SB), Y5
@@ -5388,35 +5768,35 @@ end390:
 	VBLENDVPS   Y2, Y5, Y4, Y2
 	VMOVUPS     Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale391
+	JZ          noscale438
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores393
+	JZ          nores440
 	VMOVUPS     (R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done392
+	JMP         done439
 
-nores393:
+nores440:
 	VMULPS Y3, Y2, Y2
-	JMP    done392
+	JMP    done439
 
-noscale391:
+noscale438:
 	TESTQ   R8, R8
-	JZ      end394
+	JZ      end441
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end394:
-done392:
+end441:
+done439:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end395
+	JZ      end442
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end395:
+end442:
 	VANDPS      magnitude<>+0(SB), Y2, Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     tanh0<>+0(SB), Y5
@@ -5457,42 +5837,42 @@ end395:
 	VBLENDVPS   Y2, Y5, Y4, Y2
 	VMOVUPS     Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale396
+	JZ          noscale443
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores398
+	JZ          nores445
 	VMOVUPS     32(R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done397
+	JMP         done444
 
-nores398:
+nores445:
 	VMULPS Y3, Y2, Y2
-	JMP    done397
+	JMP    done444
 
-noscale396:
+noscale443:
 	TESTQ   R8, R8
-	JZ      end399
+	JZ      end446
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end399:
-done397:
+end446:
+done444:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups388
+	JMP     groups435
 
-rest389:
+rest436:
 	TESTQ      R10, R10
-	JZ         end400
+	JZ         end447
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end401
+	JZ         end448
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end401:
+end448:
 	VANDPS      magnitude<>+0(SB), Y2, Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     tanh0<>+0(SB), Y5
@@ -5533,35 +5913,35 @@ end401:
 	VBLENDVPS   Y2, Y5, Y4, Y2
 	VMOVUPS     Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale402
+	JZ          noscale449
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores404
+	JZ          nores451
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done403
+	JMP         done450
 
-nores404:
+nores451:
 	VMULPS Y3, Y2, Y2
-	JMP    done403
+	JMP    done450
 
-noscale402:
+noscale449:
 	TESTQ      R8, R8
-	JZ         end405
+	JZ         end452
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end405:
-done403:
+end452:
+done450:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end406
+	JZ         end453
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end406:
+end453:
 	VANDPS      magnitude<>+0(SB), Y2, Y3
 	VMULPS      Y2, Y2, Y4
 	VMOVUPS     tanh0<>+0(SB), Y5
@@ -5602,41 +5982,41 @@ end406:
 	VBLENDVPS   Y2, Y5, Y4, Y2
 	VMOVUPS     Y2, Y2
 	TESTQ       DI, DI
-	JZ          noscale407
+	JZ          noscale454
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores409
+	JZ          nores456
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done408
+	JMP         done455
 
-nores409:
+nores456:
 	VMULPS Y3, Y2, Y2
-	JMP    done408
+	JMP    done455
 
-noscale407:
+noscale454:
 	TESTQ      R8, R8
-	JZ         end410
+	JZ         end457
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end410:
-done408:
+end457:
+done455:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end400:
+end447:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end411
+	JZ    end458
 	ADDQ  rs+88(FP), R8
 
-end411:
+end458:
 	DECQ AX
-	JNZ  loop386
+	JNZ  loop433
 
-end387:
+end434:
 	VZEROUPPER
 	RET
 
@@ -5658,22 +6038,22 @@ TEXT ·pointwise256_sigmoid(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end413
+	JZ      end460
 
-loop412:
+loop459:
 	XORQ R9, R9
 	MOVQ CX, R10
 
-groups414:
+groups461:
 	CMPQ    R10, $0x00000010
-	JL      rest415
+	JL      rest462
 	VMOVUPS (BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end416
+	JZ      end463
 	VMOVUPS (SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end416:
+end463:
 	VXORPS      sign<>+0(SB), Y2, Y2
 	VMOVUPS     expmax<>+0(SB), Y3
 	VMINPS      Y2, Y3, Y2
@@ -5698,35 +6078,35 @@ end416:
 	VMOVUPS     one<>+0(SB), Y3
 	VDIVPS      Y2, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale417
+	JZ          noscale464
 	VMOVUPS     (DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores419
+	JZ          nores466
 	VMOVUPS     (R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done418
+	JMP         done465
 
-nores419:
+nores466:
 	VMULPS Y3, Y2, Y2
-	JMP    done418
+	JMP    done465
 
-noscale417:
+noscale464:
 	TESTQ   R8, R8
-	JZ      end420
+	JZ      end467
 	VMOVUPS (R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end420:
-done418:
+end467:
+done465:
 	VMOVUPS Y2, (DX)(R9*1)
 	VMOVUPS 32(BX)(R9*1), Y2
 	TESTQ   SI, SI
-	JZ      end421
+	JZ      end468
 	VMOVUPS 32(SI)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end421:
+end468:
 	VXORPS      sign<>+0(SB), Y2, Y2
 	VMOVUPS     expmax<>+0(SB), Y3
 	VMINPS      Y2, Y3, Y2
@@ -5751,42 +6131,42 @@ end421:
 	VMOVUPS     one<>+0(SB), Y3
 	VDIVPS      Y2, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale422
+	JZ          noscale469
 	VMOVUPS     32(DI)(R9*1), Y3
 	TESTQ       R8, R8
-	JZ          nores424
+	JZ          nores471
 	VMOVUPS     32(R8)(R9*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done423
+	JMP         done470
 
-nores424:
+nores471:
 	VMULPS Y3, Y2, Y2
-	JMP    done423
+	JMP    done470
 
-noscale422:
+noscale469:
 	TESTQ   R8, R8
-	JZ      end425
+	JZ      end472
 	VMOVUPS 32(R8)(R9*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end425:
-done423:
+end472:
+done470:
 	VMOVUPS Y2, 32(DX)(R9*1)
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups414
+	JMP     groups461
 
-rest415:
+rest462:
 	TESTQ      R10, R10
-	JZ         end426
+	JZ         end473
 	VMASKMOVPS (BX)(R9*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end427
+	JZ         end474
 	VMASKMOVPS (SI)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end427:
+end474:
 	VXORPS      sign<>+0(SB), Y2, Y2
 	VMOVUPS     expmax<>+0(SB), Y3
 	VMINPS      Y2, Y3, Y2
@@ -5811,35 +6191,35 @@ end427:
 	VMOVUPS     one<>+0(SB), Y3
 	VDIVPS      Y2, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale428
+	JZ          noscale475
 	VMASKMOVPS  (DI)(R9*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores430
+	JZ          nores477
 	VMASKMOVPS  (R8)(R9*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done429
+	JMP         done476
 
-nores430:
+nores477:
 	VMULPS Y3, Y2, Y2
-	JMP    done429
+	JMP    done476
 
-noscale428:
+noscale475:
 	TESTQ      R8, R8
-	JZ         end431
+	JZ         end478
 	VMASKMOVPS (R8)(R9*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end431:
-done429:
+end478:
+done476:
 	VMASKMOVPS Y2, Y0, (DX)(R9*1)
 	VMASKMOVPS 32(BX)(R9*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end432
+	JZ         end479
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end432:
+end479:
 	VXORPS      sign<>+0(SB), Y2, Y2
 	VMOVUPS     expmax<>+0(SB), Y3
 	VMINPS      Y2, Y3, Y2
@@ -5864,41 +6244,41 @@ end432:
 	VMOVUPS     one<>+0(SB), Y3
 	VDIVPS      Y2, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale433
+	JZ          noscale480
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores435
+	JZ          nores482
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done434
+	JMP         done481
 
-nores435:
+nores482:
 	VMULPS Y3, Y2, Y2
-	JMP    done434
+	JMP    done481
 
-noscale433:
+noscale480:
 	TESTQ      R8, R8
-	JZ         end436
+	JZ         end483
 	VMASKMOVPS 32(R8)(R9*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end436:
-done434:
+end483:
+done481:
 	VMASKMOVPS Y2, Y1, 32(DX)(R9*1)
 
-end426:
+end473:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end437
+	JZ    end484
 	ADDQ  rs+88(FP), R8
 
-end437:
+end484:
 	DECQ AX
-	JNZ  loop412
+	JNZ  loop459
 
-end413:
+end460:
 	VZEROUPPER
 	RET
 
@@ -5922,22 +6302,22 @@ TEXT ·pointwise256_snake(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R12), Y0
 	VMOVUPS 96(R12), Y1
 	TESTQ   AX, AX
-	JZ      end439
+	JZ      end486
 
-loop438:
+loop485:
 	XORQ R11, R11
 	MOVQ CX, R12
 
-groups440:
+groups487:
 	CMPQ    R12, $0x00000010
-	JL      rest441
+	JL      rest488
 	VMOVUPS (BX)(R11*1), Y2
 	TESTQ   SI, SI
-	JZ      end442
+	JZ      end489
 	VMOVUPS (SI)(R11*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end442:
+end489:
 	VMOVUPS     (R9)(R11*1), Y3
 	VMULPS      Y3, Y2, Y3
 	VMOVUPS     trigmax<>+0(SB), Y4
@@ -5970,35 +6350,35 @@ end442:
 	VMOVUPS     (R10)(R11*1), Y4
 	VFMADD231PS Y4, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale443
+	JZ          noscale490
 	VMOVUPS     (DI)(R11*1), Y3
 	TESTQ       R8, R8
-	JZ          nores445
+	JZ          nores492
 	VMOVUPS     (R8)(R11*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done444
+	JMP         done491
 
-nores445:
+nores492:
 	VMULPS Y3, Y2, Y2
-	JMP    done444
+	JMP    done491
 
-noscale443:
+noscale490:
 	TESTQ   R8, R8
-	JZ      end446
+	JZ      end493
 	VMOVUPS (R8)(R11*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end446:
-done444:
+end493:
+done491:
 	VMOVUPS Y2, (DX)(R11*1)
 	VMOVUPS 32(BX)(R11*1), Y2
 	TESTQ   SI, SI
-	JZ      end447
+	JZ      end494
 	VMOVUPS 32(SI)(R11*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end447:
+end494:
 	VMOVUPS     32(R9)(R11*1), Y3
 	VMULPS      Y3, Y2, Y3
 	VMOVUPS     trigmax<>+0(SB), Y4
@@ -6031,42 +6411,42 @@ end447:
 	VMOVUPS     32(R10)(R11*1), Y4
 	VFMADD231PS Y4, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale448
+	JZ          noscale495
 	VMOVUPS     32(DI)(R11*1), Y3
 	TESTQ       R8, R8
-	JZ          nores450
+	JZ          nores497
 	VMOVUPS     32(R8)(R11*1), Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done449
+	JMP         done496
 
-nores450:
+nores497:
 	VMULPS Y3, Y2, Y2
-	JMP    done449
+	JMP    done496
 
-noscale448:
+noscale495:
 	TESTQ   R8, R8
-	JZ      end451
+	JZ      end498
 	VMOVUPS 32(R8)(R11*1), Y3
 	VADDPS  Y3, Y2, Y2
 
-end451:
-done449:
+end498:
+done496:
 	VMOVUPS Y2, 32(DX)(R11*1)
 	ADDQ    $0x00000040, R11
 	SUBQ    $0x00000010, R12
-	JMP     groups440
+	JMP     groups487
 
-rest441:
+rest488:
 	TESTQ      R12, R12
-	JZ         end452
+	JZ         end499
 	VMASKMOVPS (BX)(R11*1), Y0, Y2
 	TESTQ      SI, SI
-	JZ         end453
+	JZ         end500
 	VMASKMOVPS (SI)(R11*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end453:
+end500:
 	VMASKMOVPS  (R9)(R11*1), Y0, Y3
 	VMULPS      Y3, Y2, Y3
 	VMOVUPS     trigmax<>+0(SB), Y4
@@ -6099,35 +6479,35 @@ end453:
 	VMASKMOVPS  (R10)(R11*1), Y0, Y4
 	VFMADD231PS Y4, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale454
+	JZ          noscale501
 	VMASKMOVPS  (DI)(R11*1), Y0, Y3
 	TESTQ       R8, R8
-	JZ          nores456
+	JZ          nores503
 	VMASKMOVPS  (R8)(R11*1), Y0, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done455
+	JMP         done502
 
-nores456:
+nores503:
 	VMULPS Y3, Y2, Y2
-	JMP    done455
+	JMP    done502
 
-noscale454:
+noscale501:
 	TESTQ      R8, R8
-	JZ         end457
+	JZ         end504
 	VMASKMOVPS (R8)(R11*1), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
-end457:
-done455:
+end504:
+done502:
 	VMASKMOVPS Y2, Y0, (DX)(R11*1)
 	VMASKMOVPS 32(BX)(R11*1), Y1, Y2
 	TESTQ      SI, SI
-	JZ         end458
+	JZ         end505
 	VMASKMOVPS 32(SI)(R11*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end458:
+end505:
 	VMASKMOVPS  32(R9)(R11*1), Y1, Y3
 	VMULPS      Y3, Y2, Y3
 	VMOVUPS     trigmax<>+0(SB), Y4
@@ -6160,41 +6540,41 @@ end458:
 	VMASKMOVPS  32(R10)(R11*1), Y1, Y4
 	VFMADD231PS Y4, Y3, Y2
 	TESTQ       DI, DI
-	JZ          noscale459
+	JZ          noscale506
 	VMASKMOVPS  32(DI)(R11*1), Y1, Y3
 	TESTQ       R8, R8
-	JZ          nores461
+	JZ          nores508
 	VMASKMOVPS  32(R8)(R11*1), Y1, Y4
 	VMULPS      Y3, Y2, Y2
 	VADDPS      Y4, Y2, Y2
-	JMP         done460
+	JMP         done507
 
-nores461:
+nores508:
 	VMULPS Y3, Y2, Y2
-	JMP    done460
+	JMP    done507
 
-noscale459:
+noscale506:
 	TESTQ      R8, R8
-	JZ         end462
+	JZ         end509
 	VMASKMOVPS 32(R8)(R11*1), Y1, Y3
 	VADDPS     Y3, Y2, Y2
 
-end462:
-done460:
+end509:
+done507:
 	VMASKMOVPS Y2, Y1, 32(DX)(R11*1)
 
-end452:
+end499:
 	ADDQ  ds+24(FP), DX
 	ADDQ  ss+40(FP), BX
 	TESTQ R8, R8
-	JZ    end463
+	JZ    end510
 	ADDQ  rs+88(FP), R8
 
-end463:
+end510:
 	DECQ AX
-	JNZ  loop438
+	JNZ  loop485
 
-end439:
+end486:
 	VZEROUPPER
 	RET
 
@@ -6214,15 +6594,15 @@ TEXT ·slopes256_gelu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end465
+	JZ      end512
 
-loop464:
+loop511:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups466:
+groups513:
 	CMPQ        R8, $0x00000010
-	JL          rest467
+	JL          rest514
 	VMOVUPS     (BX)(DI*1), Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VMULPS      Y2, Y2, Y4
@@ -6299,11 +6679,11 @@ groups466:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups466
+	JMP         groups513
 
-rest467:
+rest514:
 	TESTQ       R8, R8
-	JZ          end468
+	JZ          end515
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VMULPS      Y2, Y2, Y4
@@ -6379,14 +6759,14 @@ rest467:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end468:
+end515:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop464
+	JNZ  loop511
 
-end465:
+end512:
 	VZEROUPPER
 	RET
 
@@ -6406,15 +6786,15 @@ TEXT ·slopes256_silu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end470
+	JZ      end517
 
-loop469:
+loop516:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups471:
+groups518:
 	CMPQ        R8, $0x00000010
-	JL          rest472
+	JL          rest519
 	VMOVUPS     (BX)(DI*1), Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y3
@@ -6479,11 +6859,11 @@ groups471:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups471
+	JMP         groups518
 
-rest472:
+rest519:
 	TESTQ       R8, R8
-	JZ          end473
+	JZ          end520
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y3
@@ -6547,14 +6927,14 @@ rest472:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end473:
+end520:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop469
+	JNZ  loop516
 
-end470:
+end517:
 	VZEROUPPER
 	RET
 
@@ -6574,15 +6954,15 @@ TEXT ·slopes256_geluerf(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end475
+	JZ      end522
 
-loop474:
+loop521:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups476:
+groups523:
 	CMPQ        R8, $0x00000010
-	JL          rest477
+	JL          rest524
 	VMOVUPS     (BX)(DI*1), Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VMOVUPS     Y2, Y5
@@ -6739,11 +7119,11 @@ groups476:
 	VMOVUPS     Y2, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups476
+	JMP         groups523
 
-rest477:
+rest524:
 	TESTQ       R8, R8
-	JZ          end478
+	JZ          end525
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VMOVUPS     Y2, Y5
@@ -6899,14 +7279,14 @@ rest477:
 	VMULPS      Y5, Y2, Y2
 	VMASKMOVPS  Y2, Y1, 32(DX)(DI*1)
 
-end478:
+end525:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop474
+	JNZ  loop521
 
-end475:
+end522:
 	VZEROUPPER
 	RET
 
@@ -6926,15 +7306,15 @@ TEXT ·slopes256_relu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end480
+	JZ      end527
 
-loop479:
+loop526:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups481:
+groups528:
 	CMPQ      R8, $0x00000010
-	JL        rest482
+	JL        rest529
 	VMOVUPS   (BX)(DI*1), Y2
 	VMOVUPS   one<>+0(SB), Y3
 	VXORPS    Y4, Y4, Y4
@@ -6953,11 +7333,11 @@ groups481:
 	VMOVUPS   Y3, 32(DX)(DI*1)
 	ADDQ      $0x00000040, DI
 	SUBQ      $0x00000010, R8
-	JMP       groups481
+	JMP       groups528
 
-rest482:
+rest529:
 	TESTQ      R8, R8
-	JZ         end483
+	JZ         end530
 	VMASKMOVPS (BX)(DI*1), Y0, Y2
 	VMOVUPS    one<>+0(SB), Y3
 	VXORPS     Y4, Y4, Y4
@@ -6975,14 +7355,14 @@ rest482:
 	VMULPS     Y2, Y3, Y3
 	VMASKMOVPS Y3, Y1, 32(DX)(DI*1)
 
-end483:
+end530:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop479
+	JNZ  loop526
 
-end480:
+end527:
 	VZEROUPPER
 	RET
 
@@ -7002,15 +7382,15 @@ TEXT ·slopes256_leaky(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end485
+	JZ      end532
 
-loop484:
+loop531:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups486:
+groups533:
 	CMPQ      R8, $0x00000010
-	JL        rest487
+	JL        rest534
 	VMOVUPS   (BX)(DI*1), Y2
 	VMOVUPS   one<>+0(SB), Y3
 	VMOVUPS   leak<>+0(SB), Y4
@@ -7029,11 +7409,11 @@ groups486:
 	VMOVUPS   Y3, 32(DX)(DI*1)
 	ADDQ      $0x00000040, DI
 	SUBQ      $0x00000010, R8
-	JMP       groups486
+	JMP       groups533
 
-rest487:
+rest534:
 	TESTQ      R8, R8
-	JZ         end488
+	JZ         end535
 	VMASKMOVPS (BX)(DI*1), Y0, Y2
 	VMOVUPS    one<>+0(SB), Y3
 	VMOVUPS    leak<>+0(SB), Y4
@@ -7051,14 +7431,90 @@ rest487:
 	VMULPS     Y2, Y3, Y3
 	VMASKMOVPS Y3, Y1, 32(DX)(DI*1)
 
-end488:
+end535:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop484
+	JNZ  loop531
 
-end485:
+end532:
+	VZEROUPPER
+	RET
+
+// func slopes256_leaky100(rows int, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+// Requires: AVX
+TEXT ·slopes256_leaky100(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    dx+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    dy+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end537
+
+loop536:
+	XORQ DI, DI
+	MOVQ CX, R8
+
+groups538:
+	CMPQ      R8, $0x00000010
+	JL        rest539
+	VMOVUPS   (BX)(DI*1), Y2
+	VMOVUPS   one<>+0(SB), Y3
+	VMOVUPS   leak100<>+0(SB), Y4
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS Y2, Y4, Y3, Y2
+	VMOVUPS   (SI)(DI*1), Y3
+	VMULPS    Y2, Y3, Y3
+	VMOVUPS   Y3, (DX)(DI*1)
+	VMOVUPS   32(BX)(DI*1), Y2
+	VMOVUPS   one<>+0(SB), Y3
+	VMOVUPS   leak100<>+0(SB), Y4
+	VCMPPS    $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS Y2, Y4, Y3, Y2
+	VMOVUPS   32(SI)(DI*1), Y3
+	VMULPS    Y2, Y3, Y3
+	VMOVUPS   Y3, 32(DX)(DI*1)
+	ADDQ      $0x00000040, DI
+	SUBQ      $0x00000010, R8
+	JMP       groups538
+
+rest539:
+	TESTQ      R8, R8
+	JZ         end540
+	VMASKMOVPS (BX)(DI*1), Y0, Y2
+	VMOVUPS    one<>+0(SB), Y3
+	VMOVUPS    leak100<>+0(SB), Y4
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS  Y2, Y4, Y3, Y2
+	VMASKMOVPS (SI)(DI*1), Y0, Y3
+	VMULPS     Y2, Y3, Y3
+	VMASKMOVPS Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS 32(BX)(DI*1), Y1, Y2
+	VMOVUPS    one<>+0(SB), Y3
+	VMOVUPS    leak100<>+0(SB), Y4
+	VCMPPS     $0x11, zero<>+0(SB), Y2, Y2
+	VBLENDVPS  Y2, Y4, Y3, Y2
+	VMASKMOVPS 32(SI)(DI*1), Y1, Y3
+	VMULPS     Y2, Y3, Y3
+	VMASKMOVPS Y3, Y1, 32(DX)(DI*1)
+
+end540:
+	ADDQ dxs+24(FP), DX
+	ADDQ xs+40(FP), BX
+	ADDQ dys+56(FP), SI
+	DECQ AX
+	JNZ  loop536
+
+end537:
 	VZEROUPPER
 	RET
 
@@ -7078,15 +7534,15 @@ TEXT ·slopes256_elu(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end490
+	JZ      end542
 
-loop489:
+loop541:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups491:
+groups543:
 	CMPQ        R8, $0x00000010
-	JL          rest492
+	JL          rest544
 	VMOVUPS     (BX)(DI*1), Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VMOVUPS     Y2, Y4
@@ -7143,11 +7599,11 @@ groups491:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups491
+	JMP         groups543
 
-rest492:
+rest544:
 	TESTQ       R8, R8
-	JZ          end493
+	JZ          end545
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VMOVUPS     Y2, Y4
@@ -7203,14 +7659,14 @@ rest492:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end493:
+end545:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop489
+	JNZ  loop541
 
-end490:
+end542:
 	VZEROUPPER
 	RET
 
@@ -7230,15 +7686,15 @@ TEXT ·slopes256_tanh(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end495
+	JZ      end547
 
-loop494:
+loop546:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups496:
+groups548:
 	CMPQ         R8, $0x00000010
-	JL           rest497
+	JL           rest549
 	VMOVUPS      (BX)(DI*1), Y2
 	VMOVUPS      one<>+0(SB), Y3
 	VANDPS       magnitude<>+0(SB), Y2, Y3
@@ -7331,11 +7787,11 @@ groups496:
 	VMOVUPS      Y3, 32(DX)(DI*1)
 	ADDQ         $0x00000040, DI
 	SUBQ         $0x00000010, R8
-	JMP          groups496
+	JMP          groups548
 
-rest497:
+rest549:
 	TESTQ        R8, R8
-	JZ           end498
+	JZ           end550
 	VMASKMOVPS   (BX)(DI*1), Y0, Y2
 	VMOVUPS      one<>+0(SB), Y3
 	VANDPS       magnitude<>+0(SB), Y2, Y3
@@ -7427,14 +7883,14 @@ rest497:
 	VMULPS       Y2, Y3, Y3
 	VMASKMOVPS   Y3, Y1, 32(DX)(DI*1)
 
-end498:
+end550:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop494
+	JNZ  loop546
 
-end495:
+end547:
 	VZEROUPPER
 	RET
 
@@ -7454,15 +7910,15 @@ TEXT ·slopes256_sigmoid(SB), NOSPLIT, $0-64
 	VMOVUPS 64(R8), Y0
 	VMOVUPS 96(R8), Y1
 	TESTQ   AX, AX
-	JZ      end500
+	JZ      end552
 
-loop499:
+loop551:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups501:
+groups553:
 	CMPQ        R8, $0x00000010
-	JL          rest502
+	JL          rest554
 	VMOVUPS     (BX)(DI*1), Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y2
@@ -7525,11 +7981,11 @@ groups501:
 	VMOVUPS     Y3, 32(DX)(DI*1)
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JMP         groups501
+	JMP         groups553
 
-rest502:
+rest554:
 	TESTQ       R8, R8
-	JZ          end503
+	JZ          end555
 	VMASKMOVPS  (BX)(DI*1), Y0, Y2
 	VMOVUPS     one<>+0(SB), Y3
 	VXORPS      sign<>+0(SB), Y2, Y2
@@ -7591,14 +8047,14 @@ rest502:
 	VMULPS      Y2, Y3, Y3
 	VMASKMOVPS  Y3, Y1, 32(DX)(DI*1)
 
-end503:
+end555:
 	ADDQ dxs+24(FP), DX
 	ADDQ xs+40(FP), BX
 	ADDQ dys+56(FP), SI
 	DECQ AX
-	JNZ  loop499
+	JNZ  loop551
 
-end500:
+end552:
 	VZEROUPPER
 	RET
 
@@ -7620,9 +8076,9 @@ TEXT ·adamw256(SB), NOSPLIT, $0-48
 	VMOVUPS 96(R9), Y1
 	XORQ    R8, R8
 
-groups504:
+groups556:
 	CMPQ         AX, $0x00000010
-	JL           rest505
+	JL           rest557
 	VMOVUPS      (CX)(R8*1), Y2
 	VMOVUPS      (DX)(R8*1), Y3
 	VMOVUPS      (BX)(R8*1), Y4
@@ -7681,11 +8137,11 @@ groups504:
 	VMOVUPS      Y2, 32(CX)(R8*1)
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x00000010, AX
-	JMP          groups504
+	JMP          groups556
 
-rest505:
+rest557:
 	TESTQ        AX, AX
-	JZ           end506
+	JZ           end558
 	VMASKMOVPS   (CX)(R8*1), Y0, Y2
 	VMASKMOVPS   (DX)(R8*1), Y0, Y3
 	VMASKMOVPS   (BX)(R8*1), Y0, Y4
@@ -7743,6 +8199,6 @@ rest505:
 	VFMADD231PS  Y2, Y3, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-end506:
+end558:
 	VZEROUPPER
 	RET

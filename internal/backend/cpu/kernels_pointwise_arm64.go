@@ -34,6 +34,11 @@ func pointwiseNEON_relu(rows, cols int, dst *float32, ds uintptr, src *float32, 
 //go:noescape
 func pointwiseNEON_leaky(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
 
+// pointwiseNEON_leaky100 sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
+//
+//go:noescape
+func pointwiseNEON_leaky100(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+
 // pointwiseNEON_elu sets dst = res + scale·act(src + bias), without the steps whose operand is nil.
 //
 //go:noescape
@@ -78,6 +83,11 @@ func slopesNEON_relu(rows, cols int, dx *float32, dxs uintptr, x *float32, xs ui
 //
 //go:noescape
 func slopesNEON_leaky(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+
+// slopesNEON_leaky100 sets dx = dy·act'(x).
+//
+//go:noescape
+func slopesNEON_leaky100(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
 
 // slopesNEON_elu sets dx = dy·act'(x).
 //

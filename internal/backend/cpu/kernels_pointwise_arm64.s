@@ -4743,6 +4743,580 @@ end72:
 end2:
 	RET
 
+// func pointwiseNEON_leaky100(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
+TEXT ·pointwiseNEON_leaky100(SB), NOSPLIT, $0-96
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD src+32(FP), R3
+	MOVD bias+48(FP), R4
+	MOVD scale+72(FP), R5
+	MOVD res+80(FP), R6
+	AND $15, R1, R7
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R8
+	MOVD ZR, R9
+
+groups3:
+	CMP $16, R8
+	BLT rest4
+	ADD R9, R3, R10
+	FMOVQ 0(R10), F0
+	FMOVQ 16(R10), F1
+	FMOVQ 32(R10), F2
+	FMOVQ 48(R10), F3
+	CBZ R4, end5
+	ADD R9, R4, R10
+	FMOVQ 0(R10), F4
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	FMOVQ 16(R10), F4
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	FMOVQ 32(R10), F4
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ 48(R10), F4
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+
+end5:
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V4.S4
+	WORD $0x6e24dc04 // fmul v4.4s, v0.4s, v4.4s
+	VMOV V0.B16, V5.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea0e4c6 // fcmgt v6.4s, v6.4s, v0.4s
+	VBIT V6.B16, V4.B16, V5.B16
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V6.S4
+	WORD $0x6e26dc26 // fmul v6.4s, v1.4s, v6.4s
+	VMOV V1.B16, V4.B16
+	MOVD $0x0, R26
+	VDUP R26, V0.S4
+	WORD $0x6ea1e400 // fcmgt v0.4s, v0.4s, v1.4s
+	VBIT V0.B16, V6.B16, V4.B16
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V0.S4
+	WORD $0x6e20dc40 // fmul v0.4s, v2.4s, v0.4s
+	VMOV V2.B16, V6.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea2e421 // fcmgt v1.4s, v1.4s, v2.4s
+	VBIT V1.B16, V0.B16, V6.B16
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V1.S4
+	WORD $0x6e21dc61 // fmul v1.4s, v3.4s, v1.4s
+	VMOV V3.B16, V0.B16
+	MOVD $0x0, R26
+	VDUP R26, V2.S4
+	WORD $0x6ea3e442 // fcmgt v2.4s, v2.4s, v3.4s
+	VBIT V2.B16, V1.B16, V0.B16
+	CBZ R5, end6
+	ADD R9, R5, R10
+	FMOVQ 0(R10), F2
+	WORD $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	FMOVQ 16(R10), F2
+	WORD $0x6e22dc84 // fmul v4.4s, v4.4s, v2.4s
+	FMOVQ 32(R10), F2
+	WORD $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	FMOVQ 48(R10), F2
+	WORD $0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+
+end6:
+	CBZ R6, end7
+	ADD R9, R6, R10
+	FMOVQ 0(R10), F2
+	WORD $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+	FMOVQ 16(R10), F2
+	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	FMOVQ 32(R10), F2
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	FMOVQ 48(R10), F2
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+
+end7:
+	ADD R9, R2, R10
+	FMOVQ F5, 0(R10)
+	FMOVQ F4, 16(R10)
+	FMOVQ F6, 32(R10)
+	FMOVQ F0, 48(R10)
+	ADD $64, R9
+	SUB $16, R8
+	JMP groups3
+
+rest4:
+	CBZ R8, end8
+	ADD R9, R3, R10
+	CMP $4, R7
+	BLT some9
+	FMOVQ 0(R10), F0
+	JMP end11
+
+some9:
+	VEOR V0.B16, V0.B16, V0.B16
+	CMP $1, R7
+	BLT end11
+	TBZ $1, R7, single10
+	FMOVD 0(R10), F0
+	TBZ $0, R7, end11
+	ADD $8, R10, R8
+	VLD1 (R8), V0.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R10), F0
+
+end11:
+	CMP $8, R7
+	BLT some12
+	FMOVQ 16(R10), F6
+	JMP end14
+
+some12:
+	VEOR V6.B16, V6.B16, V6.B16
+	CMP $5, R7
+	BLT end14
+	TBZ $1, R7, single13
+	FMOVD 16(R10), F6
+	TBZ $0, R7, end14
+	ADD $24, R10, R8
+	VLD1 (R8), V6.S[2]
+	JMP end14
+
+single13:
+	FMOVS 16(R10), F6
+
+end14:
+	CMP $12, R7
+	BLT some15
+	FMOVQ 32(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end17
+	TBZ $1, R7, single16
+	FMOVD 32(R10), F4
+	TBZ $0, R7, end17
+	ADD $40, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 32(R10), F4
+
+end17:
+	CMP $16, R7
+	BLT some18
+	FMOVQ 48(R10), F5
+	JMP end20
+
+some18:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $13, R7
+	BLT end20
+	TBZ $1, R7, single19
+	FMOVD 48(R10), F5
+	TBZ $0, R7, end20
+	ADD $56, R10, R8
+	VLD1 (R8), V5.S[2]
+	JMP end20
+
+single19:
+	FMOVS 48(R10), F5
+
+end20:
+	CBZ R4, end21
+	ADD R9, R4, R8
+	CMP $4, R7
+	BLT some22
+	FMOVQ 0(R8), F2
+	JMP end24
+
+some22:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $1, R7
+	BLT end24
+	TBZ $1, R7, single23
+	FMOVD 0(R8), F2
+	TBZ $0, R7, end24
+	ADD $8, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R8), F2
+
+end24:
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	CMP $8, R7
+	BLT some25
+	FMOVQ 16(R8), F2
+	JMP end27
+
+some25:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $5, R7
+	BLT end27
+	TBZ $1, R7, single26
+	FMOVD 16(R8), F2
+	TBZ $0, R7, end27
+	ADD $24, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R8), F2
+
+end27:
+	WORD $0x4e22d4c6 // fadd v6.4s, v6.4s, v2.4s
+	CMP $12, R7
+	BLT some28
+	FMOVQ 32(R8), F2
+	JMP end30
+
+some28:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $9, R7
+	BLT end30
+	TBZ $1, R7, single29
+	FMOVD 32(R8), F2
+	TBZ $0, R7, end30
+	ADD $40, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R8), F2
+
+end30:
+	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	CMP $16, R7
+	BLT some31
+	FMOVQ 48(R8), F2
+	JMP end33
+
+some31:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $13, R7
+	BLT end33
+	TBZ $1, R7, single32
+	FMOVD 48(R8), F2
+	TBZ $0, R7, end33
+	ADD $56, R8, R10
+	VLD1 (R10), V2.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R8), F2
+
+end33:
+	WORD $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+
+end21:
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V2.S4
+	WORD $0x6e22dc02 // fmul v2.4s, v0.4s, v2.4s
+	VMOV V0.B16, V1.B16
+	MOVD $0x0, R26
+	VDUP R26, V3.S4
+	WORD $0x6ea0e463 // fcmgt v3.4s, v3.4s, v0.4s
+	VBIT V3.B16, V2.B16, V1.B16
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V3.S4
+	WORD $0x6e23dcc3 // fmul v3.4s, v6.4s, v3.4s
+	VMOV V6.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V0.S4
+	WORD $0x6ea6e400 // fcmgt v0.4s, v0.4s, v6.4s
+	VBIT V0.B16, V3.B16, V2.B16
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V0.S4
+	WORD $0x6e20dc80 // fmul v0.4s, v4.4s, v0.4s
+	VMOV V4.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V6.S4
+	WORD $0x6ea4e4c6 // fcmgt v6.4s, v6.4s, v4.4s
+	VBIT V6.B16, V0.B16, V3.B16
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V6.S4
+	WORD $0x6e26dca6 // fmul v6.4s, v5.4s, v6.4s
+	VMOV V5.B16, V0.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea5e484 // fcmgt v4.4s, v4.4s, v5.4s
+	VBIT V4.B16, V6.B16, V0.B16
+	CBZ R5, end34
+	ADD R9, R5, R10
+	CMP $4, R7
+	BLT some35
+	FMOVQ 0(R10), F4
+	JMP end37
+
+some35:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R7
+	BLT end37
+	TBZ $1, R7, single36
+	FMOVD 0(R10), F4
+	TBZ $0, R7, end37
+	ADD $8, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R10), F4
+
+end37:
+	WORD $0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	CMP $8, R7
+	BLT some38
+	FMOVQ 16(R10), F4
+	JMP end40
+
+some38:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R7
+	BLT end40
+	TBZ $1, R7, single39
+	FMOVD 16(R10), F4
+	TBZ $0, R7, end40
+	ADD $24, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R10), F4
+
+end40:
+	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
+	CMP $12, R7
+	BLT some41
+	FMOVQ 32(R10), F4
+	JMP end43
+
+some41:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end43
+	TBZ $1, R7, single42
+	FMOVD 32(R10), F4
+	TBZ $0, R7, end43
+	ADD $40, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R10), F4
+
+end43:
+	WORD $0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	CMP $16, R7
+	BLT some44
+	FMOVQ 48(R10), F4
+	JMP end46
+
+some44:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R7
+	BLT end46
+	TBZ $1, R7, single45
+	FMOVD 48(R10), F4
+	TBZ $0, R7, end46
+	ADD $56, R10, R8
+	VLD1 (R8), V4.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R10), F4
+
+end46:
+	WORD $0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+
+end34:
+	CBZ R6, end47
+	ADD R9, R6, R8
+	CMP $4, R7
+	BLT some48
+	FMOVQ 0(R8), F4
+	JMP end50
+
+some48:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R7
+	BLT end50
+	TBZ $1, R7, single49
+	FMOVD 0(R8), F4
+	TBZ $0, R7, end50
+	ADD $8, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end50
+
+single49:
+	FMOVS 0(R8), F4
+
+end50:
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP $8, R7
+	BLT some51
+	FMOVQ 16(R8), F4
+	JMP end53
+
+some51:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R7
+	BLT end53
+	TBZ $1, R7, single52
+	FMOVD 16(R8), F4
+	TBZ $0, R7, end53
+	ADD $24, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end53
+
+single52:
+	FMOVS 16(R8), F4
+
+end53:
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP $12, R7
+	BLT some54
+	FMOVQ 32(R8), F4
+	JMP end56
+
+some54:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R7
+	BLT end56
+	TBZ $1, R7, single55
+	FMOVD 32(R8), F4
+	TBZ $0, R7, end56
+	ADD $40, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end56
+
+single55:
+	FMOVS 32(R8), F4
+
+end56:
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP $16, R7
+	BLT some57
+	FMOVQ 48(R8), F4
+	JMP end59
+
+some57:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R7
+	BLT end59
+	TBZ $1, R7, single58
+	FMOVD 48(R8), F4
+	TBZ $0, R7, end59
+	ADD $56, R8, R10
+	VLD1 (R10), V4.S[2]
+	JMP end59
+
+single58:
+	FMOVS 48(R8), F4
+
+end59:
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+
+end47:
+	ADD R9, R2, R10
+	CMP $4, R7
+	BLT some60
+	FMOVQ F1, 0(R10)
+	JMP end62
+
+some60:
+	CMP $1, R7
+	BLT end62
+	TBZ $1, R7, single61
+	FMOVD F1, 0(R10)
+	TBZ $0, R7, end62
+	ADD $8, R10, R8
+	VST1 V1.S[2], (R8)
+	JMP end62
+
+single61:
+	FMOVS F1, 0(R10)
+
+end62:
+	CMP $8, R7
+	BLT some63
+	FMOVQ F2, 16(R10)
+	JMP end65
+
+some63:
+	CMP $5, R7
+	BLT end65
+	TBZ $1, R7, single64
+	FMOVD F2, 16(R10)
+	TBZ $0, R7, end65
+	ADD $24, R10, R8
+	VST1 V2.S[2], (R8)
+	JMP end65
+
+single64:
+	FMOVS F2, 16(R10)
+
+end65:
+	CMP $12, R7
+	BLT some66
+	FMOVQ F3, 32(R10)
+	JMP end68
+
+some66:
+	CMP $9, R7
+	BLT end68
+	TBZ $1, R7, single67
+	FMOVD F3, 32(R10)
+	TBZ $0, R7, end68
+	ADD $40, R10, R8
+	VST1 V3.S[2], (R8)
+	JMP end68
+
+single67:
+	FMOVS F3, 32(R10)
+
+end68:
+	CMP $16, R7
+	BLT some69
+	FMOVQ F0, 48(R10)
+	JMP end71
+
+some69:
+	CMP $13, R7
+	BLT end71
+	TBZ $1, R7, single70
+	FMOVD F0, 48(R10)
+	TBZ $0, R7, end71
+	ADD $56, R10, R8
+	VST1 V0.S[2], (R8)
+	JMP end71
+
+single70:
+	FMOVS F0, 48(R10)
+
+end71:
+
+end8:
+	MOVD ds+24(FP), R8
+	ADD R8, R2
+	MOVD ss+40(FP), R8
+	ADD R8, R3
+	CBZ R6, end72
+	MOVD rs+88(FP), R8
+	ADD R8, R6
+
+end72:
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
 // func pointwiseNEON_elu(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)
 TEXT ·pointwiseNEON_elu(SB), NOSPLIT, $0-96
 	MOVD $0x4b400000, R26
@@ -12336,6 +12910,363 @@ single34:
 
 end35:
 	MOVD $0x3dcccccd, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	CMP $16, R5
+	BLT some36
+	FMOVQ 48(R6), F1
+	JMP end38
+
+some36:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $13, R5
+	BLT end38
+	TBZ $1, R5, single37
+	FMOVD 48(R6), F1
+	TBZ $0, R5, end38
+	ADD $56, R6, R9
+	VLD1 (R9), V1.S[2]
+	JMP end38
+
+single37:
+	FMOVS 48(R6), F1
+
+end38:
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	CMP $16, R5
+	BLT some39
+	FMOVQ F1, 48(R7)
+	JMP end41
+
+some39:
+	CMP $13, R5
+	BLT end41
+	TBZ $1, R5, single40
+	FMOVD F1, 48(R7)
+	TBZ $0, R5, end41
+	ADD $56, R7, R9
+	VST1 V1.S[2], (R9)
+	JMP end41
+
+single40:
+	FMOVS F1, 48(R7)
+
+end41:
+
+end5:
+	MOVD dxs+24(FP), R9
+	ADD R9, R2
+	MOVD xs+40(FP), R9
+	ADD R9, R3
+	MOVD dys+56(FP), R9
+	ADD R9, R4
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
+// func slopesNEON_leaky100(rows, cols int, dx *float32, dxs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr)
+TEXT ·slopesNEON_leaky100(SB), NOSPLIT, $0-64
+	MOVD $0x3f800000, R26
+	VDUP R26, V0.S4
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD dx+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD dy+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	ADD R7, R4, R9
+	ADD R7, R2, R10
+	FMOVQ 0(R8), F1
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	FMOVQ 0(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 0(R10)
+	FMOVQ 16(R8), F4
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	FMOVQ 16(R9), F1
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ F1, 16(R10)
+	FMOVQ 32(R8), F1
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	FMOVQ 32(R9), F4
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ F4, 32(R10)
+	FMOVQ 48(R8), F4
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	FMOVQ 48(R9), F1
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ F1, 48(R10)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R10
+	ADD R7, R4, R6
+	ADD R7, R2, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R10), F1
+	JMP end8
+
+some6:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R10), F1
+	TBZ $0, R5, end8
+	ADD $8, R10, R9
+	VLD1 (R9), V1.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R10), F1
+
+end8:
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	CMP $4, R5
+	BLT some9
+	FMOVQ 0(R6), F4
+	JMP end11
+
+some9:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 0(R6), F4
+	TBZ $0, R5, end11
+	ADD $8, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end11
+
+single10:
+	FMOVS 0(R6), F4
+
+end11:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $4, R5
+	BLT some12
+	FMOVQ F4, 0(R7)
+	JMP end14
+
+some12:
+	CMP $1, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD F4, 0(R7)
+	TBZ $0, R5, end14
+	ADD $8, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end14
+
+single13:
+	FMOVS F4, 0(R7)
+
+end14:
+	CMP $8, R5
+	BLT some15
+	FMOVQ 16(R10), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 16(R10), F4
+	TBZ $0, R5, end17
+	ADD $24, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 16(R10), F4
+
+end17:
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V3.S4
+	VMOV V0.B16, V2.B16
+	MOVD $0x0, R26
+	VDUP R26, V1.S4
+	WORD $0x6ea4e421 // fcmgt v1.4s, v1.4s, v4.4s
+	VBIT V1.B16, V3.B16, V2.B16
+	CMP $8, R5
+	BLT some18
+	FMOVQ 16(R6), F1
+	JMP end20
+
+some18:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $5, R5
+	BLT end20
+	TBZ $1, R5, single19
+	FMOVD 16(R6), F1
+	TBZ $0, R5, end20
+	ADD $24, R6, R9
+	VLD1 (R9), V1.S[2]
+	JMP end20
+
+single19:
+	FMOVS 16(R6), F1
+
+end20:
+	WORD $0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	CMP $8, R5
+	BLT some21
+	FMOVQ F1, 16(R7)
+	JMP end23
+
+some21:
+	CMP $5, R5
+	BLT end23
+	TBZ $1, R5, single22
+	FMOVD F1, 16(R7)
+	TBZ $0, R5, end23
+	ADD $24, R7, R9
+	VST1 V1.S[2], (R9)
+	JMP end23
+
+single22:
+	FMOVS F1, 16(R7)
+
+end23:
+	CMP $12, R5
+	BLT some24
+	FMOVQ 32(R10), F1
+	JMP end26
+
+some24:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $9, R5
+	BLT end26
+	TBZ $1, R5, single25
+	FMOVD 32(R10), F1
+	TBZ $0, R5, end26
+	ADD $40, R10, R9
+	VLD1 (R9), V1.S[2]
+	JMP end26
+
+single25:
+	FMOVS 32(R10), F1
+
+end26:
+	MOVD $0x3c23d70a, R26
+	VDUP R26, V2.S4
+	VMOV V0.B16, V3.B16
+	MOVD $0x0, R26
+	VDUP R26, V4.S4
+	WORD $0x6ea1e484 // fcmgt v4.4s, v4.4s, v1.4s
+	VBIT V4.B16, V2.B16, V3.B16
+	CMP $12, R5
+	BLT some27
+	FMOVQ 32(R6), F4
+	JMP end29
+
+some27:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R5
+	BLT end29
+	TBZ $1, R5, single28
+	FMOVD 32(R6), F4
+	TBZ $0, R5, end29
+	ADD $40, R6, R9
+	VLD1 (R9), V4.S[2]
+	JMP end29
+
+single28:
+	FMOVS 32(R6), F4
+
+end29:
+	WORD $0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	CMP $12, R5
+	BLT some30
+	FMOVQ F4, 32(R7)
+	JMP end32
+
+some30:
+	CMP $9, R5
+	BLT end32
+	TBZ $1, R5, single31
+	FMOVD F4, 32(R7)
+	TBZ $0, R5, end32
+	ADD $40, R7, R9
+	VST1 V4.S[2], (R9)
+	JMP end32
+
+single31:
+	FMOVS F4, 32(R7)
+
+end32:
+	CMP $16, R5
+	BLT some33
+	FMOVQ 48(R10), F4
+	JMP end35
+
+some33:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R5
+	BLT end35
+	TBZ $1, R5, single34
+	FMOVD 48(R10), F4
+	TBZ $0, R5, end35
+	ADD $56, R10, R9
+	VLD1 (R9), V4.S[2]
+	JMP end35
+
+single34:
+	FMOVS 48(R10), F4
+
+end35:
+	MOVD $0x3c23d70a, R26
 	VDUP R26, V3.S4
 	VMOV V0.B16, V2.B16
 	MOVD $0x0, R26

@@ -6,11 +6,12 @@ const (
 	GELUC3 = 0.07135481282553506
 )
 
-// Constants of GELUErf and LeakyReLU.
+// Constants of GELUErf, LeakyReLU and LeakyReLU100.
 const (
 	RootHalf  = 0.7071067811865476 // √½
 	NormalTop = 0.3989422804014327 // 1/√(2π)
 	Leak      = 0.1
+	Leak100   = 0.01
 )
 
 // geluArg gives −u of GELU, u = x·(c1 + c3·x²).
@@ -44,6 +45,14 @@ func ReLU(x float32) float32 {
 func LeakyReLU(x float32) float32 {
 	if x < 0 {
 		return float32(x * Leak)
+	}
+	return x
+}
+
+// LeakyReLU100 gives x, or x/100 below 0.
+func LeakyReLU100(x float32) float32 {
+	if x < 0 {
+		return float32(x * Leak100)
 	}
 	return x
 }
@@ -96,6 +105,14 @@ func ReLUGrad(x float32) float32 {
 func LeakyReLUGrad(x float32) float32 {
 	if x < 0 {
 		return Leak
+	}
+	return 1
+}
+
+// LeakyReLU100Grad gives 1, or 1/100 below 0.
+func LeakyReLU100Grad(x float32) float32 {
+	if x < 0 {
+		return Leak100
 	}
 	return 1
 }

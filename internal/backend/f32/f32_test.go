@@ -160,6 +160,7 @@ func TestActivations(t *testing.T) {
 		{"GELUErf", GELUErf, GELUErfGrad, func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }, 6e-8},
 		{"ReLU", ReLU, ReLUGrad, func(x float64) float64 { return max(x, 0) }, 0},
 		{"LeakyReLU", LeakyReLU, LeakyReLUGrad, func(x float64) float64 { return max(x, x/10) }, 0},
+		{"LeakyReLU100", LeakyReLU100, LeakyReLU100Grad, func(x float64) float64 { return max(x, x/100) }, 0},
 		{"ELU", ELU, ELUGrad, func(x float64) float64 { return max(x, math.Expm1(min(x, 0))) }, 0},
 		{"Tanh", Tanh, TanhGrad, math.Tanh, 0},
 		{"Sigmoid", Sigmoid, SigmoidGrad, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, 0},

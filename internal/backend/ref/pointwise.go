@@ -22,6 +22,8 @@ func Activation(x float32, act backend.Activation) float32 {
 		return f32.ReLU(x)
 	case backend.LeakyReLU:
 		return f32.LeakyReLU(x)
+	case backend.LeakyReLU100:
+		return f32.LeakyReLU100(x)
 	case backend.ELU:
 		return f32.ELU(x)
 	case backend.Tanh:
@@ -53,6 +55,8 @@ func slope(x float32, act backend.Activation) float32 {
 		return f32.ReLUGrad(x)
 	case backend.LeakyReLU:
 		return f32.LeakyReLUGrad(x)
+	case backend.LeakyReLU100:
+		return f32.LeakyReLU100Grad(x)
 	case backend.ELU:
 		return f32.ELUGrad(x)
 	case backend.Tanh:

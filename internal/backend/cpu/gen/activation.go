@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -206,7 +207,7 @@ func half() Mem { return float("half", 0.5) }
 
 func zeros() Mem { return constant("zero", 0) }
 
-func leak() Mem { return float("leak", 0.1) }
+func leak(act string) Mem { return float("leak"+strings.TrimPrefix(act, "leaky"), leaks[act]) }
 
 // activate sets x to its activation.
 func (v isa) activate(x reg.Register, act string) {
@@ -226,9 +227,9 @@ func (v isa) activate(x reg.Register, act string) {
 		VFMADD213PS(h, h, x)
 	case "relu":
 		VMAXPS(x, v.zeroed(), x)
-	case "leaky":
+	case "leaky", "leaky100":
 		y := v.reg()
-		VMULPS(leak(), x, y)
+		VMULPS(leak(act), x, y)
 		VMOVUPS(v.below(x, zeros(), y, x), x)
 	case "elu":
 		y := v.copied(x)
@@ -259,9 +260,9 @@ func (v isa) slope(x reg.Register, act string) reg.Register {
 		return e
 	case "relu":
 		return v.below(x, zeros(), v.zeroed(), ones)
-	case "leaky":
+	case "leaky", "leaky100":
 		y := v.reg()
-		VMOVUPS(leak(), y)
+		VMOVUPS(leak(act), y)
 		return v.below(x, zeros(), y, ones)
 	case "elu":
 		y := v.copied(x)

@@ -25,8 +25,11 @@ var (
 	quarterTurn = []float64{-1.5707963705062866, 4.371138828673793e-08, 1.7151245100058819e-15}
 )
 
+// leaks are the slopes of leaky ReLUs below 0.
+var leaks = map[string]float64{"leaky": 0.1, "leaky100": 0.01}
+
 // activations have an epilogue kernel, sloped ones a gradient.
 var (
-	activations = []string{"identity", "gelu", "silu", "geluerf", "relu", "leaky", "elu", "tanh", "sigmoid", "snake"}
-	sloped      = activations[1:9]
+	activations = []string{"identity", "gelu", "silu", "geluerf", "relu", "leaky", "leaky100", "elu", "tanh", "sigmoid", "snake"}
+	sloped      = activations[1:10]
 )

@@ -132,8 +132,8 @@ func (a *neon) activate(x *vreg, act string) *vreg {
 		return a.fma(h, a.normal(x), h)
 	case "relu":
 		return a.below(x, 0, a.bits(0), x)
-	case "leaky":
-		return a.below(x, 0, a.mul(x, a.here(0.1)), x)
+	case "leaky", "leaky100":
+		return a.below(x, 0, a.mul(x, a.here(leaks[act])), x)
 	case "elu":
 		return a.below(x, 0, a.expm1(x), x)
 	case "tanh":
@@ -152,8 +152,8 @@ func (a *neon) slope(x *vreg, act string) *vreg {
 		return a.fma(x, density, a.fma(a.normal(x), half, half))
 	case "relu":
 		return a.below(x, 0, a.bits(0), one)
-	case "leaky":
-		return a.below(x, 0, a.here(0.1), one)
+	case "leaky", "leaky100":
+		return a.below(x, 0, a.here(leaks[act]), one)
 	case "elu":
 		return a.below(x, 0, a.exp(x), one)
 	case "tanh":

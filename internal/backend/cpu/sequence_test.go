@@ -1,0 +1,96 @@
+package cpu_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+)
+
+func TestGroupNorm(t *testing.T) {
+	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
+		groups := 1 + g.IntN(4)
+		c = (c + groups - 1) / groups * groups
+		x := g.tensor(r, c, 3)
+		gamma, beta := g.maybe(c), g.maybe(c)
+		got := poisoned(r, c, 2)
+		want := clone(got)
+		b.GroupNorm(got, x, groups, gamma, beta, 1e-5)
+		naive.GroupNorm(want, x, groups, gamma, beta, 1e-5)
+		sameBits(t, fmt.Sprint(groups, " groups ", what), got.Data, want.Data)
+
+		// The definition, in float64.
+		width := c / groups
+		for k := range groups {
+			var mean, variance float64
+			n := float64(r * width)
+			for i := range r {
+				for _, v := range x.Row(i)[k*width : (k+1)*width] {
+					mean += float64(v) / n
+				}
+			}
+			for i := range r {
+				for _, v := range x.Row(i)[k*width : (k+1)*width] {
+					variance += (float64(v) - mean) * (float64(v) - mean) / n
+				}
+			}
+			for i := range r {
+				for j := k * width; j < (k+1)*width; j++ {
+					y := (float64(x.Row(i)[j]) - mean) / math.Sqrt(variance+1e-5)
+					size := math.Abs(y) + 1
+					if gamma != nil {
+						y *= float64(gamma[j])
+						size *= math.Abs(float64(gamma[j])) + 1
+					}
+					if beta != nil {
+						y += float64(beta[j])
+						size += math.Abs(float64(beta[j]))
+					}
+					if d := math.Abs(float64(got.Row(i)[j]) - y); d > 2e-6*size*(1+math.Abs(mean)/math.Sqrt(variance+1e-5)) {
+						t.Fatalf("%s: off by %g of %g", what, d, size)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestRMSNorm(t *testing.T) {
+	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
+		x, gamma := g.tensor(r, c, 3), g.maybe(c)
+		got := poisoned(r, c, 2)
+		want := clone(got)
+		b.RMSNorm(got, x, gamma, 1e-5)
+		naive.RMSNorm(want, x, gamma, 1e-5)
+		sameBits(t, what, got.Data, want.Data)
+		for i := range r {
+			var square float64
+			for _, v := range x.Row(i) {
+				square += float64(v) * float64(v)
+			}
+			for j, v := range x.Row(i) {
+				y := float64(v) / math.Sqrt(square/float64(c)+1e-5)
+				if gamma != nil {
+					y *= float64(gamma[j])
+				}
+				if d := math.Abs(float64(got.Row(i)[j]) - y); d > 1e-6*(math.Abs(y)+1e-3) {
+					t.Fatalf("%s: %g, want %g", what, got.Row(i)[j], y)
+				}
+			}
+		}
+	})
+}
+
+func TestLSTMCell(t *testing.T) {
+	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
+		gates, state := g.tensor(r, 4*c, 3), g.tensor(r, c, 1)
+		wantG, wantC := clone(gates), clone(state)
+		h := poisoned(r, c, 2)
+		wantH := clone(h)
+		b.LSTMCell(h, state, gates)
+		naive.LSTMCell(wantH, wantC, wantG)
+		sameBits(t, "h "+what, h.Data, wantH.Data)
+		sameBits(t, "c "+what, state.Data, wantC.Data)
+	})
+}
