@@ -1,17 +1,15 @@
 package codec
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/sotto-audio/sotto/internal/weights"
 )
 
 // Loader opens the weights file at path.
@@ -53,7 +51,7 @@ func Load(path string) (Codec, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return loadFolder(path)
 	}
-	family, err := readFamily(path)
+	family, err := weights.Family(path)
 	if err != nil {
 		return nil, fmt.Errorf("codec: %s: %w", path, err)
 	}
@@ -86,44 +84,4 @@ func loadFolder(path string) (Codec, error) {
 		}
 	}
 	return nil, fmt.Errorf("codec: %s: is a directory: name a weights file, or a folder with %s", path, strings.Join(append(known, "weights of a known family"), ", "))
-}
-
-// maxWeightsHeader bounds the JSON header of a weights file: thousands of
-// tensors need well under a mebibyte.
-const maxWeightsHeader = 16 << 20
-
-// readFamily reads the "family" entry of a safetensors file's metadata.
-func readFamily(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	var size [8]byte
-	if _, err := io.ReadFull(f, size[:]); err != nil {
-		return "", errors.New("not a safetensors file: shorter than 8 bytes")
-	}
-	n := binary.LittleEndian.Uint64(size[:])
-	if n > maxWeightsHeader || int64(n) > info.Size()-8 {
-		return "", fmt.Errorf("not a safetensors file: header of %d bytes in a file of %d", n, info.Size())
-	}
-	text := make([]byte, n)
-	if _, err := io.ReadFull(f, text); err != nil {
-		return "", fmt.Errorf("reading the safetensors header: %w", err)
-	}
-	var header struct {
-		Metadata map[string]string `json:"__metadata__"`
-	}
-	if err := json.Unmarshal(text, &header); err != nil {
-		return "", fmt.Errorf("not a safetensors file: %w", err)
-	}
-	family := header.Metadata["family"]
-	if family == "" {
-		return "", errors.New(`the safetensors metadata names no "family": convert the weights first`)
-	}
-	return family, nil
 }
