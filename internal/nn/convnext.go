@@ -11,6 +11,7 @@ type ConvNeXt struct {
 	Expand    *Linear
 	Project   *Linear
 	Scale     *LayerScale
+	Dropout   *Dropout
 	Delay     *Delay // of the residual path: rows of lookahead, nil for none
 }
 
@@ -24,6 +25,7 @@ func NewConvNeXt(name string, channels, hidden, taps, lookahead int, scale float
 		Expand:    NewLinear(name+".expand", channels, hidden),
 		Project:   NewLinear(name+".project", hidden, channels),
 		Scale:     NewLayerScale(name+".scale", channels, scale),
+		Dropout:   &Dropout{},
 	}
 	if lookahead > 0 {
 		b.Delay = &Delay{Rows: lookahead, Channels: channels}
@@ -55,7 +57,7 @@ func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
 	h = r.Apply(b.Expand, h)
 	h = r.Apply(Activation{backend.GELU}, h)
 	h = r.Apply(b.Project, h)
-	h = r.Apply(b.Scale, h)
+	h = r.Apply(b.Dropout, r.Apply(b.Scale, h))
 	if b.Delay != nil {
 		x = r.Apply(b.Delay, x)
 	}

@@ -15,6 +15,11 @@ type Stream struct {
 	// Last says that no rows follow those of the next step: layers then give what
 	// they held back. Reset comes before more steps.
 	Last bool
+	// Chunk is the number of rows that attention takes as one block, 0 for all;
+	// a step of fewer ends the input. Lengths holds the rows of each item of a
+	// batch that are not filling, nil for all. Both count rows of the input.
+	Chunk   int
+	Lengths []int
 
 	states map[Layer]*State
 	order  []*State
@@ -30,6 +35,8 @@ type State struct {
 	// Held is the number of rows in use, Seen and Given those that came in and went
 	// out since the start, of each item.
 	Held, Seen, Given int
+
+	from, to []int32 // scratch of Attend
 }
 
 // NewStream makes a stream for a batch of signals.
@@ -88,6 +95,9 @@ func (s *Stream) State(l Layer, rows, cols int) *State {
 		st = &State{History: s.Backend.New(s.Batch*rows, cols)}
 		s.states[l] = st
 		s.order = append(s.order, st)
+	}
+	if st.History.Rows != s.Batch*rows { // another batch
+		st.History = s.Backend.New(s.Batch*rows, cols)
 	}
 	return st
 }

@@ -56,6 +56,9 @@ type Record struct {
 	OptimShare   float64            `json:"update_share,omitempty"` // of the time, for the optimiser
 	// AdversaryShare is that of the discriminators, a part of it in LossShare.
 	AdversaryShare float64 `json:"adversary_share,omitempty"`
+	// Recognised and Padding are those of a recogniser's training.
+	Recognised []ASRScore `json:"recognised,omitempty"`
+	Padding    float64    `json:"padding,omitempty"` // share of rows that only fill batches up
 }
 
 // Run trains until the end of the schedule or of the context, and leaves a
@@ -65,7 +68,7 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	if err := t.trimLog(filepath.Join(c.Dir, LogName)); err != nil {
+	if err := trimLog(filepath.Join(c.Dir, LogName), t.Step); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(filepath.Join(c.Dir, LogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
@@ -132,7 +135,7 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 }
 
 // trimLog drops lines beyond the checkpoint that a run continues from.
-func (t *Codec) trimLog(path string) error {
+func trimLog(path string, step int) error {
 	records, err := ReadLog(path)
 	if os.IsNotExist(err) {
 		return nil
@@ -142,7 +145,7 @@ func (t *Codec) trimLog(path string) error {
 	}
 	var data []byte
 	for _, r := range records {
-		if r.Step > t.Step {
+		if r.Step > step {
 			break
 		}
 		line, err := json.Marshal(r)

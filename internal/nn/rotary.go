@@ -1,0 +1,54 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/sotto-audio/sotto/internal/dsp"
+)
+
+// Rotary turns pairs of values by angles that grow with the position.
+type Rotary struct {
+	half, period int
+	cos, sin     []float32 // [period, half]
+}
+
+// rotaryBase spaces the frequencies, from about a radian a row down.
+const rotaryBase = 1000
+
+// NewRotary makes the angles for heads of that many columns, an even number: pair
+// i of half turns round(period/2π·base^(−i/half)) times in period rows, at least
+// once.
+func NewRotary(columns, period int) *Rotary {
+	r := &Rotary{half: columns / 2, period: period}
+	r.cos, r.sin = make([]float32, period*r.half), make([]float32, period*r.half)
+	for i := range r.half {
+		turns := float64(period) / (2 * math.Pi) * math.Pow(rotaryBase, -float64(i)/float64(r.half))
+		n := max(int(math.Round(turns)), 1)
+		for t := range period {
+			r.cos[t*r.half+i] = float32(dsp.CosTurn(t*n, period))
+			r.sin[t*r.half+i] = float32(dsp.SinTurn(t*n, period))
+		}
+	}
+	return r
+}
+
+// turn sets y to the heads of x turned by the angles of a position, or back.
+func (r *Rotary) turn(y, x []float32, heads, position int, back bool) {
+	at := position % r.period * r.half
+	cos, sin := r.cos[at:at+r.half], r.sin[at:at+r.half]
+	for h := range heads {
+		a, b := x[2*h*r.half:][:r.half], x[(2*h+1)*r.half:][:r.half]
+		p, q := y[2*h*r.half:][:r.half], y[(2*h+1)*r.half:][:r.half]
+		if back {
+			for i, c := range cos {
+				p[i] = float32(a[i]*c) + float32(b[i]*sin[i])
+				q[i] = float32(b[i]*c) - float32(a[i]*sin[i])
+			}
+			continue
+		}
+		for i, c := range cos {
+			p[i] = float32(a[i]*c) - float32(b[i]*sin[i])
+			q[i] = float32(b[i]*c) + float32(a[i]*sin[i])
+		}
+	}
+}

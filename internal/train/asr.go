@@ -1,0 +1,306 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/nn"
+	"github.com/sotto-audio/sotto/internal/recognizer"
+)
+
+// ASRConfig is the recipe of a recogniser's training.
+type ASRConfig struct {
+	Model recognizer.Config `json:"model"`
+	Seed  uint64            `json:"seed"`
+
+	Seconds float64 `json:"seconds"` // of audio in the batch of a shard
+	Longest float64 `json:"longest"` // seconds of an item
+	Join    float64 `json:"join"`    // probability that an utterance is followed by another
+
+	Schedule    Schedule `json:"schedule"`
+	Beta1       float32  `json:"beta1"`
+	Beta2       float32  `json:"beta2"`
+	WeightDecay float32  `json:"weight_decay"`
+	Clip        float32  `json:"clip"`
+	Average     float64  `json:"average"` // decay of the average of weights
+
+	Dropout float64 `json:"dropout"`
+	Middle  float64 `json:"middle"` // weight of the loss half way
+
+	Chunks      []int     `json:"chunks"`       // latents, 0 for all
+	ChunkShares []float64 `json:"chunk_shares"` //
+	Quantized   float64   `json:"quantized"`    // share of utterances from codes
+	LevelShares []float64 `json:"level_shares"` // by the number of levels, from 1
+
+	Alteration Alteration         `json:"alteration"`
+	Shares     map[string]float64 `json:"shares"` // of seconds, by source
+	Held       []string           `json:"held"`   // speakers for validation
+	Shards     int                `json:"shards"`
+}
+
+// DefaultASRConfig is the recipe of the shipped model.
+func DefaultASRConfig() ASRConfig {
+	return ASRConfig{
+		Model: recognizer.DefaultConfig(), Seed: 1,
+		Seconds: 40, Longest: 17, Join: 0.15,
+		Schedule: Schedule{Peak: 1.5e-3, Floor: 0.01, Warmup: 200},
+		Beta1:    0.9, Beta2: 0.98, WeightDecay: 0.02, Clip: 5, Average: 0.998,
+		Dropout: 0.1, Middle: 0.3,
+		Chunks: []int{0, 4, 8, 16, 32, 48}, ChunkShares: []float64{0.35, 0.05, 0.1, 0.35, 0.1, 0.05},
+		Quantized: 0.5, LevelShares: []float64{0.05, 0.1, 0.05, 0.15, 0.1, 0.25, 0.05, 0.25},
+		Alteration: Alteration{TimeMasks: 6, TimeFrames: 16, ChannelMasks: 2, Channels: 8, Noise: 0.3},
+		Shares: map[string]float64{
+			"an4": 0.28, "librispeech": 0.13, "librispeech-mp3": 0.17, "ljspeech": 0.08, "vctk": 0.06, "kathleen": 0.1,
+			"synth": 0.12, "wake": 0.01, "precise": 0.01, "noise": 0.02, "generated": 0.02,
+		},
+		Held:   []string{"an4-fkai", "an4-flrp", "an4-mcrt", "an4-mdmc", "an4-mrab"},
+		Shards: 2,
+	}
+}
+
+// ASR trains a recogniser.
+type ASR struct {
+	Config  ASRConfig
+	Network *recognizer.Network
+	Step    int
+	Elapsed time.Duration
+	Audio   float64 // seconds seen, over all runs
+	Padding float64 // share of the rows of batches that only fill them up
+
+	data    *Transcripts
+	sampler *sampler
+	device  backend.Backend
+	shards  []*asrShard
+	solver  *AdamW
+	average map[string][]float32
+	plan    [][]item
+}
+
+// asrShard is a tape with gradients of its own.
+type asrShard struct {
+	tape    *Tape
+	weights []*Weight
+	ctc     [2]CTC
+	rng     *rand.Rand
+	err     error
+
+	Loss, Middle float64 // of the last batch, a label
+	Seconds      float64 // of its audio
+}
+
+// NewASR makes a trainer.
+func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (*ASR, error) {
+	network, err := recognizer.NewNetwork(c.Model)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Chunks) != len(c.ChunkShares) || len(c.Chunks) == 0 || c.Shards < 1 || c.Seconds < c.Longest {
+		return nil, fmt.Errorf("train: the recipe needs chunks with shares, shards, and batches longer than an item")
+	}
+	network.Init(rand.New(rand.NewPCG(c.Seed, 0)))
+	t := &ASR{Config: c, Network: network, data: data, device: device}
+	if t.sampler, err = newSampler(data, c.Shares); err != nil {
+		return nil, err
+	}
+	t.solver = NewAdamW(device, backend.AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: 1e-8, WeightDecay: c.WeightDecay}, c.Clip)
+	for i := range c.Shards {
+		s := &asrShard{rng: rand.New(rand.NewPCG(c.Seed, uint64(i)+1))}
+		for _, p := range network.Params() {
+			s.weights = append(s.weights, &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1})
+		}
+		s.tape = NewTape(device, s.weights, c.Dropout, s.rng)
+		t.shards = append(t.shards, s)
+	}
+	return t, nil
+}
+
+// More takes up features that have come since the trainer started.
+func (t *ASR) More(dir string) error {
+	if err := t.data.More(dir, t.Config.Held); err != nil {
+		return err
+	}
+	s, err := newSampler(t.data, t.Config.Shares)
+	if err == nil {
+		t.sampler = s
+	}
+	return err
+}
+
+// choose gives an index by shares.
+func choose(shares []float64, rng *rand.Rand) int {
+	var sum float64
+	for _, s := range shares {
+		sum += s
+	}
+	x := rng.Float64() * sum
+	for i, s := range shares {
+		if x -= s; x < 0 {
+			return i
+		}
+	}
+	return len(shares) - 1
+}
+
+// Update runs one batch on each shard and moves the weights; progress is the share
+// of the run that is done.
+func (t *ASR) Update(progress float64) error {
+	rng := rand.New(rand.NewPCG(t.Config.Seed, 1000+uint64(t.Step)))
+	if len(t.plan) < len(t.shards) {
+		t.plan, t.Padding = t.sampler.plan(t.Config, 24*len(t.shards), rng)
+	}
+	batches := t.plan[:len(t.shards)]
+	t.plan = t.plan[len(t.shards):]
+	for _, l := range t.linears() {
+		l.Prepare(t.device, true)
+	}
+	chunk := t.Config.Chunks[choose(t.Config.ChunkShares, rng)]
+	total := 0
+	for _, b := range batches {
+		for _, m := range b {
+			total += max(1, len(m.labels()))
+		}
+	}
+	var wait sync.WaitGroup
+	for i, s := range t.shards {
+		s.rng = rand.New(rand.NewPCG(t.Config.Seed+uint64(i), 2000+uint64(t.Step)))
+		s.tape.rng = s.rng
+		wait.Go(func() { s.err = t.run(s, batches[i], chunk, total) })
+	}
+	wait.Wait()
+	for _, s := range t.shards {
+		if s.err != nil {
+			return s.err
+		}
+	}
+	main := t.shards[0].weights
+	each(main, func(i int, w *Weight) {
+		for _, s := range t.shards[1:] {
+			for k, g := range s.weights[i].Gradient {
+				w.Gradient[k] += g
+			}
+		}
+	})
+	t.solver.LR = float32(t.Config.Schedule.At(t.Step, progress))
+	if err := t.solver.Step(valueGrads(main)); err != nil {
+		return err
+	}
+	t.Step++
+	if t.Config.Average > 0 && t.Step%averageEvery == 0 {
+		t.follow()
+	}
+	return nil
+}
+
+func valueGrads(weights []*Weight) []gorgonia.ValueGrad {
+	all := make([]gorgonia.ValueGrad, len(weights))
+	for i, w := range weights {
+		all[i] = w
+	}
+	return all
+}
+
+// linears lists the matrix products.
+func (t *ASR) linears() []*nn.Linear {
+	n := t.Network
+	all := []*nn.Linear{n.Input, n.Down, n.Up, n.Output, n.Middle}
+	conv := func(b *nn.ConvNeXt) { all = append(all, b.Expand, b.Project) }
+	conv(n.Front)
+	conv(n.Local)
+	conv(n.Detail)
+	for _, b := range n.Blocks {
+		all = append(all, b.Attention.Input, b.Attention.Project)
+		conv(b.Conv)
+	}
+	return all
+}
+
+// run is the forward and backward pass of a batch; labels is the number of labels
+// of all batches.
+func (t *ASR) run(s *asrShard, batch []item, chunk, labels int) error {
+	c := t.Config
+	stream := s.tape.Begin(len(batch))
+	stream.Chunk = chunk
+	dim := c.Model.Inputs
+	x, rows, err := t.data.fill(stream, batch, t.Network.Delay(), dim, func() int {
+		if s.rng.Float64() >= c.Quantized {
+			return 0
+		}
+		return 1 + choose(c.LevelShares, s.rng)
+	})
+	if err != nil {
+		return err
+	}
+	for i, m := range batch {
+		c.Alteration.alter(x[i*rows*dim:][:m.frames()*dim], dim, s.rng)
+	}
+	var middle *Value
+	out := recognizer.Apply(s.tape, t.Network, s.tape.Input(backend.Host(x, len(batch)*rows, dim)), func(v *Value) { middle = v })
+	s.Seconds = float64(len(batch)*rows) / c.Model.FrameRate
+	s.Loss = s.score(0, out, batch, stream, labels, 1)
+	s.Middle = s.score(1, middle, batch, stream, labels, float32(c.Middle))
+	s.tape.Backward()
+	return nil
+}
+
+// score sets the slope of CTC in the rows of each item, and gives the loss a label.
+func (s *asrShard) score(which int, out *Value, batch []item, stream *nn.Stream, labels int, weight float32) float64 {
+	out.Grad = stream.Tensor(out.Rows, out.Cols)
+	clear(out.Grad.Data)
+	each := out.Rows / len(batch)
+	var sum float64
+	count := 0
+	for i, m := range batch {
+		rows := stream.Lengths[i] / recognizer.Fast
+		l := m.labels()
+		loss := s.ctc[which].Loss(out.Grad.Slice(i*each, i*each+rows), out.Slice(i*each, i*each+rows), l, weight/float32(labels))
+		if !math.IsInf(loss, 1) {
+			sum += loss
+			count += max(1, len(l))
+		}
+	}
+	return sum / float64(max(1, count))
+}
+
+// follow moves the average of weights.
+func (t *ASR) follow() {
+	keep := math.Pow(t.Config.Average, averageEvery)
+	keep = min(keep, float64(t.Step)/float64(t.Step+10*averageEvery))
+	if t.average == nil {
+		t.average = map[string][]float32{}
+		for _, p := range t.Network.Params() {
+			t.average[p.Name] = slices.Clone(p.Data)
+		}
+	}
+	a, b := float32(keep), float32(1-keep)
+	each(t.Network.Params(), func(_ int, p *nn.Param) {
+		mean := t.average[p.Name]
+		for i, v := range p.Data {
+			mean[i] = a*mean[i] + b*v
+		}
+	})
+}
+
+// WithAverage runs f while the weights are their average.
+func (t *ASR) WithAverage(f func() error) error {
+	swap := func() {
+		for _, p := range t.Network.Params() {
+			a := t.average[p.Name]
+			for i, v := range p.Data {
+				p.Data[i], a[i] = a[i], v
+			}
+			p.Changed()
+		}
+	}
+	if t.average != nil {
+		swap()
+		defer swap()
+	}
+	return f()
+}

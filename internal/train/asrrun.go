@@ -1,0 +1,263 @@
+package train
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/sotto-audio/sotto/internal/nn"
+	"github.com/sotto-audio/sotto/internal/weights"
+)
+
+// ASRRunConfig says how long a run lasts and what it leaves behind.
+type ASRRunConfig struct {
+	Dir        string // of checkpoint.safetensors and log.jsonl
+	Features   string // folder that is looked through for more after each validation
+	Steps      int    // updates in all, or
+	Time       time.Duration
+	LogEvery   int
+	SaveEvery  time.Duration
+	ValidEvery time.Duration
+	Progress   io.Writer
+}
+
+// Run trains until the end of the schedule or of the context, and leaves a
+// checkpoint in both cases.
+func (t *ASR) Run(ctx context.Context, c ASRRunConfig) error {
+	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	if err := trimLog(filepath.Join(c.Dir, LogName), t.Step); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(c.Dir, LogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	defer file.Close()
+	log := json.NewEncoder(file)
+	for source, all := range t.data.Train {
+		fmt.Fprintf(c.Progress, "%s: %d utterances, %.2f h\n", source, len(all), hours(all))
+	}
+	begin := time.Now().Add(-t.Elapsed)
+	saved, validated := time.Now(), time.Now()
+	m := &asrMeans{begin: time.Now()}
+	for {
+		t.Elapsed = time.Since(begin)
+		progress := float64(t.Step) / float64(max(1, c.Steps))
+		if c.Steps == 0 {
+			progress = float64(t.Elapsed) / float64(c.Time)
+		}
+		pause := time.Now()
+		over := progress >= 1 || ctx.Err() != nil
+		if over && ctx.Err() == nil || time.Since(validated) >= c.ValidEvery {
+			record := Record{Step: t.Step, Seconds: t.Elapsed.Seconds(), AudioSeconds: t.Audio}
+			if record.Recognised, err = t.Validate(); err != nil {
+				return err
+			}
+			if err := log.Encode(record); err != nil {
+				return fmt.Errorf("train: log: %w", err)
+			}
+			for _, s := range record.Recognised {
+				fmt.Fprintf(c.Progress, "step %d  %s chunk %d levels %d: WER %.3f CER %.3f  %s\n", t.Step, s.Source, s.Chunk, s.Levels, s.WER, s.CER, s.Example)
+			}
+			if err := t.More(c.Features); err != nil {
+				return err
+			}
+			validated = time.Now()
+		}
+		if over || time.Since(saved) >= c.SaveEvery {
+			if err := t.Save(filepath.Join(c.Dir, CheckpointName)); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+		if over {
+			return nil
+		}
+		m.begin = m.begin.Add(time.Since(pause))
+		if err := t.Update(progress); err != nil {
+			return err
+		}
+		m.add(t)
+		if t.Step%c.LogEvery == 0 {
+			t.Elapsed = time.Since(begin)
+			record := m.record(t)
+			if err := log.Encode(record); err != nil {
+				return fmt.Errorf("train: log: %w", err)
+			}
+			left := c.Time - t.Elapsed
+			if c.Steps > 0 {
+				left = time.Duration(float64(t.Elapsed) * (1 - progress) / max(progress, 1e-9))
+			}
+			fmt.Fprintf(c.Progress, "step %d  ctc %.3f  middle %.3f  lr %.2g  norm %.2f  padding %.1f%%  %.0f audio-s/s  %s left\n",
+				t.Step, record.Losses["ctc"], record.Losses["middle"], record.Rate, record.GradNorm, 100*t.Padding, record.Speed, left.Round(time.Second))
+			m = &asrMeans{begin: time.Now()}
+		}
+	}
+}
+
+// asrMeans gathers what a log line reports.
+type asrMeans struct {
+	begin                        time.Time
+	loss, middle, norm, n, audio float64
+}
+
+func (m *asrMeans) add(t *ASR) {
+	for _, s := range t.shards {
+		m.loss += s.Loss
+		m.middle += s.Middle
+		m.audio += s.Seconds
+		t.Audio += s.Seconds
+		m.n++
+	}
+	m.norm += t.solver.Norm * float64(len(t.shards))
+}
+
+func (m *asrMeans) record(t *ASR) Record {
+	return Record{
+		Step: t.Step, Seconds: t.Elapsed.Seconds(), AudioSeconds: t.Audio,
+		Losses: map[string]float64{"ctc": m.loss / m.n, "middle": m.middle / m.n},
+		Rate:   float64(t.solver.LR), GradNorm: m.norm / m.n, Skipped: t.solver.Skipped,
+		Padding: t.Padding, Speed: m.audio / time.Since(m.begin).Seconds(),
+	}
+}
+
+const asrCheckpointKind = "sotto recogniser training checkpoint 1"
+
+// Save writes what a run needs to go on.
+func (t *ASR) Save(path string) error {
+	config, err := json.Marshal(t.Config)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	f := &weights.File{Tensors: map[string]weights.Tensor{}}
+	put := func(name string, p *nn.Param, data []float32) {
+		if data != nil {
+			f.Tensors[name+"."+p.Name] = weights.Tensor{Shape: p.Shape, Data: data}
+		}
+	}
+	for _, w := range t.shards[0].weights {
+		m := t.solver.Moments(w)
+		put("weight", w.Param, w.Data)
+		put("mean", w.Param, m[0])
+		put("square", w.Param, m[1])
+		put("average", w.Param, t.average[w.Name])
+	}
+	sum := f.Sum()
+	f.Metadata = map[string]string{
+		"kind": asrCheckpointKind, "config": string(config), "sum": hex.EncodeToString(sum[:]),
+		"codec": t.data.codec.Info().Fingerprint.String(), "step": strconv.Itoa(t.Step),
+		"updates": strconv.Itoa(t.solver.AdamW.Step), "elapsed": t.Elapsed.String(),
+		"audio": strconv.FormatFloat(t.Audio, 'g', -1, 64),
+	}
+	data, err := f.Bytes(false)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return writeFile(path, data)
+}
+
+// readASRCheckpoint reads the file and its recipe.
+func readASRCheckpoint(path string) (*weights.File, ASRConfig, error) {
+	var c ASRConfig
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, c, fmt.Errorf("train: checkpoint: %w", err)
+	}
+	f, err := weights.Parse(data)
+	if err != nil {
+		return nil, c, fmt.Errorf("train: checkpoint %s: %w", path, err)
+	}
+	if f.Metadata["kind"] != asrCheckpointKind {
+		return nil, c, fmt.Errorf("train: %s is no checkpoint of a recogniser's training", path)
+	}
+	if sum := f.Sum(); hex.EncodeToString(sum[:]) != f.Metadata["sum"] {
+		return nil, c, fmt.Errorf("train: checkpoint %s is damaged: its sum does not match", path)
+	}
+	if err := json.Unmarshal([]byte(f.Metadata["config"]), &c); err != nil {
+		return nil, c, fmt.Errorf("train: checkpoint %s: recipe: %w", path, err)
+	}
+	return f, c, nil
+}
+
+// ASRCheckpointConfig gives the recipe of a checkpoint.
+func ASRCheckpointConfig(path string) (ASRConfig, error) {
+	_, c, err := readASRCheckpoint(path)
+	return c, err
+}
+
+// Load continues from a checkpoint. With fresh, a new schedule begins from its
+// average of weights.
+func (t *ASR) Load(path string, fresh bool) error {
+	f, _, err := readASRCheckpoint(path)
+	if err != nil {
+		return err
+	}
+	get := func(name string, p *nn.Param, into []float32) error {
+		v := f.Tensors[name+"."+p.Name].Data
+		if len(v) != len(into) {
+			return fmt.Errorf("train: checkpoint %s: %q has %d values, this model needs %d", path, p.Name, len(v), len(into))
+		}
+		copy(into, v)
+		return nil
+	}
+	for _, w := range t.shards[0].weights {
+		if fresh {
+			if get("average", w.Param, w.Data) != nil {
+				if err := get("weight", w.Param, w.Data); err != nil {
+					return err
+				}
+			}
+			w.Changed()
+			continue
+		}
+		m := t.solver.Moments(w)
+		for name, into := range map[string][]float32{"weight": w.Data, "mean": m[0], "square": m[1]} {
+			if err := get(name, w.Param, into); err != nil {
+				return err
+			}
+		}
+		if a := f.Tensors["average."+w.Name].Data; len(a) == len(w.Data) {
+			if t.average == nil {
+				t.average = map[string][]float32{}
+			}
+			t.average[w.Name] = a
+		}
+		w.Changed()
+	}
+	if fresh {
+		return nil
+	}
+	if t.Step, err = strconv.Atoi(f.Metadata["step"]); err == nil {
+		t.solver.AdamW.Step, err = strconv.Atoi(f.Metadata["updates"])
+	}
+	if err == nil {
+		t.Elapsed, err = time.ParseDuration(f.Metadata["elapsed"])
+	}
+	if err == nil {
+		t.Audio, err = strconv.ParseFloat(f.Metadata["audio"], 64)
+	}
+	if err != nil {
+		return fmt.Errorf("train: checkpoint %s: counters: %w", path, err)
+	}
+	return nil
+}
+
+// LoadASRConfig reads a JSON file over a recipe.
+func LoadASRConfig(c ASRConfig, path string) (ASRConfig, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("train: configuration: %w", err)
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("train: configuration %s: %w", path, err)
+	}
+	return c, nil
+}
