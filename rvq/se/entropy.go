@@ -71,12 +71,12 @@ func (g Graph) Entropy(cluster []int) float64 {
 	var h float64
 	for i, d := range degree {
 		if d > 0 {
-			h -= d / total * math.Log2(d/volume[cluster[i]])
+			h -= d / total * log2(d/volume[cluster[i]])
 		}
 	}
 	for c, v := range volume {
 		if cut[c] > 0 {
-			h -= cut[c] / total * math.Log2(v/total)
+			h -= cut[c] / total * log2(v/total)
 		}
 	}
 	return h

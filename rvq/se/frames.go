@@ -8,27 +8,59 @@ import (
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
+// Edges say which frames have an edge, and of what weight.
+type Edges struct {
+	// Threshold is what the cosine of the angle between two frames must exceed.
+	Threshold float32 `json:"threshold"`
+	// Soft edges of sharpness β weigh exp(β·(cosine − 1)), others, with 0, the
+	// cosine.
+	Soft float32 `json:"soft,omitempty"`
+}
+
+// Validate refuses edges that are not positive: the entropy knows no others, so
+// that frames at more than a right angle have none, or soft ones.
+func (e Edges) Validate() error {
+	least := float32(0)
+	if e.Soft > 0 {
+		least = -1
+	}
+	if !(e.Threshold >= least && e.Threshold < 1) {
+		return fmt.Errorf("se: threshold %g: choose one from %g to below 1", e.Threshold, least)
+	}
+	if !(e.Soft >= 0 && e.Soft <= 80) {
+		return fmt.Errorf("se: sharpness %g of soft edges: choose one up to 80, or 0 for none", e.Soft)
+	}
+	return nil
+}
+
+// weight is that of an edge of the given cosine.
+func (e Edges) weight(cosine float32) float64 {
+	if e.Soft > 0 {
+		return math.Exp(float64(e.Soft) * (float64(cosine) - 1))
+	}
+	return float64(cosine)
+}
+
 // Frames are the nodes of the speech feature graph: two different frames have an
-// edge where the cosine of their angle is above the threshold, weighted with it.
-// A frame of length 0 has no edges. The graph itself is never stored.
+// edge as Edges say. A frame of length 0 has a cosine of 0 to all others. The graph
+// itself is never stored.
 type Frames struct {
-	N, Dim    int
-	Threshold float32
+	N, Dim int
+	Edges
 
 	unit   []float32 // [N, Dim]
 	device backend.Backend
 }
 
-// NewFrames makes the graph of frames x [T, dim]. The threshold is 0 or more:
-// the entropy knows no negative edges.
-func NewFrames(x []float32, dim int, threshold float32) (*Frames, error) {
+// NewFrames makes the graph of frames x [T, dim].
+func NewFrames(x []float32, dim int, edges Edges) (*Frames, error) {
 	if dim < 1 || len(x)%dim != 0 {
 		return nil, fmt.Errorf("se: %d values are not frames of %d", len(x), dim)
 	}
-	if !(threshold >= 0 && threshold < 1) {
-		return nil, fmt.Errorf("se: threshold %g: choose one from 0 to below 1", threshold)
+	if err := edges.Validate(); err != nil {
+		return nil, err
 	}
-	f := &Frames{N: len(x) / dim, Dim: dim, Threshold: threshold, unit: make([]float32, len(x)), device: cpu.New(0)}
+	f := &Frames{N: len(x) / dim, Dim: dim, Edges: edges, unit: make([]float32, len(x)), device: cpu.New(0)}
 	for i := range f.N {
 		if err := normalise(f.unit[i*dim:(i+1)*dim], x[i*dim:(i+1)*dim]); err != nil {
 			return nil, fmt.Errorf("se: frame %d: %w", i, err)
@@ -60,8 +92,8 @@ func normalise(dst, x []float32) error {
 // block is the number of frames whose similarities are worked out at once.
 const block = 256
 
-// Similar calls f for each pair of the given frames that has an edge, a before b
-// in their order, with their places in it and the weight.
+// similar calls visit for each pair of the given frames that has an edge, a before
+// b in their order, with their places in it and the weight.
 func (f *Frames) similar(frames []int32, visit func(a, b int, weight float64)) {
 	n := len(frames)
 	x := make([]float32, n*f.Dim)
@@ -78,7 +110,7 @@ func (f *Frames) similar(frames []int32, visit func(a, b int, weight float64)) {
 		for r := range rows {
 			for b, s := range out.Row(r)[:from+r] {
 				if s > f.Threshold {
-					visit(b, from+r, float64(s))
+					visit(b, from+r, f.weight(s))
 				}
 			}
 		}

@@ -48,9 +48,9 @@ func (p *Partition) Join(e int, w, d float64) float64 {
 		return math.Inf(1)
 	}
 	inside := p.Volume[e] - p.Cut[e]
-	h := float64((inside + 2*w) * math.Log2(1+d/volume))
+	h := float64((inside + 2*w) * log2(1+d/volume))
 	if w > 0 {
-		h += float64(2 * w * math.Log2(volume/total))
+		h += float64(2 * w * log2(volume/total))
 	}
 	return h / total
 }

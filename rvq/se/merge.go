@@ -2,7 +2,6 @@ package se
 
 import (
 	"container/heap"
-	"math"
 	"slices"
 )
 
@@ -83,10 +82,10 @@ func newMerging(b *Between) *merging {
 			m.cut[x] += w
 		}
 		m.volume[x] = m.cut[x] + 2*b.Inside[x]
-		m.bits[x] = math.Log2(m.volume[x])
+		m.bits[x] = log2(m.volume[x])
 		total += m.volume[x]
 	}
-	m.all = math.Log2(total)
+	m.all = log2(total)
 	m.queue = rows{m: m, place: make([]int, n)}
 	return m
 }
@@ -101,7 +100,7 @@ func (m *merging) gain(x, y int) float64 {
 	if w <= 0 {
 		return 0
 	}
-	z := math.Log2(m.volume[x] + m.volume[y])
+	z := log2(m.volume[x] + m.volume[y])
 	return float64((m.volume[x]-m.cut[x])*(z-m.bits[x])) + float64((m.volume[y]-m.cut[y])*(z-m.bits[y])) +
 		float64(2*w*(z-m.all))
 }
@@ -139,7 +138,7 @@ func (m *merging) merge(x, y int) {
 	m.Inside[x] += m.Inside[y] + w
 	m.volume[x] += m.volume[y]
 	m.cut[x] += m.cut[y] - 2*w
-	m.bits[x] = math.Log2(m.volume[x])
+	m.bits[x] = log2(m.volume[x])
 	m.into[y] = x
 	at, _ := slices.BinarySearch(m.alive, y)
 	m.alive = slices.Delete(m.alive, at, at+1)

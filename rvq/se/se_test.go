@@ -303,7 +303,7 @@ func TestNeighboursAreTheMostSimilarFrames(t *testing.T) {
 	for i := range x {
 		x[i] = float32(rng.NormFloat64())
 	}
-	f, err := NewFrames(x, dim, 0.1)
+	f, err := NewFrames(x, dim, Edges{Threshold: 0.1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +365,7 @@ func TestFramesAreTheirGraph(t *testing.T) {
 		x[i] = float32(rng.NormFloat64())
 	}
 	clear(x[3*dim : 4*dim]) // an isolated frame
-	f, err := NewFrames(x, dim, 0.3)
+	f, err := NewFrames(x, dim, Edges{Threshold: 0.3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,12 +407,57 @@ func TestFramesAreTheirGraph(t *testing.T) {
 
 func TestNewFramesRefusesWhatIsNoGraph(t *testing.T) {
 	for name, f := range map[string]func() (*Frames, error){
-		"length":    func() (*Frames, error) { return NewFrames(make([]float32, 5), 2, 0.2) },
-		"threshold": func() (*Frames, error) { return NewFrames(make([]float32, 4), 2, -0.1) },
-		"NaN":       func() (*Frames, error) { return NewFrames([]float32{1, float32(math.NaN())}, 2, 0.2) },
+		"length":    func() (*Frames, error) { return NewFrames(make([]float32, 5), 2, Edges{Threshold: 0.2}) },
+		"threshold": func() (*Frames, error) { return NewFrames(make([]float32, 4), 2, Edges{Threshold: -0.1}) },
+		"softness":  func() (*Frames, error) { return NewFrames(make([]float32, 4), 2, Edges{Soft: 100}) },
+		"NaN":       func() (*Frames, error) { return NewFrames([]float32{1, float32(math.NaN())}, 2, Edges{Threshold: 0.2}) },
 	} {
 		if _, err := f(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+func TestLog2(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	for range 100_000 {
+		x := math.Exp2(40*rng.NormFloat64()) * rng.Float64()
+		if got, want := log2(x), math.Log2(x); math.Abs(got-want) > 1e-15*max(1, math.Abs(want)) {
+			t.Fatalf("log2(%g) = %.17g, math gives %.17g", x, got, want)
+		}
+	}
+	for _, x := range []float64{0, 1, 2, 0.5, 1 << 40, 5e-324, math.MaxFloat64, math.Inf(1)} {
+		if got, want := log2(x), math.Log2(x); math.Abs(got-want) > 1e-12 {
+			t.Errorf("log2(%g) = %g", x, got)
+		}
+	}
+	if got := log2(-1); !math.IsNaN(got) {
+		t.Errorf("log2(-1) = %g", got)
+	}
+	// The same bits on every machine: worked out once on amd64.
+	if got := math.Float64bits(log2(3) + log2(1e-7)); got != 0xc035ab250e10732c {
+		t.Errorf("bits %#x", got)
+	}
+}
+
+// Frames at a right angle or more have no edge of cosine; soft edges reach them.
+func TestNegativeSimilaritiesAreNoEdges(t *testing.T) {
+	x := []float32{1, 0, 1, 0.1, 0, 1, -1, 0, 0, 0}
+	weights := func(e Edges) map[[2]int]float64 {
+		f, err := NewFrames(x, 2, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[[2]int]float64{}
+		f.similar([]int32{0, 1, 2, 3, 4}, func(a, b int, w float64) { got[[2]int{a, b}] = w })
+		return got
+	}
+	got := weights(Edges{})
+	if len(got) != 2 || math.Abs(got[[2]int{0, 1}]-cosine(x[:2], x[2:4])) > 1e-6 || math.Abs(got[[2]int{1, 2}]-cosine(x[2:4], x[4:6])) > 1e-6 {
+		t.Errorf("edges %v, want those of the pairs 0 1 and 1 2", got)
+	}
+	got = weights(Edges{Threshold: -1, Soft: 3})
+	if len(got) != 9 || math.Abs(got[[2]int{0, 2}]-math.Exp(-3)) > 1e-9 { // the cosine -1 does not exceed -1
+		t.Errorf("soft edges %v", got)
 	}
 }
