@@ -21,7 +21,7 @@ type Config struct {
 	Dim    int `json:"dim"`    // values of a latent vector
 	Groups int `json:"groups"` // parts it is split into; divides Dim
 	Levels int `json:"levels"` // residual levels of each group
-	Size   int `json:"size"`   // entries of each codebook
+	Size   int `json:"size"`   // entries of each codebook, of the largest where they differ
 }
 
 // Codebooks is Groups · Levels.
@@ -41,9 +41,10 @@ func (c Config) Validate() error {
 type GRVQ struct {
 	Config
 	books []book
+	games []Game // of each codebook, nil for the nearest entry
 }
 
-// book is one codebook: entries [Size, Dim/Groups] and what the search needs.
+// book is one codebook: entries [size, Dim/Groups] and what the search needs.
 type book struct {
 	entries []float32
 	half    []float32 // |e|²/2
@@ -59,18 +60,49 @@ func New(c Config, entries []float32) (*GRVQ, error) {
 	if len(entries) != c.Codebooks()*n {
 		return nil, fmt.Errorf("rvq: %d values given, %d codebooks of %d need %d", len(entries), c.Codebooks(), n, c.Codebooks()*n)
 	}
-	q := &GRVQ{Config: c, books: make([]book, c.Codebooks())}
-	for i := range q.books {
-		q.books[i] = book{
-			entries: append([]float32(nil), entries[i*n:(i+1)*n]...),
-			half:    make([]float32, c.Size),
+	var books [][]float32
+	for i := range c.Codebooks() {
+		books = append(books, entries[i*n:(i+1)*n])
+	}
+	return NewSized(c, books)
+}
+
+// NewSized makes a quantizer whose codebooks, [size, Dim/Groups] each, have sizes of
+// their own, of at most Config.Size. It keeps its own copy.
+func NewSized(c Config, books [][]float32) (*GRVQ, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if len(books) != c.Codebooks() {
+		return nil, fmt.Errorf("rvq: %d codebooks given, the shape has %d", len(books), c.Codebooks())
+	}
+	dim := c.Dim / c.Groups
+	q := &GRVQ{Config: c, books: make([]book, len(books))}
+	for i, entries := range books {
+		size := len(entries) / dim
+		if size < 1 || size > c.Size || len(entries)%dim != 0 {
+			return nil, fmt.Errorf("rvq: codebook %d has %d values, not 1 to %d entries of %d", i, len(entries), c.Size, dim)
 		}
+		q.books[i] = book{entries: append([]float32(nil), entries...), half: make([]float32, size)}
 		q.books[i].measure()
 	}
 	return q, nil
 }
 
-// Entries gives a copy of all codebooks, laid out as New takes them.
+// Sizes are the entries of each codebook.
+func (q *GRVQ) Sizes() []int {
+	var sizes []int
+	for i := range q.books {
+		sizes = append(sizes, len(q.books[i].half))
+	}
+	return sizes
+}
+
+// Codebook gives a copy of the entries of codebook i, [size, Dim/Groups].
+func (q *GRVQ) Codebook(i int) []float32 { return append([]float32(nil), q.books[i].entries...) }
+
+// Entries gives a copy of all codebooks, one after the other: as New takes them
+// where they have one size.
 func (q *GRVQ) Entries() []float32 {
 	var all []float32
 	for i := range q.books {
@@ -97,8 +129,11 @@ type Quantizer struct {
 	*GRVQ
 	device   backend.Backend
 	packed   []*backend.Weights
+	players  []Player // of codebooks that have a game
 	residual []float32
 	column   []int32
+
+	rows, row backend.Tensor // views of residuals
 }
 
 // On packs the codebooks for a device; nil is the processor. Quantizers made
@@ -109,19 +144,31 @@ func (q *GRVQ) On(device backend.Backend) *Quantizer {
 	}
 	d := &Quantizer{GRVQ: q, device: device}
 	for i := range q.books {
-		d.packed = append(d.packed, device.PackT(q.books[i].entries, q.Size, q.Dim/q.Groups))
+		d.packed = append(d.packed, device.PackT(q.books[i].entries, len(q.books[i].half), q.Dim/q.Groups))
+	}
+	d.players = make([]Player, len(q.books))
+	for i, g := range q.games {
+		if g != nil {
+			d.players[i] = g.On(device)
+		}
 	}
 	return d
 }
 
 // Fork gives a quantizer for another stream.
 func (q *Quantizer) Fork() *Quantizer {
-	return &Quantizer{GRVQ: q.GRVQ, device: q.device, packed: q.packed}
+	f := &Quantizer{GRVQ: q.GRVQ, device: q.device, packed: q.packed, players: make([]Player, len(q.players))}
+	for i, p := range q.players {
+		if p != nil {
+			f.players[i] = p.Fork()
+		}
+	}
+	return f
 }
 
 // Encode sets codes [T][levels·Groups] from latents z [T, Dim]: at each level
 // the entry nearest to what the levels before left over (the lowest index on a
-// tie). Levels are 1 to Config.Levels; codes that do not fit z are a programming
+// tie), or that of the codebook's game. Levels are 1 to Config.Levels; codes that do not fit z are a programming
 // error and panic.
 func (q *Quantizer) Encode(codes []int32, z []float32, levels int) {
 	steps := len(z) / q.Dim
@@ -161,14 +208,19 @@ func (q *Quantizer) Decode(z []float32, codes []int32, levels int) error {
 	return nil
 }
 
-// nearest finds the codes of codebook i for rows of residuals [T, Dim].
+// nearest finds the codes of codebook i for rows of residuals [T, Dim], by its game
+// where it has one.
 func (q *Quantizer) nearest(i int, codes []int32, residual []float32) {
 	if len(codes) == 0 {
 		return
 	}
 	dim := q.Dim / q.Groups
-	x := &backend.Tensor{Rows: len(codes), Cols: dim, Stride: q.Dim, Data: residual[i%q.Groups*dim:]}
-	q.device.Nearest(codes, x, q.packed[i], q.books[i].half)
+	q.rows = backend.Tensor{Rows: len(codes), Cols: dim, Stride: q.Dim, Data: residual[i%q.Groups*dim:]}
+	if q.players[i] != nil {
+		q.play(i, codes)
+		return
+	}
+	q.device.Nearest(codes, &q.rows, q.packed[i], q.books[i].half)
 }
 
 // subtract takes entry c of codebook i from one residual vector.
@@ -195,8 +247,8 @@ func (q *GRVQ) Decode(z []float32, codes []int32, levels int) error {
 	clear(z)
 	for t := range len(codes) / width {
 		for i, c := range codes[t*width : (t+1)*width] {
-			if c < 0 || int(c) >= q.Size {
-				return fmt.Errorf("rvq: frame %d codebook %d: code %d is not in [0, %d)", t, i, c, q.Size)
+			if size := len(q.books[i].half); c < 0 || int(c) >= size {
+				return fmt.Errorf("rvq: frame %d codebook %d: code %d is not in [0, %d)", t, i, c, size)
 			}
 			out := z[t*q.Dim+i%q.Groups*dim:][:dim]
 			for k, v := range q.books[i].entries[int(c)*dim:][:dim] {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
 )
 
 // Edges say which frames have an edge, and of what weight.
@@ -33,10 +34,10 @@ func (e Edges) Validate() error {
 	return nil
 }
 
-// weight is that of an edge of the given cosine.
+// weight is that of an edge of the given cosine; codes depend on its bits.
 func (e Edges) weight(cosine float32) float64 {
 	if e.Soft > 0 {
-		return math.Exp(float64(e.Soft) * (float64(cosine) - 1))
+		return float64(f32.Exp(e.Soft * (cosine - 1)))
 	}
 	return float64(cosine)
 }

@@ -43,14 +43,14 @@ func (p *Partition) Join(e int, w, d float64) float64 {
 	if d == 0 {
 		return 0
 	}
-	volume, total := p.Volume[e]+w, p.Total+2*d
+	volume, total := p.Volume[e]+w, p.Total+float64(2*d)
 	if volume == 0 {
 		return math.Inf(1)
 	}
 	inside := p.Volume[e] - p.Cut[e]
-	h := float64((inside + 2*w) * log2(1+d/volume))
+	h := float64((inside + float64(2*w)) * log2(1+d/volume))
 	if w > 0 {
-		h += float64(2 * w * log2(volume/total))
+		h += float64(float64(2*w) * log2(volume/total))
 	}
 	return h / total
 }

@@ -42,19 +42,21 @@ type (
 // vectorKernels are the kernels of the operations on rows and columns. The
 // tables are by activation.
 type vectorKernels struct {
-	pointwise     [backend.Activations]pointwiseFunc
-	slopes        [backend.Activations]slopesFunc
-	columnSum     func(rows, cols int, sum, x *float32, xs uintptr, z *float32, zs uintptr)
-	depthwise     func(rows, cols, taps int, y *float32, ys uintptr, x *float32, xs, xtap uintptr, w *float32, wtap uintptr, bias *float32)
-	adamw         func(n int, w, grad, m, v, c *float32)
-	smallest      func(n int, p, half, best *float32, code *int32)
-	layerNorm     func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)
-	layerNormGrad func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
-	compress      func(rows, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)
-	expand        func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)
-	softmax       func(n int, x, sum *float32, scale float32)
-	softmaxGrad   func(n int, g, e *float32, delta float32)
-	transpose     func(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
+	pointwise        [backend.Activations]pointwiseFunc
+	slopes           [backend.Activations]slopesFunc
+	columnSum        func(rows, cols int, sum, x *float32, xs uintptr, z *float32, zs uintptr)
+	depthwise        func(rows, cols, taps int, y *float32, ys uintptr, x *float32, xs, xtap uintptr, w *float32, wtap uintptr, bias *float32)
+	adamw            func(n int, w, grad, m, v, c *float32)
+	smallest         func(n int, p, half, best *float32, code *int32)
+	edges, softEdges func(n int, p *float32, scale float32, bias, sum, most *float32, code *int32)
+	joins            func(n int, w, inside, inverse, bits *float32, d, total, bound float32, best *float32, code *int32)
+	layerNorm        func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)
+	layerNormGrad    func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
+	compress         func(rows, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)
+	expand           func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)
+	softmax          func(n int, x, sum *float32, scale float32)
+	softmaxGrad      func(n int, g, e *float32, delta float32)
+	transpose        func(n int, dst *float32, ds uintptr, src *float32, ss uintptr)
 }
 
 // dotKernels are the kernels of products of one reduced precision.

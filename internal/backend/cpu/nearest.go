@@ -46,11 +46,7 @@ func (b *Backend) argmin(p, half []float32, s *scratch) int32 {
 	if v := b.kernels.vector; v != nil {
 		first = len(p) &^ (len(s.best) - 1)
 		v.smallest(first, at(p, 0), at(half, 0), &s.best[0], &s.code[0])
-		for i, d := range s.best {
-			if d < best || d == best && s.code[i] < code {
-				best, code = d, s.code[i]
-			}
-		}
+		best, code = least(&s.best, &s.code, len(s.best), best)
 	}
 	for n := first; n < len(p); n++ {
 		if d := half[n] - p[n]; d < best {

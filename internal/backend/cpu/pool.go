@@ -36,6 +36,7 @@ type operands struct {
 	taps, dilation int
 	eps            float32
 	adam           f32.AdamW
+	game           *backend.Game
 	plan           plan
 	transposed     bool
 	each           func(lo, hi int)
@@ -46,8 +47,9 @@ type operands struct {
 type scratch struct {
 	floats []float32
 	tile   []float32
-	// products holds the rows that Nearest searches, best and code its lanes.
+	// products holds the rows that Nearest and Join search, the rest their lanes.
 	products []float32
+	game     lanes
 	view     backend.Tensor
 	best     [16]float32
 	code     [16]int32

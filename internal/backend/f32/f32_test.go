@@ -267,3 +267,68 @@ func TestFunctionBounds(t *testing.T) {
 		}
 	}
 }
+
+func TestLog2(t *testing.T) {
+	worst := 0.0
+	for bits := uint32(0x00800000); bits < 0x7f800000; bits += 7919 {
+		x := math.Float32frombits(bits)
+		want := math.Log2(float64(x))
+		ulp := math.Ldexp(1, math.Ilogb(want)-23)
+		if want == 0 {
+			ulp = 0x1p-149
+		}
+		worst = max(worst, math.Abs(float64(Log2(x))-want)/ulp)
+	}
+	for x := float32(0.7); x < 1.5; x += 0x1p-20 {
+		if want := math.Log2(float64(x)); want != 0 {
+			worst = max(worst, math.Abs(float64(Log2(x))-want)/math.Ldexp(1, math.Ilogb(want)-23))
+		}
+	}
+	t.Logf("largest error: %.2f units in the last place", worst)
+	if worst > 2.5 {
+		t.Errorf("error of %.2f units in the last place", worst)
+	}
+	if Log2(1) != 0 || Log2(8) != 3 || Log2(0.25) != -2 {
+		t.Error("powers of two are not exact")
+	}
+}
+
+// Join against the entropy's formula in double precision.
+func TestJoin(t *testing.T) {
+	for _, c := range []struct{ w, d, inside, volume, total float64 }{
+		{0.5, 1, 0.3, 1.2, 500}, {0, 2, 0.9, 1, 100}, {3, 3, 0, 0.01, 1000}, {0.1, 5, 20, 40, 465},
+	} {
+		v, all := c.volume+c.w, c.total+2*c.d
+		want := (c.inside+2*c.w)*math.Log2(1+c.d/v) + 2*c.w*math.Log2(v/all)
+		got := Join(float32(c.w), float32(c.d), float32(c.inside), float32(1/c.volume), float32(math.Log2(c.volume)), Log2(float32(all)))
+		if math.Abs(float64(got)-want) > 1e-5*max(1, math.Abs(want)) {
+			t.Errorf("%+v: %g, want %g", c, got, want)
+		}
+	}
+}
+
+func TestExp2(t *testing.T) {
+	worst := 0.0
+	for x := float32(-125); x <= 126; x += 0.00037 {
+		want := math.Exp2(float64(x))
+		worst = max(worst, math.Abs(float64(Exp2(x))-want)/want)
+	}
+	if worst > 3e-6 {
+		t.Errorf("relative error %g", worst)
+	}
+	if Exp2(float32(math.Inf(-1))) != Exp2(-125) {
+		t.Error("it underflows")
+	}
+	if y := Exp2(float32(math.NaN())); y == y {
+		t.Errorf("Exp2(NaN) = %v", y)
+	}
+}
+
+func TestInverseLength(t *testing.T) {
+	if got := InverseLength([]float32{1, 2, 2, 0, 4}); got != 0.2 {
+		t.Errorf("%v, want 0.2", got)
+	}
+	if got := InverseLength(make([]float32, 7)); got != 0 {
+		t.Errorf("of zeros %v", got)
+	}
+}

@@ -154,41 +154,19 @@ func smallest(v isa) {
 	Doc("smallest" + v.suffix + " finds, for each of 16 lanes, the least half − p and its index, over whole groups.")
 	Pragma("noescape")
 	n, pp, hp := ptr("n"), ptr("p"), ptr("half")
-	parts := v.parts()
-	best, code, cur := make([]reg.VecVirtual, parts), make([]reg.VecVirtual, parts), make([]reg.VecVirtual, parts)
-	for i := range parts {
-		best[i], code[i], cur[i] = v.reg(), v.reg(), v.reg()
-		VMOVUPS(float("infinity", inf), best[i])
-		v.zero(code[i])
-		VMOVUPS(lanes().Offset(i*v.bytes), cur[i])
-	}
+	least := v.newLeast(float("infinity", inf))
 	SHRQ(Imm(4), n)
 	loop(n, func() {
-		for i := range parts {
+		for i := range v.parts() {
 			d, p := v.load(Mem{Base: hp}, i, nil), v.load(Mem{Base: pp}, i, nil)
 			VSUBPS(p, d, d)
-			const less = 17 // quiet, false for NaN
-			if v.bytes == 64 {
-				k := K()
-				VCMPPS(Imm(less), best[i], d, k)
-				VMOVAPS(d, k, best[i])
-				VMOVDQU32(cur[i], k, code[i])
-			} else {
-				k := v.reg()
-				VCMPPS(Imm(less), best[i], d, k)
-				VBLENDVPS(k, d, best[i], best[i])
-				VBLENDVPS(k, cur[i], code[i], code[i])
-			}
-			VPADDD(constant("sixteen", group), cur[i], cur[i])
+			least.take(i, d)
 		}
+		least.next()
 		ADDQ(U32(4*group), pp)
 		ADDQ(U32(4*group), hp)
 	})
-	bp, cp := ptr("best"), ptr("code")
-	for i := range parts {
-		v.store(best[i], Mem{Base: bp}, i, nil)
-		v.store(code[i], Mem{Base: cp}, i, nil)
-	}
+	least.store("best")
 	VZEROUPPER()
 	RET()
 }

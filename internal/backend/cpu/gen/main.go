@@ -79,6 +79,13 @@ var families = []struct {
 		both(depthwise)
 		both(smallest)
 	}},
+	{"game", "cpu", func() {
+		both(func(v isa) {
+			edges(v, false)
+			edges(v, true)
+			joins(v)
+		})
+	}},
 	{"dot", "cpu", func() {
 		for _, d := range []dotKind{int8VNNI, bf16Pairs, bf16FMA512} {
 			for mr := 1; mr <= 12; mr++ {

@@ -41,6 +41,11 @@ var neonFamilies = []struct {
 		neonDepthwise(f)
 		neonSmallest(f)
 	}},
+	{"game", "cpu", func(f *neonFile) {
+		neonEdges(f, false)
+		neonEdges(f, true)
+		neonJoins(f)
+	}},
 	{"dot", "cpu", func(f *neonFile) {
 		for _, d := range []neonDot{neonSDOT, neonPairs, neonBF16} {
 			for mr := 1; mr <= 6; mr++ {

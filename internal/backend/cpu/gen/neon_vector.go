@@ -364,28 +364,17 @@ func neonSmallest(f *neonFile) {
 	f.function("smallestNEON", "(n int, p, half, best *float32, code *int32)",
 		"finds, for each of 16 lanes, the least half − p and its index, over whole groups.", func(a *neon) {
 			n, pp, hp := a.param("n"), a.param("p"), a.param("half")
-			cur, best, code := a.lanes(), make([]*vreg, parts64), make([]*vreg, parts64)
-			for i := range parts64 {
-				best[i], code[i] = a.copyOf(a.float(inf)), a.zeros()
-			}
-			sixteen := a.bits(group)
+			least := a.newLeast(a.float(inf))
 			a.ins("LSR $4, {0}", n)
 			a.loop(n, func() {
 				for i := range parts64 {
-					d := a.sub(a.load(hp, i, nil), a.load(pp, i, nil))
-					less := a.new("fcmgt", best[i], d) // false for NaN
-					a.choose(less, d, best[i])
-					a.choose(less, cur[i], code[i])
-					a.three("add", cur[i], cur[i], sixteen)
+					least.take(a, i, a.sub(a.load(hp, i, nil), a.load(pp, i, nil)))
 				}
+				least.next(a)
 				a.ins("ADD $64, {0}", pp)
 				a.ins("ADD $64, {0}", hp)
 			})
-			bp, cp := a.param("best"), a.param("code")
-			for i := range parts64 {
-				a.store(best[i], bp, i, nil)
-				a.store(code[i], cp, i, nil)
-			}
+			least.store(a, "best")
 		})
 }
 
