@@ -61,6 +61,15 @@ type decoder struct {
 	width     int
 }
 
+// SetCodebooks goes on with frames of another number of codebooks.
+func (d *decoder) SetCodebooks(n int) error {
+	width, err := check(n)
+	if err == nil {
+		d.width = width
+	}
+	return err
+}
+
 // Decode appends the samples of the frames.
 func (d *decoder) Decode(dst []float32, codes []int32) ([]float32, error) {
 	if len(codes)%d.width != 0 {
