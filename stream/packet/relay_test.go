@@ -1,0 +1,147 @@
+package packet
+
+import (
+	"container/heap"
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sotto-audio/sotto/codec"
+)
+
+// network is a seeded way through which packets go: some are lost, singly or in
+// bursts, some come twice, all are delayed.
+type network struct {
+	rng       *rand.Rand
+	loss      float64       // share of the packets
+	burst     float64       // mean length of a run of losses
+	jitter    time.Duration // uniform, on top of 20 ms
+	reorder   float64       // share that is held back by another 40 ms
+	duplicate float64
+	lossy     bool
+
+	queue   arrivals
+	counter int
+}
+
+type arrival struct {
+	at    time.Duration
+	order int
+	data  []byte
+}
+
+type arrivals []arrival
+
+func (a arrivals) Len() int { return len(a) }
+func (a arrivals) Less(i, j int) bool {
+	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].order < a[j].order
+}
+func (a arrivals) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *arrivals) Push(v any)   { *a = append(*a, v.(arrival)) }
+func (a *arrivals) Pop() any {
+	v := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return v
+}
+
+// send takes a packet at a time.
+func (n *network) send(now time.Duration, data []byte) {
+	if n.loss > 0 {
+		burst := max(1, n.burst)
+		if n.lossy {
+			n.lossy = n.rng.Float64() < 1-1/burst
+		} else {
+			n.lossy = n.rng.Float64() < n.loss/(burst*(1-n.loss))
+		}
+		if burst == 1 {
+			n.lossy = n.rng.Float64() < n.loss
+		}
+		if n.lossy && !isControl(data) {
+			return
+		}
+	}
+	copies := 1
+	if n.rng.Float64() < n.duplicate {
+		copies = 2
+	}
+	for range copies {
+		delay := 20*time.Millisecond + time.Duration(n.rng.Float64()*float64(n.jitter))
+		if n.rng.Float64() < n.reorder {
+			delay += 40 * time.Millisecond
+		}
+		n.counter++
+		heap.Push(&n.queue, arrival{now + delay, n.counter, data})
+	}
+}
+
+// receive gives the next packet that has arrived by now.
+func (n *network) receive(now time.Duration) ([]byte, time.Duration, bool) {
+	if len(n.queue) == 0 || n.queue[0].at > now {
+		return nil, 0, false
+	}
+	a := heap.Pop(&n.queue).(arrival)
+	return a.data, a.at, true
+}
+
+// counted is a codec whose frame i says i: what is decoded can be read off.
+type counted struct{ decoded []int64 }
+
+func (c *counted) Info() codec.Info {
+	info := codec.Info{Name: "counted", SampleRate: 16000, HopLength: 320, FrameRate: 50, Fingerprint: codec.Fingerprint{1, 2, 3, 4}}
+	for i := range 8 {
+		info.CodebookSizes = append(info.CodebookSizes, 1024)
+		info.Levels = append(info.Levels, i+1)
+		info.Bitrates = append(info.Bitrates, float64(500*(i+1)))
+	}
+	return info
+}
+
+func (c *counted) NewEncoder(n int) (codec.Encoder, error) { return &countedEncoder{}, nil }
+func (c *counted) NewDecoder(n int) (codec.Decoder, error) {
+	return &countedDecoder{c: c, books: 8}, nil
+}
+func (c *counted) Encode(context.Context, []float32, int) (*codec.Tokens, error) {
+	return nil, errForeign
+}
+func (c *counted) Decode(context.Context, *codec.Tokens) ([]float32, error) { return nil, errForeign }
+
+type countedEncoder struct {
+	samples int
+	frame   int32
+}
+
+func (e *countedEncoder) Codebooks() int { return 8 }
+func (e *countedEncoder) Encode(dst []int32, pcm []float32) ([]int32, error) {
+	for e.samples += len(pcm); e.samples >= 320; e.samples -= 320 {
+		dst = append(dst, e.frame&1023, e.frame>>10&1023, 2, 3, 4, 5, 6, 7)
+		e.frame++
+	}
+	return dst, nil
+}
+func (e *countedEncoder) Flush(dst []int32) ([]int32, error) { return dst, nil }
+func (e *countedEncoder) Reset()                             {}
+
+type countedDecoder struct {
+	c     *counted
+	books int
+}
+
+func (d *countedDecoder) SetCodebooks(n int) error { d.books = n; return nil }
+func (d *countedDecoder) Decode(dst []float32, codes []int32) ([]float32, error) {
+	frame := int64(codes[0])
+	if d.books > 1 {
+		frame += int64(codes[1]) << 10
+	} else {
+		frame = -1 // not whole
+	}
+	d.c.decoded = append(d.c.decoded, frame)
+	return append(dst, make([]float32, 320)...), nil
+}
+func (d *countedDecoder) Conceal(dst []float32, n int) ([]float32, error) {
+	return append(dst, make([]float32, 320*n)...), nil
+}
+func (d *countedDecoder) Bridge(dst []float32, n int, _ []int32) ([]float32, error) {
+	return d.Conceal(dst, n)
+}
+func (d *countedDecoder) Flush(dst []float32) ([]float32, error) { return dst, nil }
+func (d *countedDecoder) Reset()                                 {}
