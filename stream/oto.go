@@ -14,7 +14,7 @@ import (
 	"github.com/ebitengine/oto/v3"
 )
 
-var otoDevice = opener{"oto", openOto}
+var otoDevice = opener{name: "oto", open: openOto}
 
 // otoContexts holds the one context that oto allows a program.
 var otoContexts struct {
@@ -32,7 +32,10 @@ type otoSink struct {
 	buf     []byte
 }
 
-func openOto(ctx context.Context, rate, channels int) (sink, error) {
+func openOto(ctx context.Context, rate, channels int, o PlayOptions) (sink, error) {
+	if o.Device != "" {
+		return nil, errors.New("plays on the system's default device only: leave --device out")
+	}
 	otoContexts.Lock()
 	defer otoContexts.Unlock()
 	c := &otoContexts
@@ -60,7 +63,7 @@ func openOto(ctx context.Context, rate, channels int) (sink, error) {
 	s := &otoSink{context: c.context}
 	s.r, s.w = io.Pipe()
 	s.player = s.context.NewPlayer(s.r)
-	s.player.SetBufferSize(rate / 4 * channels * 4)
+	s.player.SetBufferSize(int(o.Latency.Seconds()*float64(rate)) * channels * 4)
 	// Play fills the buffer first: the pipe must be fed meanwhile.
 	go s.player.Play()
 	return s, nil

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,6 +31,8 @@ type commands struct {
 	Encode     encodeCmd        `cmd:"" help:"Encode audio files to .sotto files."`
 	Decode     decodeCmd        `cmd:"" help:"Decode a .sotto file to WAV or FLAC."`
 	Play       playCmd          `cmd:"" help:"Play an audio file or a .sotto file."`
+	Send       sendCmd          `cmd:"" help:"Send live sound over UDP."`
+	Receive    receiveCmd       `cmd:"" help:"Play or record what sotto send sends."`
 	Info       infoCmd          `cmd:"" help:"Describe an audio file, a .sotto file or a model."`
 	Models     modelsCmd        `cmd:"" help:"List the models that this program has."`
 	Eval       evalCmd          `cmd:"" help:"Measure quality on a data set."`
@@ -43,7 +46,12 @@ type session struct {
 	ctx            context.Context
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	open           atomic.Bool // see endless
 }
+
+// endless says that the command runs until it is interrupted: that is its usual
+// end, and it takes the time that it needs. A second interrupt ends it at once.
+func (s *session) endless() { s.open.Store(true) }
 
 func main() {
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
@@ -53,12 +61,17 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	// A command that is stuck in a read ends too: its temporary file is removed
 	// by then (see output).
+	s := &session{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	context.AfterFunc(ctx, func() {
+		if s.open.Load() {
+			stop()
+			return
+		}
 		time.Sleep(500 * time.Millisecond)
 		os.Exit(exitInterrupted)
 	})
-	code := run(&session{ctx, os.Stdin, os.Stdout, os.Stderr}, os.Args[1:])
-	if ctx.Err() != nil {
+	code := run(s, os.Args[1:])
+	if ctx.Err() != nil && !s.open.Load() {
 		code = exitInterrupted
 	}
 	stop()
@@ -143,7 +156,7 @@ func fail(s *session, err error) int {
 // line brings an error to one line: what, why, what to do.
 func line(err error) string {
 	msg := strings.ReplaceAll(err.Error(), "\n", "; ")
-	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "metrics: ", "sotto: "} {
+	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "packet: ", "serve: ", "metrics: ", "sotto: "} {
 		msg = strings.TrimPrefix(msg, pkg)
 		msg = strings.ReplaceAll(msg, ": "+pkg, ": ")
 	}

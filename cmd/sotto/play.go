@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
@@ -16,6 +17,7 @@ import (
 type playCmd struct {
 	File string `arg:"" help:"Audio file or .sotto file; \"-\" is standard input."`
 	decoderFlag
+	playbackFlag
 }
 
 // Help is shown by --help.
@@ -35,11 +37,17 @@ func (c *playCmd) Run(s *session) error {
 	f := src.Format()
 	bars := newProgress(s.stderr)
 	report, end := bars.task(name(c.File), src.Frames())
-	err = stream.Play(s.ctx, src, f.SampleRate, f.Channels, report)
+	var dry atomic.Int64
+	o := c.options(0)
+	o.Position, o.Underrun = report, func() { dry.Add(1) }
+	err = stream.PlayOn(s.ctx, src, f.SampleRate, f.Channels, o)
 	end()
 	bars.wait()
 	if err != nil {
 		return err
+	}
+	if n := dry.Load(); n > 0 && interactive(s.stderr) {
+		fmt.Fprintf(s.stderr, "the speakers ran dry %d times\n", n)
 	}
 	if d, ok := src.(*transcode.Decoder); ok && len(d.Damage()) > 0 {
 		return fmt.Errorf("%s: %w", name(c.File), &transcode.DamageError{Damage: d.Damage()})

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/stream/packet/packettest"
 )
 
 // call simulates a sender, a network and a receiver: the receiver's playback
 // runs by the simulated clock, the sender's is faster by ppm parts in a million.
 type call struct {
 	codec   codec.Codec
-	net     *network
+	net     *packettest.Network
 	send    SenderOptions
 	receive ReceiverOptions
 	ppm     float64
@@ -43,7 +44,7 @@ func (c call) run(t *testing.T) (*Receiver, *Sender) {
 	for now := time.Duration(0); now < c.length; now += step {
 		clock += 160 * (1 + c.ppm*1e-6)
 		for !over && float64(sent+160) <= clock {
-			emit := func(p []byte) error { c.net.send(now, p); return nil }
+			emit := func(p []byte) error { c.net.Send(now, p); return nil }
 			if c.source != nil && !c.source(pcm) {
 				over = true
 				err = s.Flush(emit)
@@ -56,7 +57,7 @@ func (c call) run(t *testing.T) (*Receiver, *Sender) {
 			}
 		}
 		for {
-			data, at, ok := c.net.receive(now)
+			data, at, ok := c.net.Receive(now)
 			if !ok {
 				break
 			}
@@ -103,20 +104,20 @@ func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
 func TestHour(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		net      network
+		net      packettest.Network
 		repair   float64
 		ppm      float64
 		depth    float64 // ms, at most, in the mean of any minute
 		guessed  float64 // share of the frames, at most
 		lostPart float64
 	}{
-		{"clean", network{}, 0, 200, 60, 0.0001, 0},
-		{"slow clock", network{}, 0, -200, 60, 0.0001, 0},
-		{"5 % lost", network{loss: 0.05}, 0.5, 200, 90, 0.005, 0.05},
-		{"20 % lost", network{loss: 0.2}, 1, 200, 150, 0.015, 0.2},
-		{"bursts", network{loss: 0.1, burst: 3}, 1, 200, 180, 0.04, 0.1},
-		{"50 ms jitter", network{jitter: 50 * time.Millisecond}, 0, 200, 110, 0.015, 0},
-		{"all", network{loss: 0.2, burst: 1.5, jitter: 50 * time.Millisecond, reorder: 0.05, duplicate: 0.05}, 1, 200, 250, 0.05, 0.2},
+		{"clean", packettest.Network{}, 0, 200, 60, 0.0001, 0},
+		{"slow clock", packettest.Network{}, 0, -200, 60, 0.0001, 0},
+		{"5 % lost", packettest.Network{Loss: 0.05}, 0.5, 200, 90, 0.005, 0.05},
+		{"20 % lost", packettest.Network{Loss: 0.2}, 1, 200, 150, 0.015, 0.2},
+		{"bursts", packettest.Network{Loss: 0.1, Burst: 3}, 1, 200, 180, 0.04, 0.1},
+		{"50 ms jitter", packettest.Network{Jitter: 50 * time.Millisecond}, 0, 200, 110, 0.015, 0},
+		{"all", packettest.Network{Loss: 0.2, Burst: 1.5, Jitter: 50 * time.Millisecond, Reorder: 0.05, Duplicate: 0.05}, 1, 200, 250, 0.05, 0.2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -124,7 +125,7 @@ func TestHour(t *testing.T) {
 			if c.name == "all" && !testing.Short() || os.Getenv("SOTTO_LONG") != "" {
 				length = time.Hour
 			}
-			c.net.rng = rng(1)
+			c.net.Keep = isControl
 			model := &counted{}
 			var minutes []float64
 			var depth float64
@@ -185,16 +186,16 @@ func mean(v []float64) float64 {
 
 // TestFollowsLoss: residual levels go with the loss and come back after it.
 func TestFollowsLoss(t *testing.T) {
-	net := &network{rng: rng(2)}
+	net := &packettest.Network{}
 	books := map[time.Duration]int{}
 	call{
 		codec: &counted{}, net: net, send: SenderOptions{Adaptive: true}, length: 91 * time.Second,
 		each: func(now time.Duration, _ *Receiver, s *Sender, _ []float32) {
 			switch now {
 			case 20 * time.Second:
-				net.loss = 0.2
+				net.Loss = 0.2
 			case 50 * time.Second:
-				net.loss = 0
+				net.Loss = 0
 			}
 			books[now] = s.Stats().Codebooks
 		},
@@ -206,7 +207,7 @@ func TestFollowsLoss(t *testing.T) {
 
 // TestLatency: on a clean network little waits.
 func TestLatency(t *testing.T) {
-	net := &network{rng: rng(3)}
+	net := &packettest.Network{}
 	var depth []float64
 	call{
 		codec: &counted{}, net: net, length: time.Minute,

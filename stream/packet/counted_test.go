@@ -1,87 +1,10 @@
 package packet
 
 import (
-	"container/heap"
 	"context"
-	"math/rand/v2"
-	"time"
 
 	"github.com/sotto-audio/sotto/codec"
 )
-
-// network is a seeded way through which packets go: some are lost, singly or in
-// bursts, some come twice, all are delayed.
-type network struct {
-	rng       *rand.Rand
-	loss      float64       // share of the packets
-	burst     float64       // mean length of a run of losses
-	jitter    time.Duration // uniform, on top of 20 ms
-	reorder   float64       // share that is held back by another 40 ms
-	duplicate float64
-	lossy     bool
-
-	queue   arrivals
-	counter int
-}
-
-type arrival struct {
-	at    time.Duration
-	order int
-	data  []byte
-}
-
-type arrivals []arrival
-
-func (a arrivals) Len() int { return len(a) }
-func (a arrivals) Less(i, j int) bool {
-	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].order < a[j].order
-}
-func (a arrivals) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *arrivals) Push(v any)   { *a = append(*a, v.(arrival)) }
-func (a *arrivals) Pop() any {
-	v := (*a)[len(*a)-1]
-	*a = (*a)[:len(*a)-1]
-	return v
-}
-
-// send takes a packet at a time.
-func (n *network) send(now time.Duration, data []byte) {
-	if n.loss > 0 {
-		burst := max(1, n.burst)
-		if n.lossy {
-			n.lossy = n.rng.Float64() < 1-1/burst
-		} else {
-			n.lossy = n.rng.Float64() < n.loss/(burst*(1-n.loss))
-		}
-		if burst == 1 {
-			n.lossy = n.rng.Float64() < n.loss
-		}
-		if n.lossy && !isControl(data) {
-			return
-		}
-	}
-	copies := 1
-	if n.rng.Float64() < n.duplicate {
-		copies = 2
-	}
-	for range copies {
-		delay := 20*time.Millisecond + time.Duration(n.rng.Float64()*float64(n.jitter))
-		if n.rng.Float64() < n.reorder {
-			delay += 40 * time.Millisecond
-		}
-		n.counter++
-		heap.Push(&n.queue, arrival{now + delay, n.counter, data})
-	}
-}
-
-// receive gives the next packet that has arrived by now.
-func (n *network) receive(now time.Duration) ([]byte, time.Duration, bool) {
-	if len(n.queue) == 0 || n.queue[0].at > now {
-		return nil, 0, false
-	}
-	a := heap.Pop(&n.queue).(arrival)
-	return a.data, a.at, true
-}
 
 // counted is a codec whose frame i says i: what is decoded can be read off.
 type counted struct{ decoded []int64 }
