@@ -1,0 +1,207 @@
+// Package ngram holds n-gram language models of words or characters: training
+// with interpolated modified Kneser-Ney smoothing (Chen and Goodman 1998),
+// pruning, a compact file, and the ARPA text format.
+package ngram
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/sotto-audio/sotto/internal/ctc"
+)
+
+// Units of a model.
+const (
+	Words      = "words"
+	Characters = "characters"
+)
+
+// The first entries of every vocabulary.
+const (
+	unknown = iota // any unit that is not in it
+	begin          // of a sentence
+	end
+	specials
+)
+
+var specialNames = [specials]string{"<unk>", "<s>", "</s>"}
+
+// scale is the steps of a stored logarithm per nat.
+const scale = 2000
+
+// Model is a trie of n-grams. Node 0 is the empty context; the others lie level
+// by level, those of a level in the order of their words, so that the children
+// of a node lie together. It is safe for concurrent use.
+type Model struct {
+	order      int
+	characters bool
+	vocabulary []string
+	ids        map[string]uint32
+	sorted     []string // vocabulary in order, for Prefix
+
+	word    []uint32 // last word of the n-gram
+	prob    []int16  // natural logarithm, in steps
+	backoff []int16
+	first   []uint32 // first child; one entry more than nodes
+	suffix  []uint32 // the n-gram without its first word, or less, that is in the model
+	level   []int    // first node of each length
+}
+
+// Order is the length of the longest n-grams.
+func (m *Model) Order() int { return m.order }
+
+// Vocabulary is the number of units that the model knows.
+func (m *Model) Vocabulary() int { return len(m.vocabulary) - specials }
+
+// Counts are the numbers of n-grams by length, from 1.
+func (m *Model) Counts() []int {
+	var out []int
+	for k := 1; k <= m.order; k++ {
+		out = append(out, m.level[k+1]-m.level[k])
+	}
+	return out
+}
+
+// Characters says that units are characters.
+func (m *Model) Characters() bool { return m.characters }
+
+// Known says whether a unit is in the vocabulary.
+func (m *Model) Known(unit string) bool { return m.ids[unit] >= specials }
+
+// Prefix says whether a unit of the vocabulary begins so.
+func (m *Model) Prefix(s string) bool {
+	i, _ := slices.BinarySearch(m.sorted, s)
+	return i < len(m.sorted) && strings.HasPrefix(m.sorted[i], s)
+}
+
+// Start is the context at the begin of a sentence.
+func (m *Model) Start() ctc.Context { return m.reduce(m.find(0, begin)) }
+
+// Score gives the natural logarithm of the probability of a unit after a
+// context, and the context that follows.
+func (m *Model) Score(c ctc.Context, unit string) (ctc.Context, float64) {
+	return m.score(c, m.ids[unit])
+}
+
+// End is the natural logarithm of the probability that the sentence ends.
+func (m *Model) End(c ctc.Context) float64 {
+	_, p := m.score(c, end)
+	return p
+}
+
+func (m *Model) score(c ctc.Context, id uint32) (ctc.Context, float64) {
+	sum := 0
+	for n := uint32(c); ; n = m.suffix[n] {
+		if x := m.find(n, id); x != 0 {
+			return m.reduce(x), float64(sum+int(m.prob[x])) / scale
+		}
+		if n == 0 {
+			return 0, float64(sum+math.MinInt16) / scale // not in the model at all
+		}
+		sum += int(m.backoff[n])
+	}
+}
+
+// find gives the child of n that ends with a unit, 0 for none.
+func (m *Model) find(n, id uint32) uint32 {
+	lo, hi := m.first[n], m.first[n+1]
+	i, ok := slices.BinarySearch(m.word[lo:hi], id)
+	if !ok {
+		return 0
+	}
+	return lo + uint32(i)
+}
+
+// reduce gives the longest end of an n-gram that says anything of what follows.
+func (m *Model) reduce(n uint32) ctc.Context {
+	for n != 0 && m.first[n] == m.first[n+1] {
+		n = m.suffix[n]
+	}
+	return ctc.Context(n)
+}
+
+// link makes the suffixes of all nodes.
+func (m *Model) link() {
+	m.suffix = make([]uint32, len(m.word))
+	for n := range m.word {
+		for x := m.first[n]; x < m.first[n+1]; x++ {
+			if n == 0 {
+				continue
+			}
+			for s := m.suffix[n]; ; s = m.suffix[s] {
+				if y := m.find(s, m.word[x]); y != 0 {
+					m.suffix[x] = y
+					break
+				}
+				if s == 0 {
+					break
+				}
+			}
+		}
+	}
+}
+
+// index makes what is found from the vocabulary.
+func (m *Model) index() {
+	m.ids = make(map[string]uint32, len(m.vocabulary))
+	for i, w := range m.vocabulary {
+		if i >= specials {
+			m.ids[w] = uint32(i)
+		}
+	}
+	m.sorted = slices.Sorted(slices.Values(m.vocabulary[specials:]))
+}
+
+// units of a sentence, as the model takes them: each word, or each character
+// with a space after each word.
+func (m *Model) units(sentence string) []string {
+	w := strings.Fields(sentence)
+	if !m.characters || len(w) == 0 {
+		return w
+	}
+	return strings.Split(strings.Join(w, " ")+" ", "")
+}
+
+// Evaluation is how well a model foretells a text.
+type Evaluation struct {
+	Sentences, Units, Unknown int
+	// Perplexity per unit, ends of sentences included, unknown units excluded.
+	Perplexity float64
+}
+
+// Evaluate scores sentences.
+func (m *Model) Evaluate(sentences []string) Evaluation {
+	var e Evaluation
+	sum, n := 0.0, 0
+	for _, s := range sentences {
+		units := m.units(s)
+		if len(units) == 0 {
+			continue
+		}
+		e.Sentences++
+		c := m.Start()
+		for _, u := range units {
+			e.Units++
+			var p float64
+			c, p = m.Score(c, u)
+			if !m.Known(u) {
+				e.Unknown++
+				continue
+			}
+			sum += p
+			n++
+		}
+		sum += m.End(c)
+		n++
+	}
+	if n > 0 {
+		e.Perplexity = math.Exp(-sum / float64(n))
+	}
+	return e
+}
+
+// quantize gives a logarithm in steps.
+func quantize(log float64) int16 {
+	return int16(max(math.MinInt16, min(math.MaxInt16, math.Round(log*scale))))
+}
