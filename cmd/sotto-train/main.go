@@ -16,6 +16,7 @@ var cli struct {
 	Codec    codecCmd    `cmd:"" help:"Train the native codec."`
 	ASR      asrCmd      `cmd:"" name:"asr" help:"Train the native recogniser on features."`
 	Features featuresCmd `cmd:"" help:"Run the codec's encoder over recordings with transcripts, for asr."`
+	LM       lmCmd       `cmd:"" name:"lm" help:"Make a language model of text, for a recogniser."`
 	Plot     plotCmd     `cmd:"" help:"Draw a training log."`
 	Release  releaseCmd  `cmd:"" help:"Turn a trained run into the weights file of a release."`
 }

@@ -12,7 +12,7 @@ import (
 
 // check fails where a text, or a training row of a manifest, has a held-out
 // sentence.
-func check(files []string, h *held) error {
+func check(files []string, h *transcript.HeldOut) error {
 	bad := 0
 	for _, name := range files {
 		b, err := os.ReadFile(name)
@@ -35,7 +35,7 @@ func check(files []string, h *held) error {
 				continue
 			}
 			n++
-			if h.has(text) {
+			if h.Has(text) {
 				bad++
 				fmt.Printf("%s: %s\n", name, text)
 			}

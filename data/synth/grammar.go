@@ -34,16 +34,16 @@ var (
 func pick(rng *rand.Rand, words []string) string { return words[rng.IntN(len(words))] }
 
 // one gives an utterance whose text is not held out.
-func (g *grammar) one(rng *rand.Rand, h *held) sentence {
+func (g *grammar) one(rng *rand.Rand, h *transcript.HeldOut) sentence {
 	for {
-		if s := g.any(rng); !h.has(s.text) {
+		if s := g.any(rng); !h.Has(s.text) {
 			return s
 		}
 	}
 }
 
 // many gives n utterances without pronunciation.
-func (g *grammar) many(seed uint64, n int, h *held) []sentence {
+func (g *grammar) many(seed uint64, n int, h *transcript.HeldOut) []sentence {
 	rng := rand.New(rand.NewPCG(seed, 1<<63))
 	out := make([]sentence, n)
 	for i := range out {

@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"github.com/sotto-audio/sotto/internal/manifest"
+	"github.com/sotto-audio/sotto/internal/transcript"
 )
 
 const (
@@ -71,7 +72,7 @@ func main() {
 }
 
 func run(o options, texts []string) error {
-	held, err := readHeld(o.exclude)
+	held, err := transcript.ReadHeldOut(o.exclude...)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func run(o options, texts []string) error {
 }
 
 // speak makes the speech, batch by batch.
-func speak(o options, all []sentence, g *grammar, held *held) error {
+func speak(o options, all []sentence, g *grammar, held *transcript.HeldOut) error {
 	var done float64
 	table := filepath.Join(o.out, "manifest.tsv")
 	rows, have, err := readDone(table)
@@ -144,7 +145,7 @@ func speak(o options, all []sentence, g *grammar, held *held) error {
 }
 
 // plan chooses text, voice and settings of utterance i, by the seed alone.
-func plan(o options, i int, all []sentence, g *grammar, held *held) utterance {
+func plan(o options, i int, all []sentence, g *grammar, held *transcript.HeldOut) utterance {
 	rng := rand.New(rand.NewPCG(o.seed, uint64(i)))
 	u := utterance{path: clipPath(i), seed: rng.Uint64()}
 	if len(all) == 0 || rng.Float64() < o.dictated {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"strings"
 
-	"github.com/sotto-audio/sotto/internal/manifest"
 	"github.com/sotto-audio/sotto/internal/transcript"
 )
 
@@ -14,78 +12,6 @@ import (
 type sentence struct {
 	say  string // with punctuation, numbers in words
 	text string // transcript.Spoken
-}
-
-// heldRun is the number of words in a row that a text may not share with a
-// held-out sentence.
-const heldRun = 6
-
-// held knows the sentences of validation and test rows.
-type held struct {
-	whole map[string]bool // as Spoken gives them
-	short []string        // those of 3 words up to heldRun, with a space around
-	runs  map[string]bool // of heldRun words
-}
-
-func readHeld(manifests []string) (*held, error) {
-	h := &held{whole: map[string]bool{}, runs: map[string]bool{}}
-	for _, name := range manifests {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		rows, err := manifest.Read(f, "split", "text")
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		for _, r := range rows {
-			if s := r.Fields[0]; s == "valid" || s == "test" {
-				h.add(transcript.Spoken(r.Fields[1]))
-			}
-		}
-	}
-	return h, nil
-}
-
-func (h *held) add(text string) {
-	if text == "" || h.whole[text] {
-		return
-	}
-	h.whole[text] = true
-	w := strings.Fields(text)
-	if len(w) >= 3 && len(w) < heldRun {
-		h.short = append(h.short, " "+text+" ")
-	}
-	for _, r := range runs(w) {
-		h.runs[r] = true
-	}
-}
-
-func runs(w []string) (out []string) {
-	for i := 0; i+heldRun <= len(w); i++ {
-		out = append(out, strings.Join(w[i:i+heldRun], " "))
-	}
-	return out
-}
-
-// has says whether a transcript is a held-out sentence, holds one of at least
-// three words, or shares heldRun words in a row with one.
-func (h *held) has(text string) bool {
-	if h.whole[text] {
-		return true
-	}
-	for _, s := range h.short {
-		if strings.Contains(" "+text+" ", s) {
-			return true
-		}
-	}
-	for _, r := range runs(strings.Fields(text)) {
-		if h.runs[r] {
-			return true
-		}
-	}
-	return false
 }
 
 var (
@@ -98,7 +24,7 @@ var (
 
 // readText gives the sentences of a text file without those that are held out,
 // and how many these were. The format is found by looking.
-func readText(path string, h *held) (out []sentence, dropped int, err error) {
+func readText(path string, h *transcript.HeldOut) (out []sentence, dropped int, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, 0, err
@@ -131,7 +57,7 @@ func readText(path string, h *held) (out []sentence, dropped int, err error) {
 		s := sentence{strings.TrimSpace(transcript.Expand(p)), transcript.Spoken(p)}
 		switch {
 		case s.text == "" || seen[s.text] || strings.ToUpper(p) == p:
-		case h.has(s.text):
+		case h.Has(s.text):
 			dropped++
 		default:
 			seen[s.text] = true
