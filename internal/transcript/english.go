@@ -29,7 +29,7 @@ func English(s string, raw bool) string {
 			return ' '
 		}
 		return r
-	}, looseDots.ReplaceAllString(s+" ", " $1"))
+	}, looseDots.ReplaceAllString(looseDots.ReplaceAllString(s, " $1"), " $1"))
 	w := strings.Fields(s)
 	if !raw {
 		w = mergeNumbers(w)
