@@ -2,20 +2,23 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 
+	"github.com/sotto-audio/sotto/internal/recognizer"
 	"github.com/sotto-audio/sotto/internal/train"
 )
 
 type releaseCmd struct {
 	Dir        string `arg:"" name:"run" help:"Folder of a run."`
-	Name       string `default:"sotto-16k-v2" help:"Version name that files of this model carry."`
+	Name       string `help:"Version name that files of this model carry; sotto-16k-v2 for a codec, sotto-asr-en-v1 for a recogniser."`
 	Out        string `short:"o" placeholder:"FILE" help:"Weights file to write (.safetensors, half precision)."`
 	Card       string `placeholder:"FILE" help:"Model card to write (Markdown)."`
+	Search     string `type:"existingfile" placeholder:"FILE" help:"Of a recogniser: what was measured for decoding (JSON)."`
 	Repository string `placeholder:"DIR" help:"Checkout of sotto: replace the weights inside it, their card and all that is made from them (the table of hashes)."`
 }
 
@@ -35,6 +38,12 @@ func (c *releaseCmd) Validate() error {
 
 // Run writes weights and card and prints the fingerprint.
 func (c *releaseCmd) Run(ctx context.Context) error {
+	if train.IsASR(c.Dir) {
+		return c.recogniser()
+	}
+	if c.Name == "" {
+		c.Name = "sotto-16k-v2"
+	}
 	if c.Repository != "" {
 		weights := filepath.Join(c.Repository, "codec", "sotto", "weights")
 		c.Out = filepath.Join(weights, c.Name+".safetensors")
@@ -54,4 +63,29 @@ func (c *releaseCmd) Run(ctx context.Context) error {
 	}
 	fmt.Println(fingerprint)
 	return nil
+}
+
+// recogniser writes the weights of a recogniser and prints the fingerprint.
+func (c *releaseCmd) recogniser() error {
+	if c.Name == "" {
+		c.Name = "sotto-asr-en-v1"
+	}
+	if c.Repository != "" {
+		c.Out = filepath.Join(c.Repository, "asr", "sotto", "weights", c.Name+".safetensors")
+	}
+	search := recognizer.Search{Languages: "en"}
+	if c.Search != "" {
+		data, err := os.ReadFile(c.Search)
+		if err == nil {
+			err = json.Unmarshal(data, &search)
+		}
+		if err != nil {
+			return fmt.Errorf("release: %s: %w", c.Search, err)
+		}
+	}
+	fingerprint, err := train.ReleaseASR(c.Dir, c.Name, c.Out, search, device())
+	if err == nil {
+		fmt.Println(fingerprint)
+	}
+	return err
 }

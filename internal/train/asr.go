@@ -22,6 +22,10 @@ type ASRConfig struct {
 
 	Seconds float64 `json:"seconds"` // of audio in the batch of a shard
 	Longest float64 `json:"longest"` // seconds of an item
+	// Shortest is Longest at the start; it grows until the share Growth of the run:
+	// alignments are learnt from short utterances first.
+	Shortest float64 `json:"shortest"`
+	Growth   float64 `json:"growth"`
 	Join    float64 `json:"join"`    // probability that an utterance is followed by another
 
 	Schedule    Schedule `json:"schedule"`
@@ -49,16 +53,16 @@ type ASRConfig struct {
 func DefaultASRConfig() ASRConfig {
 	return ASRConfig{
 		Model: recognizer.DefaultConfig(), Seed: 1,
-		Seconds: 40, Longest: 17, Join: 0.15,
-		Schedule: Schedule{Peak: 1.5e-3, Floor: 0.01, Warmup: 200},
+		Seconds: 20, Longest: 16, Shortest: 4, Growth: 0.15, Join: 0.15,
+		Schedule: Schedule{Peak: 8e-4, Floor: 0.02, Warmup: 400},
 		Beta1:    0.9, Beta2: 0.98, WeightDecay: 0.02, Clip: 5, Average: 0.998,
 		Dropout: 0.1, Middle: 0.3,
 		Chunks: []int{0, 4, 8, 16, 32, 48}, ChunkShares: []float64{0.35, 0.05, 0.1, 0.35, 0.1, 0.05},
 		Quantized: 0.5, LevelShares: []float64{0.05, 0.1, 0.05, 0.15, 0.1, 0.25, 0.05, 0.25},
 		Alteration: Alteration{TimeMasks: 6, TimeFrames: 16, ChannelMasks: 2, Channels: 8, Noise: 0.3},
 		Shares: map[string]float64{
-			"an4": 0.28, "librispeech": 0.13, "librispeech-mp3": 0.17, "ljspeech": 0.08, "vctk": 0.06, "kathleen": 0.1,
-			"synth": 0.12, "wake": 0.01, "precise": 0.01, "noise": 0.02, "generated": 0.02,
+			"an4": 0.32, "librispeech": 0.1, "librispeech-mp3": 0.14, "ljspeech": 0.08, "vctk": 0.06, "kathleen": 0.1,
+			"synth": 0.14, "wake": 0.01, "precise": 0.01, "noise": 0.02, "generated": 0.02,
 		},
 		Held:   []string{"an4-fkai", "an4-flrp", "an4-mcrt", "an4-mdmc", "an4-mrab"},
 		Shards: 2,
@@ -153,7 +157,11 @@ func choose(shares []float64, rng *rand.Rand) int {
 func (t *ASR) Update(progress float64) error {
 	rng := rand.New(rand.NewPCG(t.Config.Seed, 1000+uint64(t.Step)))
 	if len(t.plan) < len(t.shards) {
-		t.plan, t.Padding = t.sampler.plan(t.Config, 24*len(t.shards), rng)
+		c := t.Config
+		if c.Growth > 0 && progress < c.Growth {
+			c.Longest = c.Shortest + (c.Longest-c.Shortest)*progress/c.Growth
+		}
+		t.plan, t.Padding = t.sampler.plan(c, 24*len(t.shards), rng)
 	}
 	batches := t.plan[:len(t.shards)]
 	t.plan = t.plan[len(t.shards):]
@@ -243,14 +251,16 @@ func (t *ASR) run(s *asrShard, batch []item, chunk, labels int) error {
 	var middle *Value
 	out := recognizer.Apply(s.tape, t.Network, s.tape.Input(backend.Host(x, len(batch)*rows, dim)), func(v *Value) { middle = v })
 	s.Seconds = float64(len(batch)*rows) / c.Model.FrameRate
-	s.Loss = s.score(0, out, batch, stream, labels, 1)
-	s.Middle = s.score(1, middle, batch, stream, labels, float32(c.Middle))
+	delay := t.Network.Delay()
+	s.Loss = s.score(0, out, batch, stream, delay, labels, 1)
+	s.Middle = s.score(1, middle, batch, stream, delay, labels, float32(c.Middle))
 	s.tape.Backward()
 	return nil
 }
 
-// score sets the slope of CTC in the rows of each item, and gives the loss a label.
-func (s *asrShard) score(which int, out *Value, batch []item, stream *nn.Stream, labels int, weight float32) float64 {
+// score sets the slope of CTC in the rows of each item, those of the delay left out,
+// and gives the loss a label.
+func (s *asrShard) score(which int, out *Value, batch []item, stream *nn.Stream, delay, labels int, weight float32) float64 {
 	out.Grad = stream.Tensor(out.Rows, out.Cols)
 	clear(out.Grad.Data)
 	each := out.Rows / len(batch)
@@ -259,7 +269,8 @@ func (s *asrShard) score(which int, out *Value, batch []item, stream *nn.Stream,
 	for i, m := range batch {
 		rows := stream.Lengths[i] / recognizer.Fast
 		l := m.labels()
-		loss := s.ctc[which].Loss(out.Grad.Slice(i*each, i*each+rows), out.Slice(i*each, i*each+rows), l, weight/float32(labels))
+		from, to := i*each+delay, i*each+rows
+		loss := s.ctc[which].Loss(out.Grad.Slice(from, to), out.Slice(from, to), l, weight/float32(labels))
 		if !math.IsInf(loss, 1) {
 			sum += loss
 			count += max(1, len(l))

@@ -18,6 +18,7 @@ import (
 	"github.com/sotto-audio/sotto/internal/audio"
 	"github.com/sotto-audio/sotto/internal/manifest"
 	"github.com/sotto-audio/sotto/internal/recognizer"
+	"github.com/sotto-audio/sotto/internal/transcript"
 	"github.com/sotto-audio/sotto/internal/weights"
 )
 
@@ -34,8 +35,8 @@ type Spoken struct {
 }
 
 // ReadSpoken lists the rows of a manifest that train or judge a recogniser:
-// English ones whose transcript can be spelled, and those of the split noise, in
-// which nobody speaks.
+// English ones with a transcript, and those of the split noise, in which nobody
+// speaks.
 func ReadSpoken(path string) ([]Spoken, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -67,12 +68,9 @@ func parseSpoken(r io.Reader) ([]Spoken, error) {
 			all = append(all, s)
 			continue
 		}
-		spelling, ok := recognizer.Spell(f[4])
-		if !ok || spelling == "" || f[3] != "en" {
-			continue
+		if s.Spelling = transcript.Spoken(f[4]); s.Spelling != "" && f[3] == "en" {
+			all = append(all, s)
 		}
-		s.Spelling = spelling
-		all = append(all, s)
 	}
 	return all, nil
 }
@@ -239,7 +237,11 @@ func ReadFeatures(path, codec string) ([]Utterance, error) {
 	var all []Utterance
 	dim, books, at := latents.Shape[1], codes.Shape[1], 0
 	for _, s := range items {
-		u := Utterance{Spoken: s, Labels: recognizer.Labels(s.Spelling), Latents: make([]uint16, s.Frames*dim), Codes: make([]int16, s.Frames*books)}
+		labels, ok := recognizer.Labels(s.Spelling)
+		if !ok {
+			return nil, fmt.Errorf("train: features %s: %q has other characters than the recogniser writes", path, s.Spelling)
+		}
+		u := Utterance{Spoken: s, Labels: labels, Latents: make([]uint16, s.Frames*dim), Codes: make([]int16, s.Frames*books)}
 		for i, v := range latents.Data[at*dim : (at+s.Frames)*dim] {
 			u.Latents[i] = weights.Float16(v)
 		}
