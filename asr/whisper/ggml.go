@@ -26,7 +26,7 @@ func openGGML(r io.ReaderAt, size int64) (*checkpoint, error) {
 	}
 	s.int() // the type of most tensors, which each has on its own
 	bands, bins := s.int(), s.int()
-	s.skip(int64(bands) * int64(bins) * 4)
+	s.skip(4 * int64(min(bands, 1<<20)) * int64(min(bins, 1<<20)))
 	for range s.count() {
 		s.skip(int64(s.int()))
 	}
@@ -41,7 +41,7 @@ func openGGML(r io.ReaderAt, size int64) (*checkpoint, error) {
 		for i := range t.shape { // the last dimension comes first
 			d := s.int()
 			t.shape[rank-1-i] = d
-			if values *= int64(d); values > size {
+			if values *= int64(d); values > 2*size { // a value takes half a byte or more
 				return nil, fmt.Errorf("a tensor of shape %v at byte %d is larger than the file", t.shape, s.at)
 			}
 		}
@@ -146,28 +146,28 @@ type ggmlKind struct {
 // of 4 bits value i and i+16 in one byte.
 var ggmlKinds = map[int]ggmlKind{
 	0: {1, 4, func(v []float32, b []byte) { v[0] = math.Float32frombits(binary.LittleEndian.Uint32(b)) }},
-	1: {1, 2, func(v []float32, b []byte) { v[0] = half(b) }},
+	1: {1, 2, func(v []float32, b []byte) { v[0] = f16(b) }},
 	2: {32, 18, func(v []float32, b []byte) { // q4_0
-		unpack(v, b[2:], 0, 8, half(b), 0)
+		unpack(v, b[2:], 0, 8, f16(b), 0)
 	}},
 	3: {32, 20, func(v []float32, b []byte) { // q4_1
-		unpack(v, b[4:], 0, 0, half(b), half(b[2:]))
+		unpack(v, b[4:], 0, 0, f16(b), f16(b[2:]))
 	}},
 	6: {32, 22, func(v []float32, b []byte) { // q5_0
-		unpack(v, b[6:], binary.LittleEndian.Uint32(b[2:]), 16, half(b), 0)
+		unpack(v, b[6:], binary.LittleEndian.Uint32(b[2:]), 16, f16(b), 0)
 	}},
 	7: {32, 24, func(v []float32, b []byte) { // q5_1
-		unpack(v, b[8:], binary.LittleEndian.Uint32(b[4:]), 0, half(b), half(b[2:]))
+		unpack(v, b[8:], binary.LittleEndian.Uint32(b[4:]), 0, f16(b), f16(b[2:]))
 	}},
 	8: {32, 34, func(v []float32, b []byte) { // q8_0
-		d := half(b)
+		d := f16(b)
 		for i := range v {
 			v[i] = float32(int8(b[2+i])) * d
 		}
 	}},
 }
 
-func half(b []byte) float32 { return weights.FromFloat16(binary.LittleEndian.Uint16(b)) }
+func f16(b []byte) float32 { return weights.FromFloat16(binary.LittleEndian.Uint16(b)) }
 
 func unpack(v []float32, low []byte, high uint32, zero int32, d, m float32) {
 	for i := range 16 {

@@ -13,9 +13,9 @@ type MelFilter struct {
 func MelFilters(sampleRate, n, bands int) []MelFilter {
 	// Even steps of m are even steps of the logarithm of 1 + f/700.
 	corner := make([]float64, bands+2)
-	top := logarithm(1 + float64(sampleRate)/1400)
+	top := Log(1 + float64(sampleRate)/1400)
 	for i := range corner {
-		corner[i] = 700 * (exponential(float64(top*float64(i))/float64(bands+1)) - 1)
+		corner[i] = 700 * (Exp(float64(top*float64(i))/float64(bands+1)) - 1)
 	}
 	var filters []MelFilter
 	for b := range bands {

@@ -58,10 +58,10 @@ func cosSmall(k, n int) float64 {
 	return s
 }
 
-// logarithm is ln x for x > 0, and exponential eˣ for |x| < 700, to some 1e-15:
-// tables decide tokens, and the standard library's have assembly on some
-// architectures and fused operations on others.
-func logarithm(x float64) float64 {
+// Log is ln x for x > 0, Log10 its multiple, and Exp eˣ for |x| < 700, to some
+// 1e-15: tables and spectra decide tokens, and the standard library's have
+// assembly on some architectures and fused operations on others.
+func Log(x float64) float64 {
 	m, e := math.Frexp(x)
 	if m < math.Sqrt2/2 {
 		m, e = 2*m, e-1
@@ -76,7 +76,11 @@ func logarithm(x float64) float64 {
 	return float64(2*s*sum) + float64(float64(e)*math.Ln2)
 }
 
-func exponential(x float64) float64 {
+// Log10 is log₁₀ x for x > 0.
+func Log10(x float64) float64 { return float64(Log(x) * (1 / math.Ln10)) }
+
+// Exp is eˣ for |x| < 700.
+func Exp(x float64) float64 {
 	n := math.RoundToEven(x / math.Ln2)
 	r := x - float64(n*math.Ln2)
 	s := 1.0

@@ -45,14 +45,14 @@ func TestTablesHoldTheCommittedBits(t *testing.T) {
 func TestLogarithmAndExponential(t *testing.T) {
 	for x := 1e-3; x < 1e6; x *= 1.0137 {
 		want := math.Log(x)
-		if got := logarithm(x); math.Abs(got-want) > 2e-15 {
+		if got := Log(x); math.Abs(got-want) > 2e-15 {
 			t.Fatalf("ln %g = %.17g, want %.17g", x, got, want)
 		}
-		if got := exponential(want); math.Abs(got/x-1) > 4e-15 {
+		if got := Exp(want); math.Abs(got/x-1) > 4e-15 {
 			t.Fatalf("exp(%g) = %.17g, want %.17g", want, got, x)
 		}
 	}
-	if logarithm(1) != 0 || exponential(0) != 1 {
-		t.Errorf("ln 1 = %g, exp(0) = %g", logarithm(1), exponential(0))
+	if Log(1) != 0 || Exp(0) != 1 {
+		t.Errorf("ln 1 = %g, exp(0) = %g", Log(1), Exp(0))
 	}
 }
