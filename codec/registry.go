@@ -1,7 +1,9 @@
 package codec
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,6 +21,7 @@ var registry = struct {
 	sync.RWMutex
 	loaders map[string]Loader
 	folders map[string]Loader // by the name of a file
+	other   Loader            // of files as their makers published them
 }{loaders: map[string]Loader{}, folders: map[string]Loader{}}
 
 // Register makes a family of models known to Load. Family packages call it when
@@ -37,6 +40,14 @@ func RegisterFolder(file string, loader Loader) {
 	registry.folders[file] = loader
 }
 
+// RegisterOriginal makes known what opens files and folders that do not name their
+// family: checkpoints as their makers published them.
+func RegisterOriginal(loader Loader) {
+	registry.Lock()
+	defer registry.Unlock()
+	registry.other = loader
+}
+
 // Families lists the registered families in alphabetical order.
 func Families() []string {
 	registry.RLock()
@@ -45,19 +56,22 @@ func Families() []string {
 }
 
 // Load opens a safetensors weights file with the loader of the family that its
-// metadata names under the key "family", or a folder of files that a family
-// knows.
+// metadata names under the key "family", a folder of files that a family knows, or
+// a checkpoint as its makers published it.
 func Load(path string) (Codec, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return loadFolder(path)
 	}
 	family, err := weights.Family(path)
+	registry.RLock()
+	loader, other := registry.loaders[family], registry.other
+	registry.RUnlock()
+	if err != nil && other != nil && !errors.Is(err, fs.ErrNotExist) {
+		family, loader, err = "", other, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("codec: %s: %w", path, err)
 	}
-	registry.RLock()
-	loader := registry.loaders[family]
-	registry.RUnlock()
 	if loader == nil {
 		return nil, fmt.Errorf("codec: %s: family %q is not known: this program has %s",
 			path, family, strings.Join(Families(), ", "))
@@ -71,7 +85,7 @@ func Load(path string) (Codec, error) {
 
 func loadFolder(path string) (Codec, error) {
 	registry.RLock()
-	folders := maps.Clone(registry.folders)
+	folders, other := maps.Clone(registry.folders), registry.other
 	registry.RUnlock()
 	known := slices.Sorted(maps.Keys(folders))
 	for _, file := range known {
@@ -81,6 +95,15 @@ func loadFolder(path string) (Codec, error) {
 				return nil, fmt.Errorf("codec: %s: %w", path, err)
 			}
 			return c, nil
+		}
+	}
+	if other != nil {
+		c, err := other(path)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("codec: %s: %w", path, err)
 		}
 	}
 	return nil, fmt.Errorf("codec: %s: is a directory: name a weights file, or a folder with %s", path, strings.Join(append(known, "weights of a known family"), ", "))

@@ -171,6 +171,7 @@ func (c *encodeCmd) encode(s *session, model codec.Codec, o transcode.EncodeOpti
 		}
 	}
 	end()
+	windowed(s, model, in, float64(sum.Samples)/float64(sum.SampleRate))
 	c.tell(s, model.Info(), sum, in, out, time.Since(start))
 	return err
 }

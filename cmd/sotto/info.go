@@ -245,9 +245,15 @@ func isWeights(path string) bool {
 	}
 	defer f.Close()
 	st, err := f.Stat()
+	if err == nil && st.IsDir() {
+		return true
+	}
 	var head [9]byte
 	if _, read := io.ReadFull(f, head[:]); errors.Join(err, read) != nil {
 		return false
+	}
+	if bytes.HasPrefix(head[:], []byte("PK\x03\x04")) || bytes.HasPrefix(head[:], []byte{0x80, 2}) {
+		return true // a PyTorch checkpoint
 	}
 	n := binary.LittleEndian.Uint64(head[:])
 	return head[8] == '{' && n > 0 && n < uint64(st.Size())

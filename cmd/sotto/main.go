@@ -156,7 +156,7 @@ func fail(s *session, err error) int {
 // line brings an error to one line: what, why, what to do.
 func line(err error) string {
 	msg := strings.ReplaceAll(err.Error(), "\n", "; ")
-	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "packet: ", "serve: ", "metrics: ", "sotto: "} {
+	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "packet: ", "serve: ", "metrics: ", "weights: ", "sotto: "} {
 		msg = strings.TrimPrefix(msg, pkg)
 		msg = strings.ReplaceAll(msg, ": "+pkg, ": ")
 	}

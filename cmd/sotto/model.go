@@ -4,15 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/sotto-audio/sotto/codec"
-	_ "github.com/sotto-audio/sotto/codec/lyra" // a family that Load knows
+	_ "github.com/sotto-audio/sotto/codec/all" // families that Load knows
 	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/published"
 )
 
 // modelFlag chooses a model.
 type modelFlag struct {
-	Model string `short:"m" placeholder:"FILE" help:"Weights file (safetensors), instead of the model inside this program."`
+	Model  string  `short:"m" placeholder:"FILE" help:"Weights, instead of the model inside this program: safetensors or a checkpoint as its makers published it, with its configuration beside it, or the folder of both."`
+	Window float64 `default:"60" placeholder:"SECONDS" help:"For models that look at the whole signal: the longest one that they see whole. Longer ones are cut into windows of this length, which overlap by two seconds."`
 }
 
 func (m modelFlag) load() (codec.Codec, error) {
@@ -23,7 +26,21 @@ func (m modelFlag) load() (codec.Codec, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file: give a weights file, or leave --model out", m.Model)
 	}
+	if p, ok := c.(*published.Codec); ok && m.Window != 0 {
+		if !(m.Window > 0 && m.Window <= 3600) {
+			return nil, &usageError{fmt.Errorf("--window %v: give seconds, up to 3600", m.Window)}
+		}
+		return p.Windowed(time.Duration(m.Window * float64(time.Second))), nil
+	}
 	return c, err
+}
+
+// windowed says that a signal was cut, where it was.
+func windowed(s *session, c codec.Codec, in string, seconds float64) {
+	p, ok := c.(*published.Codec)
+	if ok && p.Info().Streaming == codec.StreamingWindowed && seconds > p.Window().Seconds() {
+		fmt.Fprintf(s.stderr, "sotto: %s: longer than a window of %.0f s, in which %s looks at everything: run in windows that overlap (--window)\n", in, p.Window().Seconds(), p.Info().Name)
+	}
 }
 
 // decoderFlag chooses a model that decodes.

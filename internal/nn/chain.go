@@ -83,3 +83,18 @@ func (r *Residual) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	}
 	return y
 }
+
+// Repeat gives the channels of its input so many times, side by side.
+type Repeat int
+
+// Params is empty.
+func (Repeat) Params() []*Param { return nil }
+
+// Step copies the channels.
+func (n Repeat) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	y := s.Tensor(x.Rows, int(n)*x.Cols)
+	for i := range int(n) {
+		s.Copy(s.columns(y, i*x.Cols, x.Cols), x)
+	}
+	return y
+}

@@ -287,6 +287,7 @@ func TestPieces(t *testing.T) {
 		"group norm":        NewGroupNorm("g", 3, 6),
 		"norm inside":       block(Chain{NewGroupNorm("g", 3, 6), ahead}, nil),
 		"rms norm":          NewRMSNorm("r", 6),
+		"trim":              &Trim{Left: 3, Right: 2},
 		"lstm":              NewLSTMStack("l", 6, 9, 2, false),
 		"lstm beside":       block(NewLSTMStack("l", 6, 6, 2, false), nil),
 		"both directions":   NewLSTMStack("l", 6, 5, 2, true),

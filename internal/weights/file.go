@@ -23,7 +23,7 @@ type Tensor struct {
 	Data  []float32
 }
 
-// Parse reads a safetensors file of F32 and F16 arrays.
+// Parse reads a safetensors file; all values become float32.
 func Parse(data []byte) (*File, error) {
 	st, err := safetensors.Deserialize(data)
 	if err != nil {
@@ -55,19 +55,13 @@ func convert(v safetensors.TensorView) (Tensor, error) {
 		t.Shape = append(t.Shape, int(d))
 		n *= int(d)
 	}
-	switch v.DType() {
-	case safetensors.F32:
-		t.Data = make([]float32, len(raw)/4)
-		for i := range t.Data {
-			t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-		}
-	case safetensors.F16:
-		t.Data = make([]float32, len(raw)/2)
-		for i := range t.Data {
-			t.Data[i] = FromFloat16(binary.LittleEndian.Uint16(raw[2*i:]))
-		}
-	default:
-		return t, fmt.Errorf("values are %s: only F32 and F16 are read", v.DType())
+	kind, ok := dtypeOf[v.DType()]
+	if !ok {
+		return t, fmt.Errorf("values are %s, which are not read", v.DType())
+	}
+	t.Data = make([]float32, len(raw)/int(kind.size))
+	for i := range t.Data {
+		t.Data[i] = kind.get(raw[i*int(kind.size):])
 	}
 	if n != len(t.Data) {
 		return t, fmt.Errorf("shape %v does not match %d values", t.Shape, len(t.Data))

@@ -1,0 +1,9 @@
+// Package all makes codec.Load know every family of models. Import it for that
+// effect.
+package all
+
+import (
+	_ "github.com/sotto-audio/sotto/codec/encodec"
+	_ "github.com/sotto-audio/sotto/codec/lyra"
+	_ "github.com/sotto-audio/sotto/codec/sotto"
+)
