@@ -3,7 +3,9 @@
 package all
 
 import (
+	_ "github.com/sotto-audio/sotto/codec/academicodec"
 	_ "github.com/sotto-audio/sotto/codec/encodec"
+	_ "github.com/sotto-audio/sotto/codec/hificodec"
 	_ "github.com/sotto-audio/sotto/codec/lyra"
 	_ "github.com/sotto-audio/sotto/codec/sotto"
 )

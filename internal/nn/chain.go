@@ -94,7 +94,7 @@ func (Repeat) Params() []*Param { return nil }
 func (n Repeat) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, int(n)*x.Cols)
 	for i := range int(n) {
-		s.Copy(s.columns(y, i*x.Cols, x.Cols), x)
+		s.Copy(s.Part(y, i*x.Cols, x.Cols), x)
 	}
 	return y
 }

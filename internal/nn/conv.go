@@ -139,8 +139,8 @@ func (l *Conv1d) groups(s *Stream, y, x *backend.Tensor, ep backend.Epilogue) {
 	in, out := l.In/l.Groups, l.Out/l.Groups
 	part := s.Tensor(x.Rows, in)
 	for g := range l.Groups {
-		s.Copy(part, s.columns(x, g*in, in))
-		l.product(s, s.columns(y, g*out, out), part, g, slice(ep, g*out, out))
+		s.Copy(part, s.Part(x, g*in, in))
+		l.product(s, s.Part(y, g*out, out), part, g, slice(ep, g*out, out))
 	}
 	s.Release(part)
 }

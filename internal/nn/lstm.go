@@ -105,8 +105,8 @@ func (l *BiLSTM) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 		return y
 	}
 	f, b := l.Forward.Step(s, x), l.Back.Step(s, x)
-	s.Copy(s.columns(y, 0, f.Cols), f)
-	s.Copy(s.columns(y, f.Cols, b.Cols), b)
+	s.Copy(s.Part(y, 0, f.Cols), f)
+	s.Copy(s.Part(y, f.Cols, b.Cols), b)
 	s.Release(f, b)
 	return y
 }

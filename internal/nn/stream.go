@@ -198,9 +198,9 @@ func (a *arena) reuse(n int) *slot {
 	return sl
 }
 
-// columns is the view of n columns of t from column from on; it lives until the
-// next Begin.
-func (s *Stream) columns(t *backend.Tensor, from, n int) *backend.Tensor {
+// Part is the view of n columns of t from column from on; it lives until the next
+// Begin.
+func (s *Stream) Part(t *backend.Tensor, from, n int) *backend.Tensor {
 	v := s.arena.view(t)
 	v.Cols = n
 	if v.Data != nil {

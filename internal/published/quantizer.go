@@ -127,3 +127,66 @@ func (q *Residual) Decode(s *nn.Stream, codes []int32, n int) *backend.Tensor {
 
 // Step is not used: a quantizer has two ways.
 func (q *Residual) Step(*nn.Stream, *backend.Tensor) *backend.Tensor { panic("published: a quantizer") }
+
+// Grouped splits latents into parts of one size, each with a residual quantizer of
+// its own (GRVQ; Yang et al. 2023, HiFi-Codec). The order of a frame's codes is
+// the first level of every group, then the second.
+type Grouped struct{ Groups []*Residual }
+
+// Params lists those of all groups.
+func (q *Grouped) Params() []*nn.Param {
+	var all []*nn.Param
+	for _, g := range q.Groups {
+		all = append(all, g.Params()...)
+	}
+	return all
+}
+
+// Sizes are those of the codebooks, in the order of a frame's codes.
+func (q *Grouped) Sizes() []int {
+	var sizes []int
+	for i := range q.Groups[0].Levels {
+		for _, g := range q.Groups {
+			sizes = append(sizes, g.Levels[i].Book.Size)
+		}
+	}
+	return sizes
+}
+
+// Encode gives n codes, which is a number of whole levels.
+func (q *Grouped) Encode(s *nn.Stream, z *backend.Tensor, n int) []int32 {
+	groups := len(q.Groups)
+	size, levels := z.Cols/groups, n/groups
+	codes := make([]int32, z.Rows*n)
+	part := s.Tensor(z.Rows, size)
+	for g, r := range q.Groups {
+		s.Copy(part, s.Part(z, g*size, size))
+		for i, c := range r.Encode(s, part, levels) {
+			codes[i/levels*n+i%levels*groups+g] = c
+		}
+	}
+	return codes
+}
+
+// Decode puts the groups side by side.
+func (q *Grouped) Decode(s *nn.Stream, codes []int32, n int) *backend.Tensor {
+	groups := len(q.Groups)
+	levels, rows := n/groups, len(codes)/n
+	var z *backend.Tensor
+	own := make([]int32, rows*levels)
+	for g, r := range q.Groups {
+		for i := range own {
+			own[i] = codes[i/levels*n+i%levels*groups+g]
+		}
+		part := r.Decode(s, own, levels)
+		if z == nil {
+			z = s.Tensor(rows, groups*part.Cols)
+		}
+		s.Copy(s.Part(z, g*part.Cols, part.Cols), part)
+		s.Release(part)
+	}
+	return z
+}
+
+// Step is not used.
+func (q *Grouped) Step(*nn.Stream, *backend.Tensor) *backend.Tensor { panic("published: a quantizer") }
