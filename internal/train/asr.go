@@ -172,7 +172,7 @@ func (t *ASR) Update(progress float64) error {
 	total := 0
 	for _, b := range batches {
 		for _, m := range b {
-			total += max(1, len(m.labels()))
+			total += weigh(m)
 		}
 	}
 	var wait sync.WaitGroup
@@ -205,6 +205,10 @@ func (t *ASR) Update(progress float64) error {
 	}
 	return nil
 }
+
+// weigh is the number of labels that an item counts as: its own, or those of slow
+// speech where there are fewer.
+func weigh(m item) int { return max(len(m.labels()), m.frames()/16, 1) }
 
 func valueGrads(weights []*Weight) []gorgonia.ValueGrad {
 	all := make([]gorgonia.ValueGrad, len(weights))
@@ -273,7 +277,7 @@ func (s *asrShard) score(which int, out *Value, batch []item, stream *nn.Stream,
 		loss := s.ctc[which].Loss(out.Grad.Slice(from, to), out.Slice(from, to), l, weight/float32(labels))
 		if !math.IsInf(loss, 1) {
 			sum += loss
-			count += max(1, len(l))
+			count += weigh(m)
 		}
 	}
 	return sum / float64(max(1, count))
