@@ -136,7 +136,7 @@ func (c Config) fits(f *weights.File) error {
 	}
 	hidden := c.Width * c.Expansion
 	if err := errors.Join(
-		has("front.expand.weight", c.Inputs, 3*c.Inputs), has("front.depthwise.weight", c.Taps, c.Inputs),
+		has("front.expand.weight", c.Inputs, 6*c.Inputs), has("front.depthwise.weight", c.Taps, c.Inputs),
 		has("input.weight", Fast*c.Inputs, c.Width),
 		has("local.expand.weight", c.Width, hidden), has("local.depthwise.weight", c.Taps+c.Lookahead, c.Width),
 	); err != nil {

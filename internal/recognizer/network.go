@@ -33,7 +33,7 @@ type Config struct {
 // DefaultConfig is the shape of the shipped model.
 func DefaultConfig() Config {
 	return Config{
-		Inputs: 128, FrameRate: 50,
+		Inputs: 64, FrameRate: 50,
 		Width: 256, Expansion: 4, Taps: 7, Blocks: 5, Heads: 4, Left: 100, Lookahead: 2,
 	}
 }
@@ -114,7 +114,7 @@ func NewNetwork(c Config) (*Network, error) {
 	n := &Network{
 		Config:  c,
 		Norm:    nn.NewLayerNorm("norm", c.Inputs),
-		Front:   nn.NewConvNeXt("front", c.Inputs, 3*c.Inputs, c.Taps, 0, layerScale),
+		Front:   nn.NewConvNeXt("front", c.Inputs, 6*c.Inputs, c.Taps, 0, layerScale),
 		Input:   nn.NewLinear("input", Fast*c.Inputs, c.Width),
 		Local:   nn.NewConvNeXt("local", c.Width, hidden, c.Taps+c.Lookahead, c.Lookahead, layerScale),
 		Down:    nn.NewLinear("down", Slow*c.Width, c.Width),

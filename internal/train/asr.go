@@ -108,6 +108,10 @@ func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (*ASR, error
 	if len(c.Chunks) != len(c.ChunkShares) || len(c.Chunks) == 0 || c.Shards < 1 || c.Seconds < c.Longest {
 		return nil, fmt.Errorf("train: the recipe needs chunks with shares, shards, and batches longer than an item")
 	}
+	if info := data.codec.Info(); c.Model.Inputs != data.codec.LatentDim() || c.Model.FrameRate != info.FrameRate {
+		return nil, fmt.Errorf("train: the recipe's network reads frames of %d values at %g Hz, codec %s has %d at %g",
+			c.Model.Inputs, c.Model.FrameRate, info.Name, data.codec.LatentDim(), info.FrameRate)
+	}
 	network.Init(rand.New(rand.NewPCG(c.Seed, 0)))
 	t := &ASR{Config: c, Network: network, data: data, device: device}
 	if t.sampler, err = newSampler(data, c.Shares); err != nil {

@@ -22,6 +22,7 @@ func Plot(log, out string) error {
 		return fmt.Errorf("train: plot: %w", err)
 	}
 	losses, scores := map[string]plotter.XYs{}, map[string]plotter.XYs{}
+	title := "validation ESTOI"
 	for _, r := range records {
 		hours := r.AudioSeconds / 3600
 		for name, v := range r.Losses {
@@ -37,6 +38,17 @@ func Plot(log, out string) error {
 			}
 			scores[name] = append(scores[name], plotter.XY{X: hours, Y: s.ESTOI})
 		}
+		for _, s := range r.Recognised {
+			title = "validation word errors, greedy"
+			name := s.Source
+			switch {
+			case s.Levels > 0:
+				name += fmt.Sprintf(", %d levels of codes", s.Levels)
+			case s.Chunk == 0:
+				name += ", offline"
+			}
+			scores[name] = append(scores[name], plotter.XY{X: hours, Y: s.WER})
+		}
 	}
 	if len(losses) == 0 {
 		return fmt.Errorf("train: plot: %s holds no losses yet", log)
@@ -45,7 +57,7 @@ func Plot(log, out string) error {
 	if err != nil {
 		return err
 	}
-	bottom, err := chart("validation ESTOI", scores)
+	bottom, err := chart(title, scores)
 	if err != nil {
 		return err
 	}
