@@ -33,6 +33,8 @@ type commands struct {
 	Play       playCmd          `cmd:"" help:"Play an audio file or a .sotto file."`
 	Send       sendCmd          `cmd:"" help:"Send live sound over UDP."`
 	Receive    receiveCmd       `cmd:"" help:"Play or record what sotto send sends."`
+	Tokenize   tokenizeCmd      `cmd:"" help:"Turn a corpus into token sequences for language models."`
+	Detokenize detokenizeCmd    `cmd:"" help:"Turn token sequences back into sound."`
 	Info       infoCmd          `cmd:"" help:"Describe an audio file, a .sotto file or a model."`
 	Models     modelsCmd        `cmd:"" help:"List the models that this program has."`
 	Eval       evalCmd          `cmd:"" help:"Measure quality on a data set."`
@@ -156,7 +158,7 @@ func fail(s *session, err error) int {
 // line brings an error to one line: what, why, what to do.
 func line(err error) string {
 	msg := strings.ReplaceAll(err.Error(), "\n", "; ")
-	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "packet: ", "serve: ", "metrics: ", "weights: ", "sotto: "} {
+	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "packet: ", "serve: ", "tokenizer: ", "metrics: ", "weights: ", "sotto: "} {
 		msg = strings.TrimPrefix(msg, pkg)
 		msg = strings.ReplaceAll(msg, ": "+pkg, ": ")
 	}

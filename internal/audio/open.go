@@ -252,3 +252,9 @@ func isText(h []byte) bool {
 	}
 	return true
 }
+
+// HasMagic reports whether a file that starts with head, 12 bytes or more, is
+// marked as audio of a kind that Open reads. MP3 files without a tag are not.
+func HasMagic(head []byte) bool {
+	return isWAV(head) || bytes.HasPrefix(head, []byte("fLaC")) || bytes.HasPrefix(head, []byte("OggS")) || bytes.HasPrefix(head, []byte("ID3"))
+}
