@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +15,7 @@ import (
 
 type evalCmd struct {
 	Codec evalCodecCmd `cmd:"" help:"Compare decoded speech with the original."`
+	ASR   evalASRCmd   `cmd:"" name:"asr" help:"Compare what a recogniser hears with transcripts."`
 }
 
 // Help is shown by --help.
@@ -64,13 +64,9 @@ func (c *evalCodecCmd) Validate() error {
 // Run is called by kong.
 func (c *evalCodecCmd) Run(s *session) error {
 	useThreads(c.Threads)
-	manifest := c.Data
-	if manifest == "" {
-		root := os.Getenv("SOTTO_DATA")
-		if root == "" {
-			return &usageError{errors.New("no data: SOTTO_DATA is not set: give --data manifest.tsv")}
-		}
-		manifest = filepath.Join(root, "speech", "manifest.tsv")
+	manifest, err := dataManifest(c.Data)
+	if err != nil {
+		return err
 	}
 	clips, err := quality.ReadManifest(manifest, c.Split, c.Source)
 	if err != nil {

@@ -30,6 +30,7 @@ const (
 type commands struct {
 	Encode     encodeCmd        `cmd:"" help:"Encode audio files to .sotto files."`
 	Decode     decodeCmd        `cmd:"" help:"Decode a .sotto file to WAV or FLAC."`
+	Transcribe transcribeCmd    `cmd:"" help:"Turn speech, or the tokens of speech, into text."`
 	Play       playCmd          `cmd:"" help:"Play an audio file or a .sotto file."`
 	Send       sendCmd          `cmd:"" help:"Send live sound over UDP."`
 	Receive    receiveCmd       `cmd:"" help:"Play or record what sotto send sends."`

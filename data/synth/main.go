@@ -43,6 +43,7 @@ type options struct {
 	dictated float64
 	jobs     int
 	check    bool
+	times    bool
 }
 
 func main() {
@@ -53,6 +54,7 @@ func main() {
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.out, "out", "", "folder to write to")
+	f.BoolVar(&o.times, "times", false, "festival's voices only, with a column of begin and end of each word, for tests of word times")
 	exclude := f.String("exclude", "", "manifests, parted by commas: no sentence of their valid and test rows is used")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of all choices")
 	f.Float64Var(&o.hours, "hours", 8, "hours of speech to make; 0 writes text only")
@@ -110,7 +112,11 @@ func run(o options, texts []string) error {
 func speak(o options, all []sentence, g *grammar, held *transcript.HeldOut) error {
 	var done float64
 	table := filepath.Join(o.out, "manifest.tsv")
-	rows, have, err := readDone(table)
+	columns := []string{"path", "seconds", "split", "speaker", "lang", "text"}
+	if o.times {
+		columns = append(columns, "times")
+	}
+	rows, have, err := readDone(table, columns)
 	if err != nil {
 		return err
 	}
@@ -118,6 +124,10 @@ func speak(o options, all []sentence, g *grammar, held *transcript.HeldOut) erro
 		done += s
 	}
 	spoken := speakable(all)
+	split := "train"
+	if o.times {
+		split = "test"
+	}
 	for batch := 0; done < o.hours*3600; batch++ {
 		first := batch * batchSize
 		if _, ok := have[clipPath(first)]; ok {
@@ -132,10 +142,14 @@ func speak(o options, all []sentence, g *grammar, held *transcript.HeldOut) erro
 			return err
 		}
 		for _, c := range clips {
-			rows = append(rows, fmt.Sprintf("%s\t%.2f\ttrain\t%s\ten\t%s\n", c.path, c.seconds, c.voice.speaker(), c.text))
+			row := fmt.Sprintf("%s\t%.2f\t%s\t%s\ten\t%s", c.path, c.seconds, split, c.voice.speaker(), c.text)
+			if o.times {
+				row += "\t" + c.times
+			}
+			rows = append(rows, row+"\n")
 			done += c.seconds
 		}
-		if err := writeFile(table, "path\tseconds\tsplit\tspeaker\tlang\ttext\n"+strings.Join(rows, "")); err != nil {
+		if err := writeFile(table, strings.Join(columns, "\t")+"\n"+strings.Join(rows, "")); err != nil {
 			return err
 		}
 		fmt.Printf("\rbatch %d: %.2f of %.1f h", batch, done/3600, o.hours)
@@ -155,13 +169,17 @@ func plan(o options, i int, all []sentence, g *grammar, held *transcript.HeldOut
 	}
 	u.voice = chooseVoice(rng)
 	u.settings = chooseSettings(rng)
+	if o.times {
+		u.voice = voice{"festival", pick(rng, festivalVoices)}
+		u.speed, u.withTimes = 1, true
+	}
 	return u
 }
 
 func clipPath(i int) string { return fmt.Sprintf("%03d/%06d.flac", i/batchSize, i) }
 
 // readDone gives the rows that an earlier run wrote, and their seconds by path.
-func readDone(table string) (rows []string, have map[string]float64, err error) {
+func readDone(table string, columns []string) (rows []string, have map[string]float64, err error) {
 	have = map[string]float64{}
 	f, err := os.Open(table)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -171,7 +189,7 @@ func readDone(table string) (rows []string, have map[string]float64, err error) 
 		return nil, nil, err
 	}
 	defer f.Close()
-	old, err := manifest.Read(f, "path", "seconds", "split", "speaker", "lang", "text")
+	old, err := manifest.Read(f, columns...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", table, err)
 	}

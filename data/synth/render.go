@@ -22,6 +22,9 @@ type utterance struct {
 	path    string // of the FLAC file
 	seed    uint64
 	seconds float64
+
+	withTimes bool
+	times     string // of the words, begin-end in seconds
 }
 
 // render makes the clips of a batch; those that a synthesiser fails on are left
@@ -99,6 +102,11 @@ func (u *utterance) make(wav, flac string) error {
 	if err != nil {
 		return err
 	}
+	if u.withTimes {
+		if u.times, err = wordTimes(wav+".times", len(strings.Fields(u.text))); err != nil {
+			return err
+		}
+	}
 	channels, f, err := audio.ReadFile(wav)
 	if err != nil {
 		return err
@@ -138,4 +146,28 @@ func (u *utterance) make(wav, flac string) error {
 		return err
 	}
 	return file.Close()
+}
+
+// wordTimes reads the times of words that festival wrote. What it parts from a
+// word, such as 's, has none of its own.
+func wordTimes(path string, words int) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	var out []string
+	for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+		var name string
+		var begin, end float64
+		if _, err := fmt.Sscan(line, &name, &begin, &end); err != nil {
+			return "", fmt.Errorf("festival's times: %q: %w", line, err)
+		}
+		if end > 0 {
+			out = append(out, fmt.Sprintf("%.3f-%.3f", begin, end))
+		}
+	}
+	if len(out) != words {
+		return "", fmt.Errorf("festival said %d words of %d", len(out), words)
+	}
+	return strings.Join(out, " "), nil
 }

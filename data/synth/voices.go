@@ -72,7 +72,10 @@ func (u utterance) festivalScript(wav string) string {
 (set! int_lr_params '((target_f0_mean %.1f) (target_f0_std %.1f) (model_f0_mean 170) (model_f0_std 34)))
 (set! u (SynthText %q))
 (utt.save.wave u %q 'riff)
-`, u.voice.name, 1/u.rate, 105*u.pitch, 14*u.rangeOf, u.saying(), wav)
+(set! f (fopen %q "w"))
+(mapcar (lambda (w) (format f "%%s %%f %%f\n" (item.name w) (item.feat w "word_start") (item.feat w "word_end"))) (utt.relation.items u 'Word))
+(fclose f)
+`, u.voice.name, 1/u.rate, 105*u.pitch, 14*u.rangeOf, u.saying(), wav, wav+".times")
 }
 
 // saying is the text as the engine reads it rightly.
