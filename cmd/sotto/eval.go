@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/quality"
 )
 
@@ -28,6 +29,8 @@ type evalCodecCmd struct {
 	Source     string  `placeholder:"NAME" help:"Rows to use, by the first folder of their path."`
 	MaxSeconds float64 `placeholder:"S" help:"Use no more than the first S seconds of each clip."`
 	Clips      bool    `help:"Give the figures of each clip as well."`
+	ASR        bool    `name:"asr" help:"Count word errors of a recogniser on decoded speech, for rows that have a text."`
+	Recognizer string  `placeholder:"FILE" help:"With --asr, the recogniser; the one inside this program by default."`
 	Threads    int     `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	JSON       bool    `name:"json" help:"Print one JSON object."`
 
@@ -47,6 +50,7 @@ With --peers, opusenc, opusdec, c2enc, c2dec, speexenc and speexdec are taken fr
 Examples:
   sotto eval codec --data speech/manifest.tsv --split valid
   sotto eval codec --source librispeech --json
+  sotto eval codec --source ljspeech --asr
   sotto eval codec --source librispeech --peers --pesq python3 --plot curves.png`
 }
 
@@ -54,6 +58,12 @@ Examples:
 func (c *evalCodecCmd) Validate() error {
 	if c.Threads < 0 || c.MaxSeconds < 0 {
 		return errors.New("--threads and --max-seconds must not be negative")
+	}
+	if !c.ASR && c.Recognizer != "" {
+		return errors.New("--recognizer goes with --asr")
+	}
+	if c.ASR && c.Peers {
+		return errors.New("--asr and --peers exclude each other")
 	}
 	if !c.Peers && (c.PESQ != "" || c.Plot != "" || c.Lyra != "") {
 		return errors.New("--pesq, --plot and --lyra go with --peers")
@@ -93,10 +103,46 @@ func (c *evalCodecCmd) Run(s *session) error {
 	if !c.Clips {
 		r.PerClip = nil
 	}
-	if c.JSON {
-		return json.NewEncoder(s.stdout).Encode(r)
+	words, err := c.recognize(s, model, manifest)
+	if err != nil {
+		return err
 	}
-	return printQuality(s.stdout, r)
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(struct {
+			*quality.Report
+			ASR *quality.RecognizerReport `json:"asr,omitempty"`
+		}{r, words})
+	}
+	if err := printQuality(s.stdout, r); err != nil || words == nil {
+		return err
+	}
+	fmt.Fprintln(s.stdout)
+	words.Errors, words.Latency = nil, nil
+	return printRecognition(s.stdout, words)
+}
+
+// recognize counts word errors on decoded speech.
+func (c *evalCodecCmd) recognize(s *session, model codec.Codec, manifest string) (*quality.RecognizerReport, error) {
+	if !c.ASR {
+		return nil, nil
+	}
+	clips, err := quality.ReadTranscripts(manifest, c.Split, c.Source)
+	if err != nil {
+		return nil, err
+	}
+	recognizer, err := (&recognizerFlags{Model: c.Recognizer}).load()
+	if err != nil {
+		return nil, err
+	}
+	bars := newProgress(s.stderr)
+	report, end := bars.task("recordings", int64(len(clips)))
+	defer bars.wait()
+	defer end()
+	r, err := quality.EvaluateRecognizer(s.ctx, recognizer, clips, quality.RecognizerOptions{Codec: model, Decoded: true, Parallel: runtime.GOMAXPROCS(0)}, report)
+	if err == nil {
+		r.PerClip = nil
+	}
+	return r, err
 }
 
 func printQuality(w io.Writer, r *quality.Report) error {
