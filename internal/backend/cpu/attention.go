@@ -146,7 +146,7 @@ func (a *attention) weights(e []float32, pitch int, panels []float32) {
 
 // softmax sets x to exp(scale·x − max) and gives their sum.
 func (a *attention) softmax(x []float32) float32 {
-	if v := a.b.kernels.vector; v != nil && v.softmax != nil {
+	if v := a.b.kernels.vector; v != nil {
 		sum := &a.s.best[0] // on the heap already
 		v.softmax(len(x), &x[0], sum, a.scale)
 		return *sum
@@ -257,7 +257,7 @@ func (a *attention) delta(d, dy, y []float32, r float32) float32 {
 
 // softmaxGrad sets g to (g − delta)·e.
 func softmaxGrad(k *kernels, g, e []float32, delta float32) {
-	if v := k.vector; v != nil && v.softmaxGrad != nil {
+	if v := k.vector; v != nil {
 		v.softmaxGrad(len(g), &g[0], &e[0], delta)
 		return
 	}

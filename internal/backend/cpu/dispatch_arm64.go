@@ -62,6 +62,8 @@ var neon = &kernels{
 		expand:        expandNEON,
 		layerNorm:     layerNormNEON,
 		layerNormGrad: layerNormGradNEON,
+		softmax:       softmaxNEON,
+		softmaxGrad:   softmaxGradNEON,
 		transpose:     transposeNEON,
 	},
 	dot: [3]*dotKernels{backend.Int8: int8Pairs, backend.BFloat16: bf16FMA},

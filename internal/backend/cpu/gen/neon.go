@@ -61,6 +61,10 @@ var neonFamilies = []struct {
 		neonLayerNorm(f)
 		neonLayerNormGrad(f)
 	}},
+	{"softmax", "cpu", func(f *neonFile) {
+		neonSoftmax(f)
+		neonSoftmaxGrad(f)
+	}},
 	{"spectra", "cpu", func(f *neonFile) {
 		neonComplexRows(f, true)
 		neonComplexRows(f, false)
