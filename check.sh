@@ -54,7 +54,7 @@ go test ./...
 step the same bits on every instruction set
 for off in cpu.avx512f=off cpu.avx512f=off,cpu.avx2=off cpu.all=off; do
 	echo "GODEBUG=$off"
-	GODEBUG=$off go test -count=1 -short ./internal/backend/... ./internal/nn ./rvq ./codec/...
+	GODEBUG=$off go test -count=1 -short ./internal/backend/... ./internal/nn ./rvq/... ./codec/...
 done
 
 step arm64 under qemu-user
@@ -76,6 +76,7 @@ else
 	emulated internal/dsp Lanes
 	emulated internal/nn .
 	emulated rvq 'Naive|Ties|Levels'
+	emulated rvq/se 'Sums|Members|Stream|Log2'
 	emulated codec/sotto CommittedBits
 fi
 
