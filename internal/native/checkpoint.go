@@ -26,6 +26,16 @@ type Checkpoint struct {
 	Name      string
 	Network   *Network
 	Quantizer *rvq.GRVQ
+	// Base, where not nil, is a model that has some of the weights: files leave out
+	// those that are the same there.
+	Base *Base
+}
+
+// Base is a model that others share weights with.
+type Base struct {
+	Name        string
+	Fingerprint codec.Fingerprint
+	Network     *Network
 }
 
 // Marshal gives the safetensors file of a checkpoint, in half precision where
@@ -35,22 +45,35 @@ func (c *Checkpoint) Marshal(half bool) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sotto: %w", err)
 	}
-	q := c.Network.Config.Quantizer
 	f := &weights.File{
 		Metadata: map[string]string{"family": Family, "name": c.Name, "config": string(config)},
-		Tensors: map[string]weights.Tensor{
-			codebooksName: {Shape: []int{q.Codebooks(), q.Size, q.Dim / q.Groups}, Data: c.Quantizer.Entries()},
-		},
+		Tensors:  map[string]weights.Tensor{},
 	}
-	for _, p := range c.Network.Params() {
+	if err := putQuantizer(f, c.Quantizer); err != nil {
+		return nil, err
+	}
+	if c.Base != nil {
+		f.Metadata[baseKey], f.Metadata[baseNameKey] = c.Base.Fingerprint.String(), c.Base.Name
+	}
+	for i, p := range c.Network.Params() {
+		if c.Base != nil && slices.Equal(p.Data, c.Base.Network.Params()[i].Data) {
+			continue
+		}
 		f.Tensors[p.Name] = weights.Tensor{Shape: p.Shape, Data: p.Data}
 	}
 	return f.Bytes(half)
 }
 
+// Metadata of a model that shares weights with another one.
+const (
+	baseKey     = "base" // its fingerprint
+	baseNameKey = "base_name"
+)
+
 // Unmarshal reads a checkpoint from a safetensors file and gives the
-// fingerprint of its weights.
-func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
+// fingerprint of its weights. A model that shares weights with another one takes
+// them from the file among bases that has them.
+func Unmarshal(data []byte, bases ...[]byte) (*Checkpoint, codec.Fingerprint, error) {
 	var none codec.Fingerprint
 	f, err := weights.Parse(data)
 	if err != nil {
@@ -67,19 +90,30 @@ func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
 	if err := json.Unmarshal([]byte(f.Metadata["config"]), &config); err != nil {
 		return nil, none, fmt.Errorf("sotto: configuration in the metadata: %w", err)
 	}
-	if err := config.fits(f); err != nil {
+	base, err := findBase(f, config, bases)
+	if err != nil {
 		return nil, none, err
+	}
+	if base == nil {
+		if err := config.fits(f); err != nil {
+			return nil, none, err
+		}
 	}
 	net, err := NewNetwork(config)
 	if err != nil {
 		return nil, none, err
 	}
-	for _, p := range net.Params() {
+	for i, p := range net.Params() {
+		if _, own := f.Tensors[p.Name]; !own && base != nil {
+			copy(p.Data, base.Network.Params()[i].Data)
+			p.Changed()
+			continue
+		}
 		if err := fill(p, f); err != nil {
 			return nil, none, err
 		}
 	}
-	quantizer, err := rvq.New(config.Quantizer, f.Tensors[codebooksName].Data)
+	quantizer, err := readQuantizer(f, config.Quantizer)
 	if err != nil {
 		return nil, none, err
 	}
@@ -88,9 +122,35 @@ func Unmarshal(data []byte) (*Checkpoint, codec.Fingerprint, error) {
 	if err != nil {
 		return nil, none, fmt.Errorf("sotto: %w", err)
 	}
+	canonical = append(canonical, f.Metadata[quantizerKey]...)
+	canonical = append(canonical, f.Metadata[baseKey]...)
 	tensors := f.Sum()
 	sum := sha256.Sum256(append(canonical, tensors[:]...))
-	return &Checkpoint{Name: name, Network: net, Quantizer: quantizer}, codec.Fingerprint(sum[:8]), nil
+	return &Checkpoint{Name: name, Network: net, Quantizer: quantizer, Base: base}, codec.Fingerprint(sum[:8]), nil
+}
+
+// findBase finds the model that f shares weights with, nil for none.
+func findBase(f *weights.File, config Config, bases [][]byte) (*Base, error) {
+	want, ok := f.Metadata[baseKey]
+	if !ok {
+		return nil, nil
+	}
+	for _, data := range bases {
+		c, fingerprint, err := Unmarshal(data)
+		if err != nil {
+			return nil, err
+		}
+		if fingerprint.String() != want {
+			continue
+		}
+		same := config
+		same.Quantizer.Size = c.Network.Quantizer.Size
+		if same != c.Network.Config {
+			return nil, fmt.Errorf("sotto: the configuration differs from that of %s, whose weights it needs, in more than the size of codebooks", c.Name)
+		}
+		return &Base{Name: c.Name, Fingerprint: fingerprint, Network: c.Network}, config.Validate()
+	}
+	return nil, fmt.Errorf("sotto: the file shares weights with %s (fingerprint %s), which this program does not have: use the version that it came with", f.Metadata[baseNameKey], want)
 }
 
 // fits refuses a configuration whose large layers are not in the file, so that a
