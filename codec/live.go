@@ -30,6 +30,13 @@ func PackedBytes(frames int, sizes []int) int {
 	return p.payloadBytes(1, frames)
 }
 
+// FrameBits is the number of bits in the codes of a frame, of codebooks of the given
+// sizes, as files hold them.
+func FrameBits(sizes []int) int {
+	p := newPacking(sizes)
+	return p.frameBits
+}
+
 // Pack appends frame-major codes of codebooks of these sizes as FORMAT.md lays
 // out a payload of one channel. Codes outside their codebook are an error.
 func Pack(dst []byte, codes []int32, sizes []int) ([]byte, error) {

@@ -6,29 +6,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sotto-audio/sotto/internal/train"
 )
 
 type codecCmd struct {
-	Data         []string `required:"" placeholder:"MANIFEST" help:"Manifests of recordings (tab-separated: path, seconds, split, speaker). Repeatable."`
-	Out          string   `required:"" placeholder:"DIR" help:"Folder of the run: checkpoint and log."`
-	Resume       bool     `help:"Continue the run in the folder."`
-	Init         string   `placeholder:"FILE" help:"Begin a new schedule from the weights of a checkpoint, or of a released model; there the recipe may have another quantizer, which starts anew."`
-	Steps        int      `help:"Updates in all."`
-	Minutes      float64  `help:"Minutes in all; the learning rate reaches its floor then."`
-	Config       string   `type:"existingfile" help:"Recipe: a JSON file over the default one."`
-	Batch        int      `help:"Crops of an update, instead of the recipe's."`
-	Lr           float64  `help:"Peak learning rate, instead of the recipe's."`
-	Average      float64  `help:"Decay of the average of weights, instead of the recipe's."`
-	Valid        string   `default:"librispeech" help:"Validation rows whose path contains this."`
-	ValidClips   int      `default:"10" help:"Clips of a validation."`
-	ValidMinutes float64  `default:"5" help:"Minutes between validations."`
-	SaveMinutes  float64  `default:"5" help:"Minutes between checkpoints."`
-	LogEvery     int      `default:"25" help:"Updates between lines of the log."`
-	Balance      float64  `default:"0.5" help:"0 draws clips by length, 1 speakers evenly."`
+	corpusFlags
+	Out          string  `required:"" placeholder:"DIR" help:"Folder of the run: checkpoint and log."`
+	Resume       bool    `help:"Continue the run in the folder."`
+	Init         string  `placeholder:"FILE" help:"Begin a new schedule from the weights of a checkpoint, or of a released model; there the recipe may have another quantizer, which starts anew."`
+	Steps        int     `help:"Updates in all."`
+	Minutes      float64 `help:"Minutes in all; the learning rate reaches its floor then."`
+	Config       string  `type:"existingfile" help:"Recipe: a JSON file over the default one."`
+	Batch        int     `help:"Crops of an update, instead of the recipe's."`
+	Lr           float64 `help:"Peak learning rate, instead of the recipe's."`
+	Average      float64 `help:"Decay of the average of weights, instead of the recipe's."`
+	ValidMinutes float64 `default:"5" help:"Minutes between validations."`
+	SaveMinutes  float64 `default:"5" help:"Minutes between checkpoints."`
+	LogEvery     int     `default:"25" help:"Updates between lines of the log."`
 }
 
 // Help is shown with --help.
@@ -111,37 +107,6 @@ func (c *codecCmd) recipe(checkpoint string) (r train.CodecConfig, err error) {
 		r.Average = c.Average
 	}
 	return r, err
-}
-
-func (c *codecCmd) load(rate int) (*train.Corpus, []train.ValidClip, error) {
-	var trained, valid []train.Row
-	for _, path := range c.Data {
-		rows, err := train.ReadManifest(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, r := range rows {
-			switch r.Split {
-			case "train":
-				trained = append(trained, r)
-			case "valid":
-				if strings.Contains(filepath.ToSlash(r.Path), c.Valid) {
-					valid = append(valid, r)
-				}
-			}
-		}
-	}
-	if err := train.Unseen(trained, valid); err != nil {
-		return nil, nil, err
-	}
-	begin := time.Now()
-	corpus, err := train.LoadCorpus(trained, rate, c.Balance)
-	if err != nil {
-		return nil, nil, err
-	}
-	fmt.Fprintf(os.Stderr, "%d clips, %.2f hours, read in %s\n", len(corpus.Clips), corpus.Seconds()/3600, time.Since(begin).Round(time.Second))
-	clips, err := train.LoadValid(valid, rate, c.ValidClips, 6)
-	return corpus, clips, err
 }
 
 func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Minute)) }

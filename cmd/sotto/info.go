@@ -136,7 +136,7 @@ func (c *infoCmd) describeTokens(s *session) (d description, err error) {
 		FrameRate: float64(h.ModelRate) / float64(h.HopLength),
 		Model:     h.Model, Fingerprint: h.Fingerprint.String(),
 	}
-	d.Bitrate = float64(transcode.FrameBits(h.CodebookSizes)*h.Channels) * d.FrameRate
+	d.Bitrate = float64(codec.FrameBits(h.CodebookSizes)*h.Channels) * d.FrameRate
 	for {
 		p, err := r.Next()
 		if err == io.EOF {

@@ -44,6 +44,10 @@ func WithPrecision(p Precision) Option { return func(o *options) { o.precision =
 // Default loads the model that is part of this package.
 func Default(opts ...Option) (*Model, error) { return Load(released, opts...) }
 
+// Released gives the weights file that is part of this package; it is not to be
+// changed.
+func Released() []byte { return released }
+
 // Load makes a codec of the bytes of a weights file of this family.
 func Load(data []byte, opts ...Option) (*Model, error) {
 	o := options{threads: runtime.GOMAXPROCS(0), precision: Float32}
@@ -53,7 +57,7 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 	if o.threads < 1 {
 		return nil, fmt.Errorf("sotto: %d threads asked for: at least 1 is needed", o.threads)
 	}
-	checkpoint, fingerprint, err := native.Unmarshal(data)
+	checkpoint, fingerprint, err := native.Unmarshal(data, released)
 	if err != nil {
 		return nil, err
 	}

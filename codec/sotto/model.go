@@ -8,7 +8,6 @@ package sotto
 import (
 	"context"
 	"fmt"
-	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -44,19 +43,15 @@ func newModel(c *native.Checkpoint, fingerprint codec.Fingerprint, device backen
 		// A sample waits for the frame that it begins and for the frames by which
 		// the layers trail.
 		Latency:    time.Duration(1+c.Network.Delay()) * time.Duration(cfg.HopLength) * time.Second / time.Duration(cfg.SampleRate),
-		Parameters: len(c.Quantizer.Entries()),
+		Parameters: len(c.Quantizer.Entries()), CodebookSizes: c.Quantizer.Sizes(),
 	}
 	for _, p := range c.Network.Params() {
 		info.Parameters += p.Len()
 	}
-	codeBits := bits.Len(uint(cfg.Quantizer.Size - 1))
 	for l := 1; l <= cfg.Quantizer.Levels; l++ {
 		books := l * cfg.Quantizer.Groups
 		info.Levels = append(info.Levels, books)
-		info.Bitrates = append(info.Bitrates, float64(codeBits*books)*rate)
-	}
-	for range cfg.Quantizer.Codebooks() {
-		info.CodebookSizes = append(info.CodebookSizes, cfg.Quantizer.Size)
+		info.Bitrates = append(info.Bitrates, float64(codec.FrameBits(info.CodebookSizes[:books]))*rate)
 	}
 	return &Model{info: info, network: c.Network, quantizer: c.Quantizer.On(device), device: device, idle: &idle{}}
 }

@@ -79,7 +79,7 @@ func putQuantizer(f *weights.File, q *rvq.GRVQ) error {
 			// Entropies do not depend on the unit of weights: volumes near 1 fit
 			// half precision.
 			unit := g.Partition.Total / float64(n)
-			b.Game = &gameMeta{Kind: se.GameExact, Total: unit, Edges: &g.Edges, Members: g.Sizes}
+			b.Game = &gameMeta{Kind: se.GameExact, Total: g.Partition.Total, Edges: &g.Edges, Members: g.Sizes}
 			put("vectors", g.Vectors, len(g.Vectors)/dim, dim)
 			put("volume", scaled(g.Partition.Volume, 1/unit), n)
 			put("cut", scaled(g.Partition.Cut, 1/unit), n)
@@ -177,12 +177,13 @@ func (m *gameMeta) read(size, dim int, get func(name string, shape ...int) ([]fl
 			return nil, err
 		}
 		if !(m.Total > 0 && m.Total <= 1e12) {
-			return nil, fmt.Errorf("sotto: a game of unit %g", m.Total)
+			return nil, fmt.Errorf("sotto: a game of volume %g", m.Total)
 		}
+		unit := m.Total / float64(size)
+		g.Partition.Total = m.Total
 		for e := range size {
-			g.Partition.Volume = append(g.Partition.Volume, float64(float64(volume[e])*m.Total))
-			g.Partition.Cut = append(g.Partition.Cut, float64(float64(cut[e])*m.Total))
-			g.Partition.Total += g.Partition.Volume[e]
+			g.Partition.Volume = append(g.Partition.Volume, float64(float64(volume[e])*unit))
+			g.Partition.Cut = append(g.Partition.Cut, float64(float64(cut[e])*unit))
 		}
 		return g, g.Validate()
 	}

@@ -26,7 +26,7 @@ type ASRConfig struct {
 	// alignments are learnt from short utterances first.
 	Shortest float64 `json:"shortest"`
 	Growth   float64 `json:"growth"`
-	Join    float64 `json:"join"`    // probability that an utterance is followed by another
+	Join     float64 `json:"join"` // probability that an utterance is followed by another
 
 	Schedule    Schedule `json:"schedule"`
 	Beta1       float32  `json:"beta1"`

@@ -46,5 +46,5 @@ func ReleaseASR(dir, name, weights string, search recognizer.Search, device back
 	if err != nil {
 		return none, err
 	}
-	return fingerprint, writeFile(weights, data)
+	return fingerprint, WriteFile(weights, data)
 }

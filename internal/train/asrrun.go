@@ -161,7 +161,7 @@ func (t *ASR) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	return writeFile(path, data)
+	return WriteFile(path, data)
 }
 
 // readASRCheckpoint reads the file and its recipe.

@@ -68,7 +68,7 @@ func (t *Codec) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	return writeFile(path, data)
+	return WriteFile(path, data)
 }
 
 const checkpointKind = "sotto training checkpoint 1"

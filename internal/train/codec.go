@@ -105,6 +105,7 @@ type Codec struct {
 	shards    []*shard
 	quantizer *Quantizer
 	solver    *AdamW
+	fixed     *fixed     // in front of the decoder that is tuned, nil for a whole codec
 	adversary *Adversary // nil for none
 	balancer  *Balancer  // nil for none
 	source    *rand.PCG  // of the codebooks' generator
@@ -119,6 +120,7 @@ type Codec struct {
 type shard struct {
 	graph     *Graph
 	samples   []float32 // [items][rows][hop]
+	latents   []float32 // [items][rows][dim], where encoder and codebooks are fixed
 	objective *Objective
 }
 
@@ -129,6 +131,10 @@ type batch struct {
 
 // NewCodec makes a trainer with fresh weights.
 func NewCodec(c CodecConfig, corpus *Corpus, device backend.Backend) (*Codec, error) {
+	return newCodec(c, corpus, device, nil)
+}
+
+func newCodec(c CodecConfig, corpus *Corpus, device backend.Backend, fixed *fixed) (*Codec, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -144,7 +150,7 @@ func NewCodec(c CodecConfig, corpus *Corpus, device backend.Backend) (*Codec, er
 			}
 		}
 	}
-	t := &Codec{Config: c, Network: net, corpus: corpus, device: device, source: rand.NewPCG(uint64(c.Seed), 2)}
+	t := &Codec{Config: c, Network: net, corpus: corpus, device: device, fixed: fixed, source: rand.NewPCG(uint64(c.Seed), 2)}
 	t.solver = NewAdamW(device, backend.AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: 1e-8, WeightDecay: c.WeightDecay}, c.Clip)
 	books, err := rvq.NewTrainer(c.Model.Quantizer, c.Codebooks, device, rand.New(t.source))
 	if err != nil {
@@ -216,6 +222,14 @@ func (t *Codec) build(index int) (*shard, error) {
 	objective.shard, objective.balancer = index, t.balancer
 	if t.adversary != nil {
 		objective.critic = t.adversary.critic(items)
+	}
+	if t.fixed != nil {
+		z, latents := g.Input("latents", items*rows, c.Model.Quantizer.Dim)
+		y := native.Decode[*gorgonia.Node](g, t.Network.Decoder, z)
+		if err := g.Compile(objective.Node(g, y)); err != nil {
+			return nil, err
+		}
+		return &shard{graph: g, samples: samples, latents: latents, objective: objective}, nil
 	}
 	z := native.Encode[*gorgonia.Node](g, t.Network.Encoder, x)
 	coded, commitment := t.quantizer.Node(g, index, z, c.Commitment)
@@ -329,7 +343,7 @@ func (t *Codec) Close() {
 func (t *Codec) Update(progress float64) error {
 	c := t.Config
 	b := t.next()
-	started := t.quantizer.Started()
+	started := t.started()
 	for i, l := range b.levels {
 		if !started {
 			l = 0
@@ -373,7 +387,14 @@ func (t *Codec) run(b batch, progress float64) error {
 			s.objective.quantized[k] = t.quantizer.Levels[i*items+k] > 0
 		}
 		s.objective.Progress = progress
-		wait.Go(func() { errs[i] = s.graph.Run() })
+		wait.Go(func() {
+			if t.fixed != nil {
+				if errs[i] = t.fixed.encode(i, s.latents, s.samples, t.quantizer.Levels[i*items:(i+1)*items]); errs[i] != nil {
+					return
+				}
+			}
+			errs[i] = s.graph.Run()
+		})
 	}
 	wait.Wait()
 	if len(t.shards) > 1 {
@@ -441,8 +462,14 @@ func (t *Codec) WithAverage(f func() error) error {
 	return f()
 }
 
+// started reports whether there are codebooks.
+func (t *Codec) started() bool { return t.fixed != nil || t.quantizer.Started() }
+
 // Checkpoint is the model as it would be released.
 func (t *Codec) Checkpoint(name string) *native.Checkpoint {
+	if t.fixed != nil {
+		return &native.Checkpoint{Name: name, Network: t.Network, Quantizer: t.fixed.model.Quantizer, Base: t.fixed.model.Base}
+	}
 	return &native.Checkpoint{Name: name, Network: t.Network, Quantizer: t.quantizer.GRVQ}
 }
 
@@ -456,8 +483,8 @@ func (t *Codec) FLOPs() float64 {
 	return n
 }
 
-// writeFile puts data at path at once or not at all.
-func writeFile(path string, data []byte) error {
+// WriteFile puts data at path at once or not at all.
+func WriteFile(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("train: %w", err)

@@ -188,7 +188,7 @@ func writeFeatures(ctx context.Context, path string, rows []Spoken, version int,
 	if err != nil {
 		return fmt.Errorf("train: features: %w", err)
 	}
-	return writeFile(path, data)
+	return WriteFile(path, data)
 }
 
 func load(path string, rate int) ([]float32, error) {

@@ -44,7 +44,7 @@ func Release(dir, name, weights, card string, device backend.Backend) (codec.Fin
 		return none, err
 	}
 	info := model.Info()
-	if err := writeFile(weights, data); err != nil || card == "" {
+	if err := WriteFile(weights, data); err != nil || card == "" {
 		return info.Fingerprint, err
 	}
 	records, err := ReadLog(filepath.Join(dir, LogName))
@@ -55,7 +55,7 @@ func Release(dir, name, weights, card string, device backend.Backend) (codec.Fin
 	if err != nil {
 		return none, err
 	}
-	return info.Fingerprint, writeFile(card, text)
+	return info.Fingerprint, WriteFile(card, text)
 }
 
 // card is the part of a model card that a run knows.

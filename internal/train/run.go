@@ -154,7 +154,7 @@ func trimLog(path string, step int) error {
 		}
 		data = append(append(data, line...), '\n')
 	}
-	return writeFile(path, data)
+	return WriteFile(path, data)
 }
 
 // ReadLog reads the lines of a log. A line that was cut off ends it.
@@ -220,7 +220,9 @@ func (m *means) add(t *Codec) {
 			}
 		}
 	}
-	put("commitment", t.quantizer.Commitment)
+	if t.fixed == nil {
+		put("commitment", t.quantizer.Commitment)
+	}
 	if a := t.adversary; a.active(t.shards[0].objective.Progress) {
 		put("adversarial", a.AdversarialLoss)
 		put("feature", a.FeatureLoss)
@@ -248,6 +250,9 @@ func (m *means) record(t *Codec, peak float64) Record {
 	r.GEMMShare = t.FLOPs() * float64(m.steps) / took / peak
 	r.LossShare, r.OptimShare = m.loss.Seconds()/took, m.update.Seconds()/took
 	r.AdversaryShare = m.judged.Seconds() / took
+	if t.fixed != nil {
+		return r
+	}
 	r.Rank = effectiveRank(t.quantizer.Latents, c.Model.Quantizer.Dim)
 	if t.quantizer.Started() {
 		for _, counts := range t.quantizer.Usage {

@@ -51,7 +51,9 @@ func (t *Codec) Validate(clips []ValidClip) ([]ValidScore, error) {
 
 func (t *Codec) validate(clips []ValidClip) ([]ValidScore, error) {
 	ctx := context.Background()
-	data, err := t.Checkpoint("validation").Marshal(false)
+	checkpoint := t.Checkpoint("validation")
+	checkpoint.Base = nil
+	data, err := checkpoint.Marshal(false)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func (t *Codec) validate(clips []ValidClip) ([]ValidScore, error) {
 		return nil, err
 	}
 	scores := []ValidScore{{}}
-	if t.quantizer.Started() {
+	if t.started() {
 		for _, b := range info.Bitrates {
 			scores = append(scores, ValidScore{Kbps: b / 1000})
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/bits"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
@@ -132,17 +131,9 @@ func Encode(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Writer,
 }
 
 // TokenRate is the bits per second of one channel's tokens of that many
-// codebooks, each code of a codebook of n entries at ceil(log2 n) bits.
+// codebooks.
 func TokenRate(model codec.Info, books int) float64 {
-	return float64(FrameBits(model.CodebookSizes[:books])) * float64(model.SampleRate) / float64(model.HopLength)
-}
-
-// FrameBits is the number of bits in a frame of codes.
-func FrameBits(sizes []int) (n int) {
-	for _, size := range sizes {
-		n += bits.Len(uint(size - 1))
-	}
-	return n
+	return float64(codec.FrameBits(model.CodebookSizes[:books])) * float64(model.SampleRate) / float64(model.HopLength)
 }
 
 // Codebooks gives the number of codebooks at a bitrate in kbit/s a channel; 0

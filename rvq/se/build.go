@@ -3,6 +3,8 @@ package se
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
@@ -29,10 +31,14 @@ type Recipe struct {
 	Neighbours int `json:"neighbours,omitempty"`
 	// Group is the number of clusters merged at a time.
 	Group int `json:"group"`
+	// KMeans replaces the centres by k-means of as many entries: what structural
+	// entropy is to be compared with.
+	KMeans bool `json:"kmeans,omitempty"`
 	// Disentangle is the weight of the dependence between centres, see Disentangle.
 	Disentangle float64 `json:"disentangle,omitempty"`
-	// Refine is the number of times that entries move to the mean of the frames they
-	// are nearest to (Lloyd 1982), from the centres on.
+	// Refine is the number of times that entries move to the mean of the frames that
+	// get their codes (Lloyd 1982), from the centres on. One is enough for games, which
+	// do not depend on entries.
 	Refine int `json:"refine,omitempty"`
 	// Assign chooses the codes, Game the graph of the node game.
 	Assign Assignment `json:"assign"`
@@ -46,6 +52,11 @@ func PaperRecipe() Recipe {
 		Nodes: 10_000, Edges: Edges{Threshold: 0.2}, Group: DefaultGroup, Disentangle: 0.01,
 		Assign: GameExact, Game: Edges{Threshold: 0.2},
 	}
+}
+
+// DefaultRecipe is that of the shipped codebooks.
+func DefaultRecipe() Recipe {
+	return Recipe{Nodes: 20_000, Neighbours: 4, Group: DefaultGroup, Refine: 3, Assign: Nearest}
 }
 
 // Validate reports recipes that cannot be.
@@ -133,9 +144,19 @@ func build(ctx context.Context, nodes, x []float32, dim int, r Recipe, device ba
 	if err != nil {
 		return nil, err
 	}
+	if r.KMeans {
+		entries, err := kmeans(x, dim, len(clusters), device)
+		return &Level{Entries: entries}, err
+	}
 	level := &Level{Entries: centres(nodes, dim, clusters)}
-	if r.Disentangle > 0 {
-		Disentangle(level.Entries, dim, sizes(clusters), r.Disentangle)
+	f.Edges = r.Game // the same frames in the game's graph
+	switch r.Assign {
+	case GameExact:
+		level.Game = NewMembers(f, clusters)
+	case GameSums:
+		if level.Game, err = NewSums(f, clusters); err != nil {
+			return nil, err
+		}
 	}
 	for range r.Refine {
 		if err := ctx.Err(); err != nil {
@@ -145,16 +166,32 @@ func build(ctx context.Context, nodes, x []float32, dim int, r Recipe, device ba
 			return nil, err
 		}
 	}
-	if r.Assign == Nearest {
-		return level, nil
+	if r.Disentangle > 0 {
+		Disentangle(level.Entries, dim, sizes(clusters), r.Disentangle)
 	}
-	f.Edges = r.Game // the same frames in the game's graph
-	if r.Assign == GameExact {
-		level.Game = NewMembers(f, clusters)
-		return level, nil
+	return level, nil
+}
+
+// kmeans gives the entries of a codebook by k-means and a trainer's revival of dead
+// ones.
+func kmeans(x []float32, dim, size int, device backend.Backend) ([]float32, error) {
+	const batch, steps = 4096, 300
+	rng := rand.New(rand.NewPCG(1, uint64(size)))
+	t, err := rvq.NewTrainer(rvq.Config{Dim: dim, Groups: 1, Levels: 1, Size: size}, rvq.DefaultTrainConfig(), device, rng)
+	if err != nil {
+		return nil, err
 	}
-	level.Game, err = NewSums(f, clusters)
-	return level, err
+	t.Start(x)
+	rows := min(batch, len(x)/dim)
+	z, out, levels := make([]float32, rows*dim), make([]float32, rows*dim), make([]int, rows)
+	for range steps {
+		for i := range rows {
+			at := rng.IntN(len(x) / dim)
+			copy(z[i*dim:(i+1)*dim], x[at*dim:])
+		}
+		t.Step(out, z, levels, nil)
+	}
+	return t.Entries(), nil
 }
 
 // quantizer is the level as a quantizer of its own.
@@ -166,16 +203,15 @@ func (l *Level) quantizer(dim int) (*rvq.GRVQ, error) {
 	return q.WithGames([]rvq.Game{l.Game}), nil
 }
 
-// refine moves each entry to the mean of the frames that it is nearest to.
+// refine moves each entry to the mean of the frames that get its code.
 func (l *Level) refine(x []float32, dim int, device backend.Backend) error {
-	size := len(l.Entries) / dim
-	q, err := rvq.New(rvq.Config{Dim: dim, Groups: 1, Levels: 1, Size: size}, l.Entries)
+	q, err := l.quantizer(dim)
 	if err != nil {
 		return err
 	}
 	codes := make([]int32, len(x)/dim)
 	q.On(device).Encode(codes, x, 1)
-	groups := make([][]int32, size)
+	groups := make([][]int32, q.Size)
 	for t, c := range codes {
 		groups[c] = append(groups[c], int32(t))
 	}
@@ -231,4 +267,27 @@ func energy(x []float32) float64 {
 		s += float64(v) * float64(v)
 	}
 	return s
+}
+
+// Sizes gives the number of members of each cluster of a recipe's graph of frames
+// x [T, dim], the largest first.
+func Sizes(ctx context.Context, x []float32, dim int, r Recipe) ([]int, error) {
+	f, err := NewFrames(sample(x, dim, r.Nodes), dim, r.Edges)
+	if err != nil {
+		return nil, err
+	}
+	var graph Nodes = f
+	if r.Neighbours > 0 {
+		graph = f.Neighbours(r.Neighbours)
+	}
+	clusters, err := Cluster(ctx, graph, r.Group, nil)
+	if err != nil {
+		return nil, err
+	}
+	var n []int
+	for _, c := range clusters {
+		n = append(n, len(c))
+	}
+	slices.SortFunc(n, func(a, b int) int { return b - a })
+	return n, nil
 }
