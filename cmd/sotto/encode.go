@@ -32,7 +32,7 @@ type encodeCmd struct {
 
 // Help is shown by --help.
 func (encodeCmd) Help() string {
-	return `Reads WAV, FLAC, MP3 and Ogg Vorbis of any rate and any number of channels.
+	return `Reads WAV, FLAC, MP3, Ogg Vorbis and Ogg Opus of any rate and any number of channels.
 
 Examples:
   sotto encode speech.wav speech.sotto

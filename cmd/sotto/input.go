@@ -20,10 +20,13 @@ var sottoMagic = []byte("\x89SOTTO")
 type rawFlags struct {
 	RawRate     int    `placeholder:"HZ" help:"IN holds raw samples, little-endian, at this rate."`
 	RawChannels int    `default:"1" placeholder:"N" help:"Channels of raw samples, interleaved."`
-	RawFormat   string `default:"s16" enum:"u8,s16,s24,s32,f32,f64" help:"Format of raw samples: ${enum}."`
+	RawFormat   string `default:"s16" enum:"u8,s16,s24,s32,f32,f64,alaw,mulaw" help:"Format of raw samples: ${enum}."`
 }
 
 func (r rawFlags) format() audio.Format {
+	if r.RawFormat == "alaw" || r.RawFormat == "mulaw" {
+		return audio.Format{SampleRate: r.RawRate, Channels: r.RawChannels, Kind: r.RawFormat}
+	}
 	bits := map[string]int{"u8": 8, "s16": 16, "s24": 24, "s32": 32, "f32": 32, "f64": 64}[r.RawFormat]
 	return audio.Format{SampleRate: r.RawRate, Channels: r.RawChannels, Bits: bits, Float: r.RawFormat[0] == 'f'}
 }

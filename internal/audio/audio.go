@@ -26,7 +26,7 @@ type Format struct {
 	Channels   int    // 1 to MaxChannels
 	Bits       int    // bits of a stored sample; 0 where the coding is lossy
 	Float      bool   // stored samples are IEEE floats
-	Kind       string // "wav", "flac", "mp3", "vorbis" or "pcm"
+	Kind       string // "wav", "flac", "mp3", "vorbis", "opus" or "pcm"
 }
 
 // validate refuses rates and channel counts outside of the limits.

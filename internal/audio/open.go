@@ -147,9 +147,9 @@ func (s *source) open(file string) (Reader, error) {
 		return newMP3Reader(s, file)
 	}
 	if isText(head) {
-		return nil, errors.New("is a text file, not audio: give a WAV, FLAC, MP3 or Ogg Vorbis file")
+		return nil, errors.New("is a text file, not audio: give a WAV, FLAC, MP3, Ogg Vorbis or Ogg Opus file")
 	}
-	return nil, fmt.Errorf("is of no known audio format (WAV, FLAC, MP3, Ogg Vorbis): "+
+	return nil, fmt.Errorf("is of no known audio format (WAV, FLAC, MP3, Ogg Vorbis, Ogg Opus): "+
 		"if it is audio, convert it: %s", pipeHint(file))
 }
 

@@ -188,9 +188,14 @@ type pcmReader struct {
 }
 
 // NewPCMReader reads headerless little-endian PCM. Bits 0 means 16; 8 bits are
-// unsigned; Float takes 32 or 64 bits.
+// unsigned; Float takes 32 or 64 bits. Kind "alaw" or "mulaw" reads ITU-T G.711, as
+// telephone systems have it.
 func NewPCMReader(r io.Reader, f Format) (Reader, error) {
+	g711 := map[string]coding{"alaw": codeALaw, "mulaw": codeMuLaw}[f.Kind]
 	f.Kind = "pcm"
+	if g711 != 0 {
+		f.Bits, f.Float = 8, false
+	}
 	if f.Bits == 0 {
 		f.Bits = 16
 	}
@@ -200,6 +205,9 @@ func NewPCMReader(r io.Reader, f Format) (Reader, error) {
 	c, err := pcmCoding(f.Bits, f.Float)
 	if err != nil {
 		return nil, fmt.Errorf("raw PCM: %w", err)
+	}
+	if g711 != 0 {
+		c = g711
 	}
 	return newPCMReader(r, f, c, c.bytes(), -1), nil
 }

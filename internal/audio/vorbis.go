@@ -38,7 +38,7 @@ func newOggReader(s *source, file string) (Reader, error) {
 	switch {
 	case bytes.HasPrefix(p, []byte("\x01vorbis")):
 	case bytes.HasPrefix(p, []byte("OpusHead")):
-		return nil, useFFmpeg("Ogg Opus", file)
+		return newOpusReader(s, file)
 	case bytes.HasPrefix(p, []byte("\x7fFLAC")):
 		return nil, useFFmpeg("FLAC inside of Ogg", file)
 	case bytes.HasPrefix(p, []byte("Speex   ")):
@@ -166,6 +166,7 @@ type oggPages struct {
 	rest   []byte // of it, not given yet
 	packet int    // bytes of the packet that the pages so far left open
 	last   bool   // the page ends the stream
+	opus   bool   // pages may be empty
 }
 
 // next reads a page. It ends with the stream: the decoder would read on into the
@@ -184,7 +185,7 @@ func (o *oggPages) next() error {
 	}
 	o.last = h[5]&4 != 0
 	segments := int(h[26])
-	if segments == 0 {
+	if segments == 0 && !o.opus {
 		return errors.New("a page is empty")
 	}
 	size := 0

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes the clips of this folder.
 
-Needs numpy and the tools ffmpeg, lame, flac, oggenc and oggdec. The clip
+Needs numpy and the tools ffmpeg, lame, flac, oggenc, oggdec, opusenc and opusdec. The clip
 is our own synthetic voice: harmonics of a gliding pitch under moving formants,
 then a burst of noise. Files named *.ref.wav are what ffmpeg
-(oggdec for Vorbis) decodes from the lossy file of the same name, as 16-bit
+(oggdec for Vorbis, opusdec for Opus) decodes from the lossy file of the same name, as 16-bit
 integers.
 """
 import os
@@ -110,13 +110,19 @@ run("oggenc", "-Q", "-q", "3", "-s", "1", "-o", "mono16k.ogg", m)
 for name in ("stereo44k.mp3", "mono16k.mp3", "bare.mp3"):
     ff(name, name.replace(".", "-") + ".ref.wav", "-c:a", "pcm_s16le")
 # ffmpeg 5 does not cut the end of an Ogg file of one page.
+# Opus of each of its modes: SILK, hybrid and CELT.
+run("opusenc", "--quiet", "--serial", "1", "--bitrate", "12", "--hard-cbr", "--speech", m, "silk.opus")
+run("opusenc", "--quiet", "--serial", "1", "--bitrate", "28", "--hard-cbr", "--speech", "stereo44k.wav", "hybrid.opus")
+run("opusenc", "--quiet", "--serial", "1", "--bitrate", "96", "--hard-cbr", "--music", "stereo44k.wav", "celt.opus")
+for name in ("silk", "hybrid", "celt"):
+    run("opusdec", "--quiet", "--rate", "48000", "--no-dither", name + ".opus", name + "-opus.ref.wav")
+
 for name in ("stereo44k.ogg", "mono16k.ogg"):
     run("oggdec", "-Q", "-b", "16", "-o", name.replace(".", "-") + ".ref.wav", name)
 
 # Starts of what is not read.
 ff(m, "not.m4a", "-c:a", "aac")
 ff(m, "not.aac", "-c:a", "aac")
-ff(m, "not.opus", "-c:a", "libopus", "-b:a", "6k")
 ff(m, "not.webm", "-c:a", "libopus", "-b:a", "6k")
 ff(m, "not.aiff")
 ff(m, "not.mp2", "-c:a", "mp2")
