@@ -4,8 +4,10 @@ package all
 
 import (
 	_ "github.com/sotto-audio/sotto/codec/academicodec"
+	_ "github.com/sotto-audio/sotto/codec/dac"
 	_ "github.com/sotto-audio/sotto/codec/encodec"
 	_ "github.com/sotto-audio/sotto/codec/hificodec"
 	_ "github.com/sotto-audio/sotto/codec/lyra"
+	_ "github.com/sotto-audio/sotto/codec/snac"
 	_ "github.com/sotto-audio/sotto/codec/sotto"
 )

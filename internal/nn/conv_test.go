@@ -288,6 +288,7 @@ func TestPieces(t *testing.T) {
 		"norm inside":       block(Chain{NewGroupNorm("g", 3, 6), ahead}, nil),
 		"rms norm":          NewRMSNorm("r", 6),
 		"trim":              &Trim{Left: 3, Right: 2},
+		"blocks":            &Blocks{Rows: 4, Layer: NewConv1d("p", 6, 6, 1)},
 		"lstm":              NewLSTMStack("l", 6, 9, 2, false),
 		"lstm beside":       block(NewLSTMStack("l", 6, 6, 2, false), nil),
 		"both directions":   NewLSTMStack("l", 6, 5, 2, true),

@@ -216,6 +216,16 @@ func (c *Checkpoint) Shape(name string) []int {
 	return t.Shape
 }
 
+// WeightShape gives the shape of the weight of a layer, nil where there is none.
+func (c *Checkpoint) WeightShape(name string) []int {
+	for _, part := range []string{".weight", ".weight_v", ".parametrizations.weight.original1"} {
+		if shape := c.Shape(name + part); shape != nil {
+			return shape
+		}
+	}
+	return nil
+}
+
 // fail keeps an error.
 func (c *Checkpoint) fail(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf(format, args...))

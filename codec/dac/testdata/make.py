@@ -1,0 +1,105 @@
+"""Makes small.pth, small/ (Hugging Face layout) and small.fixture.safetensors:
+
+    python make.py [full FOLDER]
+
+from the packages descript-audio-codec and transformers, with random weights. With
+full, models of the published sizes go to FOLDER instead.
+"""
+
+import json
+import math
+import pathlib
+import sys
+
+import torch
+import torch.nn.functional as F
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "internal/published/testdata"))
+import fixture  # noqa: E402
+import dac  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+from transformers import DacConfig, DacModel  # noqa: E402
+
+
+def codebooks(quantizer, z):
+    """Sets each codebook to projected residuals of latents z [1, D, T]."""
+    residual = z
+    for i, q in enumerate(quantizer.quantizers):
+        x = q.in_proj(residual)[0].T
+        q.codebook.weight.copy_(fixture.sample_codebook(x, q.codebook_size, 20 + i))
+        residual = residual - q(residual)[0]
+
+
+def margins(quantizer, z):
+    out, residual = [], z
+    for q in quantizer.quantizers:
+        x = F.normalize(q.in_proj(residual)[0].T)
+        out.append(fixture.margin(x, F.normalize(q.codebook.weight)))
+        residual = residual - q(residual)[0]
+    return torch.stack(out, 1)
+
+
+def transformers_layout(model, folder):
+    """The same weights under the names of Transformers, without weight norm."""
+    m = model.__class__(**KWARGS)
+    m.load_state_dict(model.state_dict())
+    for part in m.modules():
+        try:
+            torch.nn.utils.remove_weight_norm(part)
+        except ValueError:
+            pass
+    rates, n = KWARGS["encoder_rates"], len(KWARGS["encoder_rates"])
+    names = {"encoder.block.0": "encoder.conv1", f"encoder.block.{n + 1}": "encoder.snake1", f"encoder.block.{n + 2}": "encoder.conv2",
+             "decoder.model.0": "decoder.conv1", f"decoder.model.{n + 1}": "decoder.snake1", f"decoder.model.{n + 2}": "decoder.conv2"}
+    unit = {0: "snake1", 1: "conv1", 2: "snake2", 3: "conv2"}
+    for i in range(n):
+        for j in range(3):
+            for k, part in unit.items():
+                names[f"encoder.block.{i + 1}.block.{j}.block.{k}"] = f"encoder.block.{i}.res_unit{j + 1}.{part}"
+                names[f"decoder.model.{i + 1}.block.{j + 2}.block.{k}"] = f"decoder.block.{i}.res_unit{j + 1}.{part}"
+        names[f"encoder.block.{i + 1}.block.3"] = f"encoder.block.{i}.snake1"
+        names[f"encoder.block.{i + 1}.block.4"] = f"encoder.block.{i}.conv1"
+        names[f"decoder.model.{i + 1}.block.0"] = f"decoder.block.{i}.snake1"
+        names[f"decoder.model.{i + 1}.block.1"] = f"decoder.block.{i}.conv_t1"
+    state = {}
+    for key, value in m.state_dict().items():
+        stem, last = key.rsplit(".", 1)
+        state[f"{names.get(stem, stem)}.{last}"] = value
+    hf = DacModel(DacConfig(
+        encoder_hidden_size=KWARGS["encoder_dim"], downsampling_ratios=rates, decoder_hidden_size=KWARGS["decoder_dim"],
+        n_codebooks=KWARGS["n_codebooks"], codebook_size=KWARGS["codebook_size"], codebook_dim=KWARGS["codebook_dim"],
+        sampling_rate=KWARGS["sample_rate"]))
+    hf.load_state_dict(state)
+    hf.save_pretrained(folder)
+    return hf.eval()
+
+
+def make(out, prefix, seconds):
+    m = fixture.randomize(dac.DAC(**KWARGS), seed=3, gain=1.0)
+    clips = fixture.clips(KWARGS["sample_rate"], seconds)
+    with torch.no_grad():
+        padded = [m.preprocess(c[None], None) for c in clips]
+        codebooks(m.quantizer, torch.cat([m.encoder(c) for c in padded], 2))
+        hf = transformers_layout(m, out / prefix)
+        items = []
+        for c, x in zip(clips, padded):
+            z = m.encoder(x)
+            codes = m.quantizer(z)[1][0].T
+            assert (hf.encode(x).audio_codes[0].T == codes).float().mean() > 0.999
+            wave = m.decode(m.quantizer.from_codes(codes.T[None])[0])[0, 0]
+            items.append(dict(pcm=c[0], codes=codes, margin=margins(m.quantizer, z), wave=wave))
+    fixture.save(out / f"{prefix}.fixture.safetensors", items, [KWARGS["codebook_size"]] * KWARGS["n_codebooks"])
+    torch.save({"state_dict": m.state_dict(), "metadata": {"kwargs": KWARGS}}, out / f"{prefix}.pth")
+
+
+if len(sys.argv) > 2:
+    folder = pathlib.Path(sys.argv[2])
+    for rate, rates, books in [(16000, [2, 4, 5, 8], 12), (24000, [2, 4, 5, 8], 32), (44100, [2, 4, 8, 8], 9)]:
+        KWARGS = dict(encoder_dim=64, encoder_rates=rates, decoder_dim=1536, decoder_rates=rates[::-1], n_codebooks=books, codebook_size=1024,
+                      codebook_dim=8, sample_rate=rate)
+        make(folder, f"dac-{rate}", 0.7)
+else:
+    # Strides of 5 are odd, as those of the published models.
+    KWARGS = dict(encoder_dim=4, encoder_rates=[2, 5], decoder_dim=24, decoder_rates=[5, 2], n_codebooks=3, codebook_size=64, codebook_dim=4, sample_rate=16000)
+    make(HERE, "small", 0.06)

@@ -1,0 +1,15 @@
+package snac
+
+import (
+	"testing"
+
+	"github.com/sotto-audio/sotto/internal/published/fixture"
+)
+
+func TestOriginal(t *testing.T) {
+	for _, name := range []string{"small", "plain"} { // with attention and without
+		t.Run(name, func(t *testing.T) {
+			fixture.Test(t, "testdata/"+name+".fixture.safetensors", "testdata/"+name)
+		})
+	}
+}
