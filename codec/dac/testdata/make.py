@@ -41,14 +41,16 @@ def margins(quantizer, z):
 
 
 def transformers_layout(model, folder):
-    """The same weights under the names of Transformers, without weight norm."""
-    m = model.__class__(**KWARGS)
-    m.load_state_dict(model.state_dict())
-    for part in m.modules():
-        try:
-            torch.nn.utils.remove_weight_norm(part)
-        except ValueError:
-            pass
+    """The same weights under the names of Transformers, without weight norm (folded
+    in float64, for that does not depend on the order of a sum)."""
+    folded = {}
+    for key, value in model.state_dict().items():
+        if key.endswith("weight_v"):
+            g = model.state_dict()[key[:-1] + "g"].double()
+            v = value.double()
+            folded[key[:-2]] = (v * (g / v.flatten(1).norm(dim=1).view(g.shape))).float()
+        elif not key.endswith("weight_g"):
+            folded[key] = value
     rates, n = KWARGS["encoder_rates"], len(KWARGS["encoder_rates"])
     names = {"encoder.block.0": "encoder.conv1", f"encoder.block.{n + 1}": "encoder.snake1", f"encoder.block.{n + 2}": "encoder.conv2",
              "decoder.model.0": "decoder.conv1", f"decoder.model.{n + 1}": "decoder.snake1", f"decoder.model.{n + 2}": "decoder.conv2"}
@@ -63,7 +65,7 @@ def transformers_layout(model, folder):
         names[f"decoder.model.{i + 1}.block.0"] = f"decoder.block.{i}.snake1"
         names[f"decoder.model.{i + 1}.block.1"] = f"decoder.block.{i}.conv_t1"
     state = {}
-    for key, value in m.state_dict().items():
+    for key, value in folded.items():
         stem, last = key.rsplit(".", 1)
         state[f"{names.get(stem, stem)}.{last}"] = value
     hf = DacModel(DacConfig(
