@@ -10,4 +10,5 @@ import (
 	_ "github.com/sotto-audio/sotto/codec/lyra"
 	_ "github.com/sotto-audio/sotto/codec/snac"
 	_ "github.com/sotto-audio/sotto/codec/sotto"
+	_ "github.com/sotto-audio/sotto/codec/wavtokenizer"
 )

@@ -231,6 +231,9 @@ func (c *Checkpoint) fail(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf(format, args...))
 }
 
+// Fail keeps an error of the family's own.
+func (c *Checkpoint) Fail(err error) { c.errs = append(c.errs, err) }
+
 // Get reads an array of that shape, where -1 stands for any length. It gives nil
 // after an error.
 func (c *Checkpoint) Get(name string, shape ...int) []float32 {

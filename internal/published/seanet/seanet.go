@@ -219,16 +219,8 @@ func (b *builder) transposed(in, out, stride int) nn.Chain {
 // Infer fills the sizes of cfg that the arrays of an encoder tell: what original
 // checkpoints come without. It reports whether there is an encoder.
 func Infer(c *published.Checkpoint, cfg *Config) bool {
-	shape := func(name string) []int {
-		for _, part := range []string{".weight", ".weight_v", ".parametrizations.weight.original1"} {
-			if s := c.Shape(name + part); len(s) == 3 {
-				return s
-			}
-		}
-		return nil
-	}
 	b := &builder{c: c, cfg: cfg, part: "encoder"}
-	first := shape(b.name() + "." + cfg.Names.Conv)
+	first := kernel(c, b.name()+"."+cfg.Names.Conv)
 	if first == nil {
 		return false
 	}
@@ -236,16 +228,16 @@ func Infer(c *published.Checkpoint, cfg *Config) bool {
 	cfg.Ratios, cfg.ResidualLayers, cfg.LSTM = nil, 0, 0
 	blocks := 0
 	for b.index = 1; b.index < 256; b.index++ {
-		if inner := shape(b.name() + ".block.1." + cfg.Names.Conv); inner != nil {
+		if inner := kernel(c, b.name()+".block.1."+cfg.Names.Conv); inner != nil {
 			blocks++
 			cfg.Compress = max(cfg.Filters, 1) << len(cfg.Ratios) / max(inner[0], 1)
 			cfg.ResidualKernel = inner[2]
-			cfg.TrueSkip = shape(b.name()+".shortcut."+cfg.Names.Conv) == nil
+			cfg.TrueSkip = kernel(c, b.name()+".shortcut."+cfg.Names.Conv) == nil
 		}
 		for c.Has(fmt.Sprintf("%s.lstm.weight_ih_l%d", b.name(), cfg.LSTM)) {
 			cfg.LSTM++
 		}
-		conv := shape(b.name() + "." + cfg.Names.Conv)
+		conv := kernel(c, b.name()+"."+cfg.Names.Conv)
 		switch {
 		case conv == nil:
 		case conv[0] == cfg.Filters<<(len(cfg.Ratios)+1) && conv[2]%2 == 0 && cfg.LSTM == 0:
@@ -257,4 +249,12 @@ func Infer(c *published.Checkpoint, cfg *Config) bool {
 	}
 	cfg.TimeGroupNorm = c.Has("encoder." + cfg.Names.List + ".0." + cfg.Names.Norm + ".weight")
 	return true
+}
+
+// kernel is the shape of the weight of a convolution, nil where there is none.
+func kernel(c *published.Checkpoint, name string) []int {
+	if s := c.WeightShape(name); len(s) == 3 {
+		return s
+	}
+	return nil
 }

@@ -1,0 +1,121 @@
+package vocos
+
+import (
+	"fmt"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
+	"github.com/sotto-audio/sotto/internal/dsp"
+	"github.com/sotto-audio/sotto/internal/nn"
+	"github.com/sotto-audio/sotto/internal/published"
+)
+
+// maxMagnitude is the largest magnitude of a bin.
+const maxMagnitude = 100
+
+// head gives samples [N, 1] of rows [T, dim], Hop of each: a linear layer to the
+// logarithms of magnitudes and the phases, and the inverse Fourier transform, of
+// which (Size − Hop)/2 samples at both ends are left out. Each sample is divided by
+// the sum of the squared windows that reach it, at the ends fewer than elsewhere.
+type head struct {
+	linear    *nn.Linear
+	synthesis *nn.ISTFT
+	pad       int       // samples left out at the start
+	squares   []float32 // of the window
+}
+
+// Head builds the last part of the decoder; its sizes follow from the weight called
+// name and the hop.
+func Head(c *published.Checkpoint, name string, dim, hop int) nn.Layer {
+	shape := c.WeightShape(name)
+	if len(shape) != 2 {
+		c.Fail(fmt.Errorf("%s.weight is missing, or no matrix", name))
+		return nil
+	}
+	size := shape[0] - 2
+	c.Within("n_fft", size, 2*hop, 16*hop)
+	c.Within("n_fft modulo hop_length", size%hop, 0, 0)
+	if !c.Sound() {
+		return nil
+	}
+	window := dsp.Hann(size)
+	synthesis, err := nn.NewISTFT(size, hop, window)
+	if err != nil {
+		c.Fail(err)
+		return nil
+	}
+	h := &head{linear: c.Linear(name, dim, size+2), synthesis: synthesis, pad: (size - hop) / 2}
+	for _, w := range window {
+		h.squares = append(h.squares, float32(w*w))
+	}
+	return h
+}
+
+// Params lists those of the linear layer.
+func (h *head) Params() []*nn.Param { return h.linear.Params() }
+
+// Reach is what the windows overlap: row t gives samples of which the last windows
+// start pad samples later.
+func (h *head) Reach() nn.Reach {
+	rows := float64(h.pad) / float64(h.synthesis.Hop)
+	return nn.Reach{Past: rows, Ahead: rows, Rate: float64(h.synthesis.Hop)}
+}
+
+// Step gives the samples that are settled.
+func (h *head) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
+	if s.Batch != 1 {
+		panic("vocos: a batch")
+	}
+	hop := h.synthesis.Hop
+	st := s.State(h, 0, 1)
+	before := st.Seen
+	st.Seen += x.Rows
+	tail := 0 // rows of silence that push out the end
+	if s.Last && st.Seen > 0 {
+		tail = (h.pad + hop - 1) / hop
+	}
+	spectra := s.Tensor(x.Rows+tail, h.synthesis.Size+2)
+	h.spectra(s, spectra, x)
+	sum := h.synthesis.Step(s, spectra)
+	// Row r of the sum holds the samples from r·hop on, before the pad is cut.
+	first := max(before*hop, h.pad)
+	end := (before + sum.Rows) * hop
+	if s.Last {
+		end = st.Seen*hop + h.pad
+	}
+	y := s.Tensor(max(end-first, 0), 1)
+	for i := range y.Rows {
+		at := first + i
+		y.Data[i] = sum.Data[at-before*hop] / h.envelope(at, st.Seen)
+	}
+	s.Release(spectra, sum)
+	return y
+}
+
+// envelope is the sum of the squared windows of the frames that reach a sample, the
+// oldest first.
+func (h *head) envelope(at, frames int) (sum float32) {
+	hop, size := h.synthesis.Hop, h.synthesis.Size
+	newest := at / hop
+	for t := max(newest-size/hop+1, 0); t <= min(newest, frames-1); t++ {
+		sum += h.squares[at-t*hop]
+	}
+	return sum
+}
+
+// spectra sets the rows to the pairs of each bin, and those behind x to zero.
+func (h *head) spectra(s *nn.Stream, y, x *backend.Tensor) {
+	bins := h.synthesis.Size/2 + 1
+	if x.Rows > 0 {
+		parts := h.linear.Step(s, x)
+		for r := range x.Rows {
+			magnitude, phase, out := parts.Row(r)[:bins], parts.Row(r)[bins:], y.Row(r)
+			for k, p := range phase {
+				m := min(f32.Exp(magnitude[k]), maxMagnitude)
+				out[2*k], out[2*k+1] = m*f32.Cos(p), m*f32.Sin(p)
+			}
+		}
+		s.Release(parts)
+	}
+	clear(y.Data[x.Rows*y.Cols:])
+}
