@@ -10,6 +10,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/published"
 	"github.com/sotto-audio/sotto/internal/published/seanet"
@@ -132,6 +133,9 @@ func read(c *published.Checkpoint) (shape, error) {
 	c.Within("sampling_rate", s.sampleRate, 1000, 192000)
 	c.Within("codebook_size", s.size, 2, 1<<16)
 	c.Within("number of codebooks", s.books, 1, 64)
+	if !(s.segment >= 0 && s.segment <= 60 && s.overlap >= 0 && s.overlap < 1) {
+		return s, fmt.Errorf("segments of %g s that overlap by %g", s.segment, s.overlap)
+	}
 	if s.dim != s.network.Dimension {
 		return s, fmt.Errorf("codebooks of dimension %d after latents of %d", s.dim, s.network.Dimension)
 	}
@@ -170,6 +174,7 @@ func build(c *published.Checkpoint) (*published.Model, error) {
 		Name:       fmt.Sprintf("encodec-%skhz", strings.TrimSuffix(fmt.Sprintf("%.1f", float64(s.sampleRate)/1000), ".0")),
 		SampleRate: s.sampleRate, Hop: s.network.Hop(), Levels: s.levels(),
 		Encoder: seanet.Encoder(c, s.network), Quantizer: q, Decoder: seanet.Decoder(c, s.network),
+		Wrap: func(c *published.Codec) codec.Codec { return &Model{Codec: c, shape: s} },
 	}
 	return m, nil
 }

@@ -9,3 +9,7 @@ import (
 func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/small.th", "testdata/small")
 }
+
+func TestFullSize(t *testing.T) {
+	fixture.Full(t, "encodec/small.fixture.safetensors", "encodec/small.th")
+}

@@ -9,3 +9,7 @@ import (
 func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/small.pth")
 }
+
+func TestFullSize(t *testing.T) {
+	fixture.Full(t, "hificodec/small.fixture.safetensors", "hificodec/small.pth")
+}

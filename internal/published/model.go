@@ -33,6 +33,9 @@ type Model struct {
 	PadInput int
 	// Levels are the numbers of codebooks that may be used, nil for every one.
 	Levels []int
+	// Wrap gives what codec.Load returns, nil for the codec itself: families whose
+	// models can more than others.
+	Wrap func(*Codec) codec.Codec
 }
 
 // Family is an architecture.
@@ -57,8 +60,18 @@ func Register(f Family) {
 	families.Lock()
 	defer families.Unlock()
 	families.all = append(families.all, f)
-	codec.Register(f.Name, func(path string) (codec.Codec, error) { return Load(path) })
-	codec.RegisterOriginal(func(path string) (codec.Codec, error) { return Load(path) })
+	load := func(path string) (codec.Codec, error) {
+		c, err := Load(path)
+		if err != nil {
+			return nil, err // not a nil *Codec
+		}
+		if c.Wrap != nil {
+			return c.Wrap(c), nil
+		}
+		return c, nil
+	}
+	codec.Register(f.Name, load)
+	codec.RegisterOriginal(load)
 }
 
 // ErrUnknown says that no family knows a checkpoint.
@@ -214,8 +227,12 @@ func (c *Codec) Info() codec.Info {
 	return i
 }
 
-// width checks a number of codebooks; 0 is all of them.
-func (c *Codec) width(codebooks int) (int, error) {
+// Stream makes a stream on the codec's device, for families that run the parts of
+// the model themselves.
+func (c *Codec) Stream() *nn.Stream { return nn.NewStream(c.device, 1) }
+
+// Width checks a number of codebooks; 0 is all of them.
+func (c *Codec) Width(codebooks int) (int, error) {
 	if codebooks == 0 {
 		codebooks = c.info.Codebooks()
 	}

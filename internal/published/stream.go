@@ -22,7 +22,7 @@ func (c *Codec) overlap() int { return max(2, 2*c.SampleRate/c.Hop/2*2) }
 
 // NewEncoder makes a streaming encoder.
 func (c *Codec) NewEncoder(codebooks int) (codec.Encoder, error) {
-	n, err := c.width(codebooks)
+	n, err := c.Width(codebooks)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (c *Codec) NewEncoder(codebooks int) (codec.Encoder, error) {
 
 // NewDecoder makes a streaming decoder.
 func (c *Codec) NewDecoder(codebooks int) (codec.Decoder, error) {
-	n, err := c.width(codebooks)
+	n, err := c.Width(codebooks)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ type decoder struct {
 
 // Decode appends the samples that the frames settle.
 func (d *decoder) Decode(dst []float32, codes []int32) ([]float32, error) {
-	if err := d.c.check(codes, d.width); err != nil {
+	if err := d.c.Check(codes, d.width); err != nil {
 		return dst, err
 	}
 	for len(codes) > 0 {
@@ -225,8 +225,8 @@ func (d *decoder) Decode(dst []float32, codes []int32) ([]float32, error) {
 	return dst, nil
 }
 
-// check holds codes to their codebooks.
-func (c *Codec) check(codes []int32, width int) error {
+// Check holds codes, whole frames of that many, to their codebooks.
+func (c *Codec) Check(codes []int32, width int) error {
 	if len(codes)%width != 0 {
 		return fmt.Errorf("codec: %d codes are not whole frames of %d", len(codes), width)
 	}

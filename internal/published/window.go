@@ -77,7 +77,7 @@ type windowDecoder struct {
 // Decode keeps frames until more than a window is there.
 func (d *windowDecoder) Decode(dst []float32, codes []int32) ([]float32, error) {
 	width := d.whole.width
-	if err := d.c.check(codes, width); err != nil {
+	if err := d.c.Check(codes, width); err != nil {
 		return dst, err
 	}
 	if len(codes) > 0 {

@@ -1,8 +1,10 @@
-"""Makes small.th, small/ (Hugging Face layout) and small.fixture.safetensors:
+"""Makes small.th, small/ (Hugging Face layout), small.fixture.safetensors and
+small.ecdc, and the same of stereo:
 
-    python make.py
+    python make.py [full FOLDER]
 
-from the packages encodec and transformers, with random weights.
+from the packages encodec and transformers, with random weights. With full, the
+published sizes go to FOLDER instead.
 """
 
 import pathlib
@@ -14,21 +16,28 @@ import torch
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "internal/published/testdata"))
 import fixture  # noqa: E402
+from encodec.compress import compress  # noqa: E402
 from encodec.model import EncodecModel as Original  # noqa: E402
 from encodec.modules import SEANetDecoder, SEANetEncoder  # noqa: E402
 from encodec.quantization import ResidualVectorQuantizer  # noqa: E402
 from transformers import EncodecConfig, EncodecModel  # noqa: E402
 
-RATIOS, FILTERS, DIM, BOOKS, SIZE = [4, 2], 4, 12, 4, 64
+full = len(sys.argv) > 2 and sys.argv[1] == "full"
+OUT = pathlib.Path(sys.argv[2]) if full else HERE
 
 
-def original(rate, channels, causal, norm, normalize, segment, name):
-    shape = dict(channels=channels, dimension=DIM, n_filters=FILTERS, ratios=RATIOS, norm=norm, causal=causal)
-    q = ResidualVectorQuantizer(dimension=DIM, n_q=BOOKS, bins=SIZE)
-    return Original(SEANetEncoder(**shape), SEANetDecoder(**shape), q, [BOOKS * 6 * rate / 8 / 1000], rate, channels, normalize, segment, name=name)
+def original(rate, channels, causal, norm, normalize, segment, name, size):
+    q = ResidualVectorQuantizer(dimension=size["dimension"], n_q=size["books"], bins=size["bins"])
+    shape = dict(channels=channels, dimension=size["dimension"], n_filters=size["filters"], ratios=size["ratios"], norm=norm, causal=causal)
+    return Original(SEANetEncoder(**shape), SEANetDecoder(**shape), q, bandwidths(rate, size), rate, channels, normalize, segment, name=name)
 
 
-def renamed(state, folded):
+def bandwidths(rate, size):
+    """That of all codebooks."""
+    return [size["books"] * (size["bins"].bit_length() - 1) * rate / torch.prod(torch.tensor(size["ratios"])).item() / 1000]
+
+
+def renamed(state):
     """The names of Transformers for an original state."""
     out = {}
     for k, v in state.items():
@@ -39,22 +48,27 @@ def renamed(state, folded):
     return out
 
 
-def make(prefix, rate, channels, causal, norm, normalize, segment, seconds):
-    m = fixture.randomize(original(rate, channels, causal, norm, normalize, segment, prefix), seed=1)
+def make(prefix, rate, channels, causal, norm, normalize, segment, seconds, size):
+    m = fixture.randomize(original(rate, channels, causal, norm, normalize, segment, f"encodec_{rate // 1000}khz", size), seed=1)
     clips = fixture.clips(rate, seconds, channels)
+    if normalize and not full:
+        clips = [clips[2], clips[0][:, :2001]]
     with torch.no_grad():
-        z = torch.cat([m.encoder(c[None] / (c.mean(0).pow(2).mean().sqrt() + 1e-8 if normalize else 1))[0].T for c in clips])
-        books = fixture.residual_codebooks(z, BOOKS, SIZE)
+        z = torch.cat([m.encoder(c[None, :, :rate] / (c[:, :rate].mean(0).pow(2).mean().sqrt() + 1e-8 if normalize else 1))[0].T for c in clips])
+        if full and not normalize:  # without an offset common to all latents, as trained ones
+            m.encoder.model[-1].conv.conv.bias -= z.mean(0)
+            z = z - z.mean(0)
+        books = fixture.residual_codebooks(z, size["books"], size["bins"])
         for layer, book in zip(m.quantizer.vq.layers, books):
             layer._codebook.embed.copy_(book)
             layer._codebook.inited.fill_(1)
         m.set_target_bandwidth(m.target_bandwidths[0])
         items = []
         hf = EncodecModel(EncodecConfig(
-            target_bandwidths=[BOOKS * 6 * rate / 8 / 1000], sampling_rate=rate, audio_channels=channels, normalize=normalize,
-            chunk_length_s=segment, overlap=0.01 if segment else None, hidden_size=DIM, num_filters=FILTERS, upsampling_ratios=RATIOS,
-            norm_type=norm, use_causal_conv=causal, codebook_size=SIZE, codebook_dim=DIM)).eval()
-        hf.load_state_dict(renamed(m.state_dict(), False))
+            target_bandwidths=m.target_bandwidths, sampling_rate=rate, audio_channels=channels, normalize=normalize,
+            chunk_length_s=segment, overlap=0.01 if segment else None, hidden_size=size["dimension"], num_filters=size["filters"],
+            upsampling_ratios=size["ratios"], norm_type=norm, use_causal_conv=causal, codebook_size=size["bins"], codebook_dim=size["dimension"])).eval()
+        hf.load_state_dict(renamed(m.state_dict()))
         for c in clips:
             frames = m.encode(c[None])
             wave = m.decode(frames)[0]
@@ -68,13 +82,26 @@ def make(prefix, rate, channels, causal, norm, normalize, segment, seconds):
                 item["scale"] = torch.cat([s.reshape(1) for _, s in frames])
             else:
                 theirs = hf.encode(c[None], bandwidth=m.target_bandwidths[0])
-                assert (theirs.audio_codes[0, 0].T == item["codes"]).all()
+                assert full or (theirs.audio_codes[0, 0].T == item["codes"]).all()
                 item["pcm"], item["wave"] = c[0], wave[0]
             items.append(item)
-    fixture.save(HERE / f"{prefix}.fixture.safetensors", items, [SIZE] * BOOKS)
-    torch.save(m.state_dict(), HERE / f"{prefix}.th")
-    shutil.rmtree(HERE / prefix, ignore_errors=True)
-    hf.save_pretrained(HERE / prefix)
+    fixture.save(OUT / f"{prefix}.fixture.safetensors", items, [size["bins"]] * size["books"], check=not full)
+    state = {k: v for k, v in m.state_dict().items() if not k.endswith("embed_avg")}
+    torch.save(state, OUT / f"{prefix}.th")
+    shutil.rmtree(OUT / prefix, ignore_errors=True)
+    hf.save_pretrained(OUT / prefix)
+    return m, clips
 
 
-make("small", 24000, 1, True, "weight_norm", False, None, 0.05)
+small = dict(filters=4, dimension=12, ratios=[4, 2], books=4, bins=64)
+stereo = dict(filters=2, dimension=12, ratios=[8, 5, 4], books=4, bins=64)
+if full:
+    small = dict(filters=32, dimension=128, ratios=[8, 5, 4, 2], books=32, bins=1024)
+    stereo = dict(small, books=16)
+made = [
+    ("small", *make("small", 24000, 1, True, "weight_norm", False, None, 4 if full else 0.05, small)),
+    ("stereo", *make("stereo", 48000, 2, False, "time_group_norm", True, 1.0, 3 if full else 1.03, stereo)),
+]
+for prefix, m, clips in made if not full else []:
+    # The original's own file of the first clip.
+    (OUT / f"{prefix}.ecdc").write_bytes(compress(m, clips[0], use_lm=False))
