@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 )
 
 type decodeCmd struct {
-	In  string `arg:"" help:".sotto file; \"-\" is standard input."`
+	In  string `arg:"" help:".sotto file, or .ecdc file of EnCodec; \"-\" is standard input."`
 	Out string `arg:"" help:"WAV file, or FLAC where the name ends in .flac; \"-\" is WAV on standard output."`
 	decoderFlag
 	Bits    string `default:"16" enum:"16,24,32f" help:"Bits of a sample: ${enum} (32f is floating point, WAV only)."`
@@ -46,22 +47,55 @@ func (c *decodeCmd) Validate() error {
 
 func (c *decodeCmd) flac() bool { return strings.EqualFold(filepath.Ext(c.Out), ".flac") }
 
+// sound is what decoding gives.
+type sound interface {
+	audio.Reader
+	Damage() []error
+}
+
+// source opens what is to be decoded.
+func (c *decodeCmd) source(s *session) (sound, io.Closer, error) {
+	if isECDC(s, c.In) {
+		model, err := c.load()
+		if err != nil {
+			return nil, nil, err
+		}
+		in, err := openBytes(s, c.In)
+		if err != nil {
+			return nil, nil, err
+		}
+		src, err := openECDC(s.ctx, model, bufio.NewReader(in))
+		if err != nil {
+			in.Close()
+			return nil, nil, fmt.Errorf("%s: %w", name(c.In), err)
+		}
+		return src, in, nil
+	}
+	tokens, in, err := openTokens(s, c.In)
+	if err != nil {
+		return nil, nil, err
+	}
+	model, err := c.load()
+	if err != nil {
+		in.Close()
+		return nil, nil, err
+	}
+	src, err := transcode.NewDecoder(model, tokens)
+	if err != nil {
+		in.Close()
+		return nil, nil, fmt.Errorf("%s: %w", name(c.In), err)
+	}
+	return src, in, nil
+}
+
 // Run is called by kong.
 func (c *decodeCmd) Run(s *session) error {
 	useThreads(c.Threads)
-	tokens, in, err := openTokens(s, c.In)
+	src, in, err := c.source(s)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	model, err := c.load()
-	if err != nil {
-		return err
-	}
-	src, err := transcode.NewDecoder(model, tokens)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name(c.In), err)
-	}
 	var dst io.Writer = pipe{s.stdout}
 	var file *output
 	if c.Out != "-" {

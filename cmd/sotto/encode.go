@@ -37,6 +37,7 @@ func (encodeCmd) Help() string {
 Examples:
   sotto encode speech.wav speech.sotto
   sotto encode --bitrate 1 --out tokens/ *.flac
+  sotto encode --model encodec_48khz.th --bitrate 6 music.flac music.ecdc
   ffmpeg -i talk.m4a -f wav - | sotto encode - talk.sotto
   arecord -t raw -f S16_LE -r 16000 | sotto encode --raw-rate 16000 - - > live.sotto`
 }
@@ -160,7 +161,11 @@ func (c *encodeCmd) encode(s *session, model codec.Codec, o transcode.EncodeOpti
 		defer file.discard()
 		dst = file
 	}
-	sum, err := transcode.Encode(s.ctx, model, src, dst, o)
+	encode := transcode.Encode
+	if namesECDC(out) {
+		encode = encodeECDC
+	}
+	sum, err := encode(s.ctx, model, src, dst, o)
 	var damage *transcode.DamageError
 	if err != nil && !errors.As(err, &damage) {
 		return err

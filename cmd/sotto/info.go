@@ -64,7 +64,7 @@ func (c *infoCmd) Run(s *session) error {
 	if st, err := os.Stat(c.File); err == nil && st.Mode().IsRegular() {
 		d.Bytes = st.Size()
 	}
-	if d.Kind != "sotto" && d.Kind != "model" && d.Seconds > 0 {
+	if d.Kind != "sotto" && d.Kind != "ecdc" && d.Kind != "model" && d.Seconds > 0 {
 		d.Bitrate = float64(d.Bytes) * 8 / d.Seconds
 	}
 	if c.JSON {
@@ -91,6 +91,8 @@ func (c *infoCmd) describe(s *session) (description, error) {
 	switch {
 	case isSotto(c.File):
 		return c.describeTokens(s)
+	case isECDC(s, c.File):
+		return describeECDC(c.File)
 	case isWeights(c.File):
 		model, err := modelFlag{Model: c.File}.load()
 		if err != nil {
