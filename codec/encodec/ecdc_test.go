@@ -75,7 +75,6 @@ func TestStereo(t *testing.T) {
 			if len(segments) != len(scales.Data) {
 				t.Fatalf("%d segments, the original has %d", len(segments), len(scales.Data))
 			}
-			var codes []int32
 			at, different := 0, 0
 			for k := range segments {
 				seg := &segments[k]
@@ -94,7 +93,6 @@ func TestStereo(t *testing.T) {
 					}
 				}
 				at += len(seg.Codes)
-				codes = append(codes, seg.Codes...)
 				// The original's codes, for the sound.
 				seg.Codes, seg.Scale = clip.Codes[at-len(seg.Codes):at], scales.Data[k]
 			}

@@ -38,7 +38,7 @@ with torch.no_grad():
     if full:  # without an offset common to all latents, as trained ones
         m.encoder.model[-1].conv.conv.bias -= z.mean(0)
         z = z - z.mean(0)
-    books = [b.half().float() for b in fixture.residual_codebooks(z, len(m.quantizer.vq.layers), size)]
+    books = [b.half().float() for b in fixture.residual_codebooks(z, len(m.quantizer.vq.layers), size, wide=full)]
     for layer, book in zip(m.quantizer.vq.layers, books):
         layer._codebook.embed.copy_(book)
         layer._codebook.inited.fill_(1)

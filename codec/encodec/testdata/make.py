@@ -58,7 +58,7 @@ def make(prefix, rate, channels, causal, norm, normalize, segment, seconds, size
         if full and not normalize:  # without an offset common to all latents, as trained ones
             m.encoder.model[-1].conv.conv.bias -= z.mean(0)
             z = z - z.mean(0)
-        books = fixture.residual_codebooks(z, size["books"], size["bins"])
+        books = fixture.residual_codebooks(z, size["books"], size["bins"], wide=full)
         for layer, book in zip(m.quantizer.vq.layers, books):
             layer._codebook.embed.copy_(book)
             layer._codebook.inited.fill_(1)

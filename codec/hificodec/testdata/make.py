@@ -57,7 +57,7 @@ with torch.no_grad():
     half = z.shape[1] // 2
     books = {}
     for g in range(2):
-        own = [b.half().float() for b in fixture.residual_codebooks(z[:, g * half:][:, :half], 2, h.n_codes, seed=11 + 100 * g)]
+        own = [b.half().float() for b in fixture.residual_codebooks(z[:, g * half:][:, :half], 2, h.n_codes, seed=11 + 100 * g, wide=full)]
         for level, modules in enumerate((quantizer.quantizer_modules, quantizer.quantizer_modules2)):
             modules[g].embedding.weight.copy_(own[level])
         books[g] = own

@@ -68,18 +68,21 @@ def clips(rate, seconds=0.12, channels=1):
     return [torch.tensor(x.astype(np.float32).astype(np.float16).astype(np.float32)) for x in out]
 
 
-def sample_codebook(latents, size, seed):
-    """Entries of a codebook [size, D]: rows of latents [N, D], moved a little."""
+def sample_codebook(latents, size, seed, wide=False):
+    """Entries of a codebook [size, D]: rows of latents [N, D], moved a little. Wide
+    ones lower the residual as little as trained ones of high dimension do: deep
+    levels would quantize its rounding otherwise."""
     g = torch.Generator().manual_seed(seed)
     pick = torch.randint(len(latents), (size,), generator=g)
-    return latents[pick] + 0.1 * latents.std(0) * torch.randn(size, latents.shape[1], generator=g)
+    noise = latents.std(0) * torch.randn(size, latents.shape[1], generator=g)
+    return 0.3 * (latents[pick] + 2 * noise) if wide else latents[pick] + 0.1 * noise
 
 
-def residual_codebooks(latents, count, size, seed=11):
+def residual_codebooks(latents, count, size, seed=11, wide=False):
     """Codebooks [count][size, D] of a residual quantizer for latents [N, D]."""
     books, residual = [], latents
     for i in range(count):
-        book = sample_codebook(residual, size, seed + i)
+        book = sample_codebook(residual, size, seed + i, wide)
         residual = residual - book[torch.cdist(residual, book).argmin(1)]
         books.append(book)
     return books
