@@ -36,6 +36,7 @@ type commands struct {
 	Receive    receiveCmd       `cmd:"" help:"Play or record what sotto send sends."`
 	Tokenize   tokenizeCmd      `cmd:"" help:"Turn a corpus into token sequences for language models."`
 	Detokenize detokenizeCmd    `cmd:"" help:"Turn token sequences back into sound."`
+	Serve      serveCmd         `cmd:"" help:"Serve a page, web sockets and transcription."`
 	Info       infoCmd          `cmd:"" help:"Describe an audio file, a .sotto file or a model."`
 	Models     modelsCmd        `cmd:"" help:"List the models that this program has."`
 	Eval       evalCmd          `cmd:"" help:"Measure quality on a data set."`
