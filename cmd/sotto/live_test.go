@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"math"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +168,49 @@ func TestNoDevices(t *testing.T) {
 	for _, args := range []string{"send 127.0.0.1:1", "play " + filepath.Join("..", "..", "samples", "speech.wav")} {
 		r := runs(t, "", nil, strings.Fields(args)...)
 		if r.code != 1 || !strings.Contains(r.stderr, "no sound device") || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("sotto %s: %+v", args, r)
+		}
+	}
+}
+
+// TestServe: the server says where it listens, answers there, and ends in order
+// when it is interrupted.
+func TestServe(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be interrupted on Windows")
+	}
+	cmd := exec.Command(program, "serve", "--addr", "127.0.0.1:0")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/": "<title>sotto</title>", "/healthz": "ok", "/v1/info": "sotto-16k"} {
+		res, err := http.Get(strings.TrimSpace(url) + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != 200 || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %d %.100s %v", path, res.StatusCode, text, err)
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("interrupted, the server ends with %v", err)
+	}
+	for _, args := range []string{"serve --tls-cert a.pem", "serve --max-time 1ms", "send nowhere", "receive --delay 1"} {
+		if r := runs(t, "", nil, strings.Fields(args)...); r.code != 2 {
 			t.Errorf("sotto %s: %+v", args, r)
 		}
 	}

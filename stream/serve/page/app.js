@@ -5,6 +5,7 @@ const $ = (id) => document.getElementById(id);
 let info = null; // of the server
 let words = []; // committed
 let players = []; // the original and each bitrate
+const levels = []; // of the microphone, newest last
 let current = null; // the player that was heard last
 
 // Say things.
@@ -31,6 +32,7 @@ $('theme').onclick = () => {
   theme = theme === 'dark' ? 'light' : 'dark';
   localStorage.setItem('sotto-theme', theme);
   paintTheme();
+  paintLevels();
 };
 paintTheme();
 
@@ -89,6 +91,11 @@ function commit(list) {
     s.onclick = () => current && seek(current, w.start);
     if (words.length > 1) $('committed').append(' ');
     $('committed').append(s);
+    if (recording && recording.began) {
+      const after = (performance.now() - recording.began) / 1000 - w.end;
+      s.dataset.after = after.toFixed(3);
+      say(`Listening. The newest word settled ${Math.max(0, after).toFixed(1)} s after its end.`);
+    }
   }
 }
 
@@ -152,7 +159,7 @@ async function start() {
   const context = new AudioContext();
   await context.audioWorklet.addModule('/capture.js');
   const node = new AudioWorkletNode(context, 'capture');
-  const r = { context, media, blocks: [], samples: 0, rate: context.sampleRate, began: performance.now() };
+  const r = { context, media, blocks: [], samples: 0, rate: context.sampleRate, began: 0 };
   recording = r;
   clearWords();
   if (info && info.recognizer) {
@@ -168,6 +175,7 @@ async function start() {
   }
   node.port.onmessage = ({ data }) => {
     if (recording !== r) return;
+    r.began ||= performance.now() - (1000 * data.length) / r.rate;
     r.blocks.push(data);
     r.samples += data.length;
     if (r.stream) r.stream.push(data.buffer.slice(0));
@@ -219,11 +227,14 @@ function wav(blocks, samples, rate) {
   return new Blob([head, ...blocks]);
 }
 
-const levels = [];
 function level(block) {
   let peak = 0;
   for (const v of block) peak = Math.max(peak, Math.abs(v));
   levels.push(peak / 32768);
+  paintLevels();
+}
+
+function paintLevels() {
   const c = $('meter'), g = c.getContext('2d'), bar = 4;
   while (levels.length > c.width / (bar + 2)) levels.shift();
   g.clearRect(0, 0, c.width, c.height);
