@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/sotto-audio/sotto/asr"
 	"github.com/sotto-audio/sotto/codec"
 	_ "github.com/sotto-audio/sotto/codec/all" // families that Load knows
 	"github.com/sotto-audio/sotto/codec/sotto"
@@ -77,21 +76,4 @@ func (m modelFlag) loadThreads(n int) (codec.Codec, error) {
 		return sotto.Default(sotto.WithThreads(n))
 	}
 	return m.load()
-}
-
-// recognizerFlag chooses a recogniser.
-type recognizerFlag struct {
-	ASR string `name:"asr" placeholder:"FILE" help:"Recogniser: weights or a folder, instead of the one inside this program."`
-}
-
-// recognizer loads it; nil where there is none.
-func (f recognizerFlag) recognizer() (asr.Recognizer, error) {
-	if f.ASR == "" {
-		return nil, nil
-	}
-	r, err := asr.Load(f.ASR)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such file: give a recogniser's weights, or leave --asr out", f.ASR)
-	}
-	return r, err
 }

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sotto-audio/sotto/asr"
 	"github.com/sotto-audio/sotto/stream/serve"
 )
 
 type serveCmd struct {
 	Addr string `default:"127.0.0.1:8640" placeholder:"HOST:PORT" help:"Where to listen: \":8640\" is every network that this machine is in. ${default} by default."`
 	modelFlag
-	recognizerFlag
+	ASR       string        `name:"asr" placeholder:"FILE" help:"Recogniser (weights file or folder), instead of the one inside this program; \"none\" serves none."`
 	TLSCert   string        `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM). Browsers give a page from elsewhere the microphone over HTTPS only."`
 	TLSKey    string        `name:"tls-key" placeholder:"FILE" help:"Its private key (PEM)."`
 	TokenFile string        `placeholder:"FILE" help:"File with a bearer token that clients must send; the environment's SOTTO_TOKEN otherwise."`
@@ -86,9 +87,12 @@ func (c *serveCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	recognizer, err := c.recognizer()
-	if err != nil {
-		return err
+	var recognizer asr.Recognizer
+	if c.ASR != "none" {
+		recognizer, err = (&recognizerFlags{Model: c.ASR}).load()
+		if err != nil && c.ASR != "" {
+			return err
+		}
 	}
 	for i, h := range c.Host {
 		c.Host[i] = strings.ToLower(h)

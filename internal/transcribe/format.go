@@ -83,12 +83,12 @@ func (p *plainText) Close(time.Duration) error { return nil }
 type subtitles struct {
 	w   io.Writer
 	web bool
-	segmenter
+	Segmenter
 	n int
 }
 
 func (s *subtitles) Update(u asr.Update, end bool) error {
-	for _, seg := range s.add(u, end) {
+	for _, seg := range s.Add(u, end) {
 		if err := s.head(); err != nil {
 			return err
 		}
@@ -180,13 +180,13 @@ func segment(words []asr.Word) jsonSegment {
 type document struct {
 	w     io.Writer
 	about About
-	segmenter
+	Segmenter
 	segments []jsonSegment
 	text     []string
 }
 
 func (d *document) Update(u asr.Update, end bool) error {
-	for _, s := range d.add(u, end) {
+	for _, s := range d.Add(u, end) {
 		d.segments = append(d.segments, segment(s.Words))
 		d.text = append(d.text, s.Text())
 	}

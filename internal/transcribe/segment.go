@@ -38,14 +38,14 @@ func text(words []asr.Word) string {
 	return strings.Join(t, " ")
 }
 
-// segmenter collects committed words.
-type segmenter struct {
+// Segmenter collects committed words. Its zero value is ready to use.
+type Segmenter struct {
 	words  []asr.Word
 	length int
 }
 
-// add takes an update and gives the segments that are whole.
-func (s *segmenter) add(u asr.Update, end bool) (whole []Segment) {
+// Add takes an update and gives the segments that are whole.
+func (s *Segmenter) Add(u asr.Update, end bool) (whole []Segment) {
 	for _, w := range u.Committed {
 		n := utf8.RuneCountInString(w.Text)
 		if k := len(s.words); k > 0 &&
@@ -61,7 +61,7 @@ func (s *segmenter) add(u asr.Update, end bool) (whole []Segment) {
 	return whole
 }
 
-func (s *segmenter) take() Segment {
+func (s *Segmenter) take() Segment {
 	out := Segment{s.words}
 	s.words, s.length = nil, 0
 	return out

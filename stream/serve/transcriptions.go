@@ -12,6 +12,7 @@ import (
 
 	"github.com/sotto-audio/sotto/asr"
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/transcribe"
 )
 
 // offlineSeconds is the length up to which a file is recognised as a whole, which
@@ -111,10 +112,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, translate bool) 
 		fmt.Fprintln(w, t.text())
 	case "srt":
 		w.Header().Set("Content-Type", "application/x-subrip; charset=utf-8")
-		t.srt(w)
+		t.subtitles(w, format)
 	case "vtt":
 		w.Header().Set("Content-Type", "text/vtt; charset=utf-8")
-		t.vtt(w)
+		t.subtitles(w, format)
 	}
 	return nil
 }
@@ -169,7 +170,7 @@ func (s *Server) recognizeFile(ctx context.Context, file multipart.File, h *mult
 				return context.Canceled
 			}
 		}
-		t.take(u)
+		t.take(u, false)
 		return nil
 	}
 	for len(pcm) > 0 {
@@ -200,7 +201,9 @@ func (s *Server) recognizeFile(ctx context.Context, file multipart.File, h *mult
 	if err := src.t.next(ctx); err != nil {
 		return nil, err
 	}
-	return t, take(stream.Flush())
+	err = take(stream.Flush())
+	t.take(asr.Update{}, true)
+	return t, err
 }
 
 // transcript is what was recognised in a file.
@@ -208,56 +211,31 @@ type transcript struct {
 	language string
 	seconds  float64
 	words    []asr.Word
-	breaks   []int // words at which an utterance ends
+	segments []transcribe.Segment
+	open     transcribe.Segmenter
 }
 
-func (t *transcript) take(u asr.Update) {
+func (t *transcript) take(u asr.Update, end bool) {
 	t.words = append(t.words, u.Committed...)
-	if u.Endpoint {
-		t.breaks = append(t.breaks, len(t.words))
-	}
+	t.segments = append(t.segments, t.open.Add(u, end)...)
 }
 
-func textOf(words []asr.Word) string {
-	var b strings.Builder
-	for i, w := range words {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(w.Text)
-	}
-	return b.String()
-}
+func textOf(words []asr.Word) string { return transcribe.Segment{Words: words}.Text() }
 
 func (t *transcript) text() string { return textOf(t.words) }
 
-// Bounds of a segment, which is a subtitle as well.
-const (
-	segmentLetters = 84  // two lines
-	segmentSeconds = 7.0 //
-	segmentPause   = 0.8 // seconds without words between two of them
-)
-
-// segments splits the words where an utterance ends, at pauses, and where one
-// would become too long to be read.
-func (t *transcript) segments() [][]asr.Word {
-	var out [][]asr.Word
-	from, letters := 0, 0
-	for i, w := range t.words {
-		if i > from {
-			long := letters+1+len(w.Text) > segmentLetters || (w.End-t.words[from].Start).Seconds() > segmentSeconds
-			pause := (w.Start - t.words[i-1].End).Seconds() > segmentPause
-			if long || pause || slices.Contains(t.breaks, i) {
-				out = append(out, t.words[from:i])
-				from, letters = i, 0
-			}
+// subtitles writes srt or vtt.
+func (t *transcript) subtitles(w io.Writer, format string) error {
+	out, err := transcribe.New(w, format, transcribe.About{})
+	for _, s := range t.segments {
+		if err == nil {
+			err = out.Update(asr.Update{Committed: s.Words, Endpoint: true}, false)
 		}
-		letters += 1 + len(w.Text)
 	}
-	if from < len(t.words) {
-		out = append(out, t.words[from:])
+	if err == nil {
+		err = out.Close(0)
 	}
-	return out
+	return err
 }
 
 // verbose is the value of verbose_json. Figures that a recogniser of this kind does
@@ -294,38 +272,17 @@ func (t *transcript) verbose(translate bool, granularities []string) any {
 	}
 	if len(granularities) == 0 || slices.Contains(granularities, "segment") {
 		segments := []segment{}
-		for i, words := range t.segments() {
+		for i, s := range t.segments {
 			var log float64
-			for _, w := range words {
-				log += math.Log(min(max(w.Confidence, 1e-4), 1)) / float64(len(words))
+			for _, w := range s.Words {
+				log += math.Log(min(max(w.Confidence, 1e-4), 1)) / float64(len(s.Words))
 			}
 			segments = append(segments, segment{
-				ID: i, Start: words[0].Start.Seconds(), End: words[len(words)-1].End.Seconds(), Text: textOf(words),
+				ID: i, Start: s.Start().Seconds(), End: s.End().Seconds(), Text: s.Text(),
 				Tokens: []int{}, AvgLogprob: log, CompressionRatio: 1,
 			})
 		}
 		v["segments"] = segments
 	}
 	return v
-}
-
-// srt writes SubRip subtitles.
-func (t *transcript) srt(w io.Writer) {
-	for i, words := range t.segments() {
-		fmt.Fprintf(w, "%d\n%s --> %s\n%s\n\n", i+1, stamp(words[0].Start.Seconds(), ','), stamp(words[len(words)-1].End.Seconds(), ','), textOf(words))
-	}
-}
-
-// vtt writes WebVTT subtitles.
-func (t *transcript) vtt(w io.Writer) {
-	fmt.Fprint(w, "WEBVTT\n\n")
-	for _, words := range t.segments() {
-		fmt.Fprintf(w, "%s --> %s\n%s\n\n", stamp(words[0].Start.Seconds(), '.'), stamp(words[len(words)-1].End.Seconds(), '.'), textOf(words))
-	}
-}
-
-// stamp is a time of a subtitle.
-func stamp(seconds float64, point rune) string {
-	ms := int64(math.Round(seconds * 1000))
-	return fmt.Sprintf("%02d:%02d:%02d%c%03d", ms/3600000, ms/60000%60, ms/1000%60, point, ms%1000)
 }
