@@ -10,5 +10,6 @@ import (
 	_ "github.com/sotto-audio/sotto/codec/lyra"
 	_ "github.com/sotto-audio/sotto/codec/snac"
 	_ "github.com/sotto-audio/sotto/codec/sotto"
+	_ "github.com/sotto-audio/sotto/codec/speechtokenizer"
 	_ "github.com/sotto-audio/sotto/codec/wavtokenizer"
 )

@@ -235,6 +235,7 @@ func Infer(c *published.Checkpoint, cfg *Config) bool {
 			cfg.TrueSkip = kernel(c, b.name()+".shortcut."+cfg.Names.Conv) == nil
 		}
 		for c.Has(fmt.Sprintf("%s.lstm.weight_ih_l%d", b.name(), cfg.LSTM)) {
+			cfg.Bidirectional = c.Has(b.name() + ".lstm.weight_ih_l0_reverse")
 			cfg.LSTM++
 		}
 		conv := kernel(c, b.name()+"."+cfg.Names.Conv)
