@@ -49,10 +49,10 @@ func samplesOf(h Header, frames int) int64 {
 	return max(0, int64(frames)*int64(h.HopLength)*int64(h.SampleRate)/int64(h.ModelRate)-1)
 }
 
-func writeFile(t testing.TB, h Header, codes [][]int32, packetFrames int) []byte {
+func writeFile(t testing.TB, h Header, codes [][]int32, packetFrames int, opts ...WriterOption) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	w, err := NewWriter(&b, h, WithPacketFrames(packetFrames))
+	w, err := NewWriter(&b, h, append(opts, WithPacketFrames(packetFrames))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,7 +492,8 @@ func TestReaderRefuses(t *testing.T) {
 		"short":     {"R", "magic is missing"},
 		"text mode": {strings.Replace(string(good), "\r\n", "\n", 1), "text mode"},
 		"version":   {seal(func(b []byte) { b[10] = 2 }), "version 2"},
-		"mode":      {seal(func(b []byte) { b[11] = 1 }), "mode 1"},
+		"mode":      {seal(func(b []byte) { b[11] = 2 }), "mode 2"},
+		"entropy":   {seal(func(b []byte) { b[11] = 1 }), "no entropy coder"},
 		"codebooks": {seal(func(b []byte) { b[44] = 200 }), "200 codebooks"},
 		"name":      {seal(func(b []byte) { b[49] = 255 }), "model name"},
 		"size":      {seal(func(b []byte) { b[45] = 255 }), "codebook 0"},

@@ -28,6 +28,7 @@ const (
 const (
 	formatVersion = 1
 	modePacked    = 0
+	modeEntropy   = 1
 	headerFixed   = 45 // bytes before the codebook sizes
 	headerMin     = headerFixed + 4 + 1 + 1 + 4
 )
@@ -52,6 +53,7 @@ type Header struct {
 	Bits          int         // sample depth of the original, 0 unknown
 	Samples       int64       // a channel at SampleRate, -1 unknown
 	CodebookSizes []int       // entries of each codebook, in the order of a frame's codes
+	Entropy       Fingerprint // of the network that codes the payloads; zero: bit-packed
 }
 
 // CheckWeights returns a *WeightsError unless the model's weights are those
@@ -108,13 +110,20 @@ func (h *Header) holds(frames, samples int64) bool {
 	return hi1 < hi2 || hi1 == hi2 && lo1 <= lo2
 }
 
+// coded reports whether payloads are entropy-coded.
+func (h *Header) coded() bool { return h.Entropy != Fingerprint{} }
+
 // append writes the file header (FORMAT.md, "File header").
 func (h *Header) append(dst []byte) []byte {
 	start := len(dst)
 	be := binary.BigEndian
 	dst = append(dst, magic...)
-	dst = append(dst, formatVersion, modePacked)
-	dst = be.AppendUint16(dst, uint16(headerFixed+4*len(h.CodebookSizes)+1+len(h.Model)+4))
+	size, mode := headerFixed+4*len(h.CodebookSizes)+1+len(h.Model)+4, byte(modePacked)
+	if h.coded() {
+		size, mode = size+len(h.Entropy), modeEntropy
+	}
+	dst = append(dst, formatVersion, mode)
+	dst = be.AppendUint16(dst, uint16(size))
 	dst = append(dst, h.Fingerprint[:]...)
 	dst = be.AppendUint32(dst, uint32(h.ModelRate))
 	dst = be.AppendUint32(dst, uint32(h.SampleRate))
@@ -127,6 +136,9 @@ func (h *Header) append(dst []byte) []byte {
 	}
 	dst = append(dst, byte(len(h.Model)))
 	dst = append(dst, h.Model...)
+	if h.coded() {
+		dst = append(dst, h.Entropy[:]...)
+	}
 	return be.AppendUint32(dst, checksum(dst[start:]))
 }
 
@@ -149,10 +161,10 @@ func readHeader(w *window) (h Header, err error) {
 	case len(b) < 14:
 		return h, fmt.Errorf("%w: cut off inside the header", ErrFormat)
 	}
-	if b[10] != formatVersion || b[11] != modePacked {
+	if b[10] != formatVersion || b[11] > modeEntropy {
 		return h, &VersionError{Version: int(b[10]), Mode: int(b[11])}
 	}
-	be := binary.BigEndian
+	be, coded := binary.BigEndian, b[11] == modeEntropy
 	size := int(be.Uint16(b[12:]))
 	if size < headerMin {
 		return h, fmt.Errorf("%w: header length %d is too small", ErrFormat, size)
@@ -188,6 +200,12 @@ func readHeader(w *window) (h Header, err error) {
 	// What may follow the name belongs to later versions of the format.
 	if n := int(rest[0]); n < len(rest) {
 		h.Model = string(rest[1 : 1+n])
+		rest = rest[1+n:]
+	} else {
+		rest = nil
+	}
+	if coded && (copy(h.Entropy[:], rest) < len(h.Entropy) || !h.coded()) {
+		return h, fmt.Errorf("%w: the header names no entropy coder", ErrFormat)
 	}
 	if err := h.validate(); err != nil {
 		return h, fmt.Errorf("%w: %w", ErrFormat, err)

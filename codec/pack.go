@@ -21,6 +21,7 @@ type packing struct {
 	sizes     []int
 	groups    []group
 	frameBits int
+	coded     bool // payloads may be shorter than packed ones
 }
 
 // newPacking groups codebooks greedily while the product of sizes stays within
@@ -43,6 +44,13 @@ func newPacking(sizes []int) packing {
 // payloadBytes is the size of the payload of frames frames of all channels.
 func (p *packing) payloadBytes(channels, frames int) int {
 	return (channels*frames*p.frameBits + 7) / 8
+}
+
+// allows reports whether a payload of frames frames of all channels may have that
+// many bytes.
+func (p *packing) allows(channels, frames, length int) bool {
+	packed := p.payloadBytes(channels, frames)
+	return packed <= maxPayload && (length == packed || p.coded && length >= least(packed) && length < packed)
 }
 
 // check reports the first code outside its codebook; codes are frame-major.

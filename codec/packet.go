@@ -50,8 +50,7 @@ func parsePacketHeader(b []byte, pk *packing, channels int) (p packetHeader, ok 
 		length:     int(readUint(b[13:16])),
 		payloadCRC: binary.BigEndian.Uint32(b[16:]),
 	}
-	ok = p.frames >= 1 && p.frames <= MaxPacketFrames && p.length <= maxPayload &&
-		p.length == pk.payloadBytes(channels, p.frames)
+	ok = p.frames >= 1 && p.frames <= MaxPacketFrames && pk.allows(channels, p.frames, p.length)
 	return p, ok
 }
 

@@ -34,6 +34,7 @@ type Reader struct {
 	w       window
 	h       Header
 	pk      packing
+	entropy *Entropy  // of coded payloads, once needed
 	seeker  io.Seeker // nil for pipes
 	base    int64     // of the file within seeker
 	start   int64     // of the first packet within the file
@@ -77,6 +78,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	}
 	rd.h = h
 	rd.pk = newPacking(h.CodebookSizes)
+	rd.pk.coded = h.coded()
 	rd.start = rd.w.offset
 	return rd, nil
 }
@@ -117,8 +119,13 @@ func (r *Reader) Samples() int64 {
 
 // Next returns the next packet, io.EOF after the last one, or the error of the
 // stream. A damaged or missing packet is returned with Lost set, and Damage
-// says what happened to it. Frames are returned without gap or overlap.
+// says what happened to it. Frames are returned without gap or overlap. A file
+// that is entropy-coded needs its network to be registered by now, else an
+// *EntropyError is returned.
 func (r *Reader) Next() (*Packet, error) {
+	if err := r.prepare(); err != nil {
+		return nil, fmt.Errorf("codec: %w", err)
+	}
 	for {
 		switch {
 		case r.held != nil:
@@ -144,6 +151,33 @@ func (r *Reader) Next() (*Packet, error) {
 			return nil, fmt.Errorf("codec: reading: %w", err)
 		}
 	}
+}
+
+// prepare finds the network of coded payloads.
+func (r *Reader) prepare() error {
+	if !r.pk.coded || r.entropy != nil {
+		return nil
+	}
+	e, err := findEntropy(func(e *Entropy) bool { return e.id == r.h.Entropy })
+	if err != nil {
+		return err
+	}
+	if e == nil {
+		return &EntropyError{Model: r.h.Model, Weights: r.h.Fingerprint, Need: r.h.Entropy}
+	}
+	if err := e.knows(&r.h); err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	r.entropy = e
+	return nil
+}
+
+// unpack reads a payload.
+func (r *Reader) unpack(payload []byte, frames int) ([][]int32, error) {
+	if r.entropy != nil {
+		return r.entropy.decode(payload, &r.pk, r.h.Channels, frames)
+	}
+	return r.pk.unpack(payload, r.h.Channels, frames)
 }
 
 // deliver gives p out as the packet that was expected.
@@ -264,7 +298,7 @@ func (r *Reader) accept(p packetHeader, skipped int, quiet bool) (bool, error) {
 		r.next = &Packet{Sequence: p.sequence, FirstFrame: p.first, Frames: p.frames}
 		if !intact {
 			r.next.Lost, r.reason = true, "payload checksum differs"
-		} else if r.next.Codes, err = r.pk.unpack(payload, r.h.Channels, p.frames); err != nil {
+		} else if r.next.Codes, err = r.unpack(payload, p.frames); err != nil {
 			r.next.Lost, r.reason = true, err.Error()
 		}
 	}

@@ -14,6 +14,7 @@ type Writer struct {
 	h            Header
 	pk           packing
 	packetFrames int
+	entropy      *Entropy  // nil: payloads are bit-packed
 	pending      [][]int32 // a channel: fewer than packetFrames frames
 	buf          []byte
 	payload      []byte
@@ -34,6 +35,13 @@ func WithPacketFrames(n int) WriterOption {
 	return func(w *Writer) { w.packetFrames = n }
 }
 
+// WithEntropy codes the payloads with a network, which must be for the weights
+// that the header names: fewer bytes for the same tokens. Readers need the
+// network too.
+func WithEntropy(e *Entropy) WriterOption {
+	return func(w *Writer) { w.entropy = e }
+}
+
 // NewWriter writes the file header. h.Samples is what is known of the length
 // beforehand: Close gives the final one.
 func NewWriter(w io.Writer, h Header, opts ...WriterOption) (*Writer, error) {
@@ -51,9 +59,16 @@ func NewWriter(w io.Writer, h Header, opts ...WriterOption) (*Writer, error) {
 	for _, opt := range opts {
 		opt(wr)
 	}
+	wr.h.Entropy = Fingerprint{}
+	if wr.entropy != nil {
+		if err := wr.entropy.knows(&wr.h); err != nil {
+			return nil, err
+		}
+		wr.h.Entropy = wr.entropy.id
+	}
 	most := 8 * maxPayload / (h.Channels * wr.pk.frameBits)
 	wr.packetFrames = max(1, min(wr.packetFrames, MaxPacketFrames, most))
-	wr.buf = h.append(wr.buf)
+	wr.buf = wr.h.append(wr.buf)
 	return wr, wr.flushBuffer()
 }
 
@@ -100,7 +115,11 @@ func (w *Writer) writePacket() error {
 		w.err = errors.New("codec: the file is full: start another one")
 		return w.err
 	}
-	w.payload = w.pk.pack(w.payload[:0], w.pending)
+	if w.entropy != nil {
+		w.payload = w.entropy.encode(w.payload[:0], &w.pk, w.pending)
+	} else {
+		w.payload = w.pk.pack(w.payload[:0], w.pending)
+	}
 	p := packetHeader{w.sequence, w.frames, frames, len(w.payload), checksum(w.payload)}
 	w.index.add(indexEntry{p.sequence, p.first, w.offset})
 	w.buf = append(p.append(w.buf), w.payload...)

@@ -18,6 +18,7 @@ var cli struct {
 	Features featuresCmd `cmd:"" help:"Run the codec's encoder over recordings with transcripts, for asr."`
 	LM       lmCmd       `cmd:"" name:"lm" help:"Make a language model of text, for a recogniser."`
 	SE       seCmd       `cmd:"" name:"se" help:"Build codebooks by structural entropy for a released codec."`
+	Entropy  entropyCmd  `cmd:"" help:"Train the network that codes tokens in fewer bits."`
 	Plot     plotCmd     `cmd:"" help:"Draw a training log."`
 	Release  releaseCmd  `cmd:"" help:"Turn a trained run into the weights file of a release."`
 }

@@ -23,6 +23,7 @@ type encodeCmd struct {
 	modelFlag
 	Bitrate float64 `short:"b" placeholder:"KBPS" help:"Bitrate a channel in kbit/s (see sotto models); the highest by default."`
 	Mono    bool    `help:"Mix the channels to one."`
+	Entropy bool    `help:"Code the tokens in fewer bits; the same tokens come back. Plain packets are simpler to read elsewhere."`
 	Packet  int     `placeholder:"MS" help:"Length of a packet in milliseconds: what one damaged byte costs. About 1000 by default."`
 	Threads int     `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	Force   bool    `short:"f" help:"Replace existing files."`
@@ -38,6 +39,7 @@ Examples:
   sotto encode speech.wav speech.sotto
   sotto encode --bitrate 1 --out tokens/ *.flac
   sotto encode --model encodec_48khz.th --bitrate 6 music.flac music.ecdc
+  sotto encode --entropy speech.wav speech.sotto
   ffmpeg -i talk.m4a -f wav - | sotto encode - talk.sotto
   arecord -t raw -f S16_LE -r 16000 | sotto encode --raw-rate 16000 - - > live.sotto`
 }
@@ -93,6 +95,11 @@ func (c *encodeCmd) Run(s *session) error {
 	o := transcode.EncodeOptions{Mono: c.Mono}
 	if o.Codebooks, err = transcode.Codebooks(info, c.Bitrate); err != nil {
 		return &usageError{fmt.Errorf("--bitrate %w", err)}
+	}
+	if c.Entropy {
+		if o.Entropy, err = codec.EntropyOf(info); err != nil {
+			return fmt.Errorf("%w, or leave --entropy out", err)
+		}
 	}
 	if c.Packet > 0 {
 		o.PacketFrames = max(1, c.Packet*info.SampleRate/(1000*info.HopLength))
@@ -181,6 +188,14 @@ func (c *encodeCmd) encode(s *session, model codec.Codec, o transcode.EncodeOpti
 	return err
 }
 
+// coding is how info and encode name the form of payloads.
+func coding(entropy bool) string {
+	if entropy {
+		return "entropy"
+	}
+	return "packed"
+}
+
 // tell says what was written; on standard error where the file itself is on
 // standard output.
 func (c *encodeCmd) tell(s *session, model codec.Info, sum transcode.Summary, in, out string, took time.Duration) {
@@ -194,7 +209,7 @@ func (c *encodeCmd) tell(s *session, model codec.Info, sum transcode.Summary, in
 			"input": in, "output": out,
 			"samples": sum.Samples, "sample_rate": sum.SampleRate, "channels": sum.Channels,
 			"frames": sum.Frames, "codebooks": sum.Codebooks, "bitrate": sum.Bitrate,
-			"bytes": sum.Bytes, "ratio": sum.Ratio(), "seconds": seconds, "elapsed": took.Seconds(),
+			"coding": coding(c.Entropy), "bytes": sum.Bytes, "ratio": sum.Ratio(), "seconds": seconds, "elapsed": took.Seconds(),
 			"model": model.Name, "fingerprint": model.Fingerprint.String(),
 		})
 		fmt.Fprintf(w, "%s\n", line)
@@ -207,6 +222,10 @@ func (c *encodeCmd) tell(s *session, model codec.Info, sum transcode.Summary, in
 	if out == "-" {
 		where = "standard output"
 	}
-	fmt.Fprintf(w, "%s: %s of %s at %s, %s: %.0f times smaller than 16-bit PCM, %.0f x real time\n",
-		where, duration(seconds), channelCount(sum.Channels), kbps(sum.Bitrate), size(sum.Bytes), sum.Ratio(), seconds/took.Seconds())
+	coded := ""
+	if c.Entropy && seconds > 0 {
+		coded = fmt.Sprintf(" in %s", kbps(float64(sum.Bytes)*8/seconds))
+	}
+	fmt.Fprintf(w, "%s: %s of %s at %s%s, %s: %.0f times smaller than 16-bit PCM, %.0f x real time\n",
+		where, duration(seconds), channelCount(sum.Channels), kbps(sum.Bitrate), coded, size(sum.Bytes), sum.Ratio(), seconds/took.Seconds())
 }

@@ -15,8 +15,9 @@ import (
 )
 
 type evalCmd struct {
-	Codec evalCodecCmd `cmd:"" help:"Compare decoded speech with the original."`
-	ASR   evalASRCmd   `cmd:"" name:"asr" help:"Compare what a recogniser hears with transcripts."`
+	Codec  evalCodecCmd  `cmd:"" help:"Compare decoded speech with the original."`
+	ASR    evalASRCmd    `cmd:"" name:"asr" help:"Compare what a recogniser hears with transcripts."`
+	Tokens evalTokensCmd `cmd:"" help:"Say what a language model finds in the tokens, and what they cost as bits."`
 }
 
 // Help is shown by --help.

@@ -47,6 +47,8 @@ type description struct {
 	CodebookSizes []int     `json:"codebook_sizes,omitempty"`
 	FrameRate     float64   `json:"frame_rate,omitempty"`
 	Packets       int       `json:"packets,omitempty"`
+	Coding        string    `json:"coding,omitempty"`  // of a .sotto file: packed or entropy
+	Entropy       string    `json:"entropy,omitempty"` // the network that codes it
 	Damage        []string  `json:"damage,omitempty"`
 	Family        string    `json:"family,omitempty"`
 	Bitrates      []float64 `json:"bitrates,omitempty"`
@@ -139,6 +141,10 @@ func (c *infoCmd) describeTokens(s *session) (d description, err error) {
 		Model:     h.Model, Fingerprint: h.Fingerprint.String(),
 	}
 	d.Bitrate = float64(codec.FrameBits(h.CodebookSizes)*h.Channels) * d.FrameRate
+	none := codec.Fingerprint{}
+	if d.Coding = coding(h.Entropy != none); h.Entropy != none {
+		d.Entropy = h.Entropy.String()
+	}
 	for {
 		p, err := r.Next()
 		if err == io.EOF {
@@ -212,6 +218,11 @@ func (d description) print(w io.Writer) error {
 	}
 	if d.Kind == "sotto" {
 		row("frames", "%d in %d packets", d.Frames, d.Packets)
+		if d.Entropy == "" {
+			row("coding", "bit-packed")
+		} else {
+			row("coding", "entropy, by network %s", d.Entropy)
+		}
 	}
 	if d.Kind == "model" {
 		steps := ""
@@ -229,7 +240,11 @@ func (d description) print(w io.Writer) error {
 		row("bitrate", "%s", kbps(d.Bitrate))
 	}
 	if d.Bytes > 0 {
-		row("size", "%s", size(d.Bytes))
+		whole := ""
+		if d.Kind == "sotto" && d.Seconds > 0 {
+			whole = fmt.Sprintf(" (%s)", kbps(float64(d.Bytes)*8/d.Seconds))
+		}
+		row("size", "%s%s", size(d.Bytes), whole)
 	}
 	return t.Flush()
 }

@@ -91,7 +91,7 @@ func speech(t *testing.T, path string, rate, channels, frames int) []byte {
 }
 
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"encode", "decode", "play", "send", "receive", "serve", "tokenize", "detokenize", "info", "models", "models list", "eval", "eval codec", "bench", "completion"} {
+	for _, command := range []string{"encode", "decode", "play", "send", "receive", "serve", "tokenize", "detokenize", "info", "models", "models list", "eval", "eval codec", "eval tokens", "bench", "completion"} {
 		r := runs(t, "", nil, append(strings.Fields(command), "--help")...)
 		if r.code != 0 || !strings.Contains(r.stdout, "Example") || !strings.Contains(r.stdout, "    sotto ") && !strings.Contains(r.stdout, "(sotto ") {
 			t.Errorf("sotto %s --help: exit code %d, no example in:\n%s", command, r.code, r.stdout)
@@ -138,6 +138,10 @@ func TestErrors(t *testing.T) {
 		{"completion tcsh", 2, "bash"},
 		{"bench --threads 0", 2, "--threads"},
 		{"eval codec", 2, "SOTTO_DATA"},
+		{"eval tokens", 2, "SOTTO_DATA"},
+		{"eval tokens --split train", 2, "--split and --learn must differ"},
+		{"eval tokens --data none.tsv", 1, "none.tsv: no such file"},
+		{"eval tokens --data text.txt", 1, "text.txt"},
 		{"eval codec --data none.tsv", 1, "none.tsv: no such file"},
 		{"eval codec --data text.txt", 1, "text.txt"},
 		{"encode none.wav b.sotto", 1, "none.wav: no such file"},

@@ -2,9 +2,13 @@ package sotto
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
@@ -16,14 +20,52 @@ import (
 //go:embed weights/sotto-16k-v2.safetensors
 var released []byte
 
+// EntropyPath is where the entropy coder of a weights file lies: beside it, with
+// "-entropy" before the suffix.
+func EntropyPath(weights string) string {
+	suffix := filepath.Ext(weights)
+	return strings.TrimSuffix(weights, suffix) + "-entropy" + suffix
+}
+
+// entropy codes the tokens of the released model.
+//
+//go:embed weights/sotto-16k-v2-entropy.safetensors
+var entropy []byte
+
 func init() {
+	codec.RegisterEntropy(func() (*codec.Entropy, error) { return codec.LoadEntropy(entropy) })
 	codec.Register(native.Family, func(path string) (codec.Codec, error) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
-		return Load(data)
+		m, err := Load(data)
+		if err != nil {
+			return nil, err
+		}
+		return m, registerEntropy(EntropyPath(path), m)
 	})
+}
+
+// registerEntropy registers the entropy coder of a model that was read from a
+// file, where there is one beside it.
+func registerEntropy(path string, m *Model) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e, err := codec.LoadEntropy(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if e.Weights() != m.info.Fingerprint {
+		return fmt.Errorf("%s: is for weights %s, those beside it are %s: train it again with sotto-train entropy", path, e.Weights(), m.info.Fingerprint)
+	}
+	codec.RegisterEntropy(func() (*codec.Entropy, error) { return e, nil })
+	return nil
 }
 
 // Option changes how a model runs.

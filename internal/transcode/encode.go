@@ -15,6 +15,7 @@ type EncodeOptions struct {
 	Codebooks    int                // a frame; 0 means all
 	Mono         bool               // mix the channels to one
 	PacketFrames int                // frames a packet; 0 means one second
+	Entropy      *codec.Entropy     // codes the packets; nil packs bits
 	Progress     func(frames int64) // told how many input frames are done
 }
 
@@ -65,6 +66,9 @@ func Encode(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Writer,
 	var opts []codec.WriterOption
 	if o.PacketFrames > 0 {
 		opts = append(opts, codec.WithPacketFrames(o.PacketFrames))
+	}
+	if o.Entropy != nil {
+		opts = append(opts, codec.WithEntropy(o.Entropy))
 	}
 	w, err := codec.NewWriter(out, codec.Header{
 		Model: model.Name, Fingerprint: model.Fingerprint, ModelRate: model.SampleRate, HopLength: model.HopLength,

@@ -1,0 +1,34 @@
+#include "textflag.h"
+
+// func panel256(steps int, x, w *int16, sums *[panel]int32)
+TEXT ·panel256(SB), NOSPLIT, $0-32
+	MOVQ steps+0(FP), CX
+	MOVQ x+8(FP), SI
+	MOVQ w+16(FP), DX
+	MOVQ sums+24(FP), DI
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+loop:
+	VPBROADCASTD (SI), Y4
+	VPMADDWD (DX), Y4, Y5
+	VPMADDWD 32(DX), Y4, Y6
+	VPMADDWD 64(DX), Y4, Y7
+	VPMADDWD 96(DX), Y4, Y8
+	VPADDD Y5, Y0, Y0
+	VPADDD Y6, Y1, Y1
+	VPADDD Y7, Y2, Y2
+	VPADDD Y8, Y3, Y3
+	ADDQ $4, SI
+	ADDQ $128, DX
+	DECQ CX
+	JNZ loop
+
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	VMOVDQU Y2, 64(DI)
+	VMOVDQU Y3, 96(DI)
+	VZEROUPPER
+	RET
