@@ -83,7 +83,7 @@ func NewRun(dir string, model codec.Codec, v *Vocabulary, c RunConfig) (*Run, er
 	if err := v.Write(&b); err != nil {
 		return nil, err
 	}
-	return r, r.replace(VocabularyFile, b.Bytes())
+	return r, r.replace(everyone, VocabularyFile, b.Bytes())
 }
 
 // settings stores those of this run, or compares them with the stored ones.
@@ -99,7 +99,7 @@ func (r *Run) settings() error {
 	}
 	theirs, err := os.ReadFile(filepath.Join(r.dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return r.replace(name, mine)
+		return r.replace(everyone, name, mine)
 	}
 	if err != nil || bytes.Equal(mine, theirs) {
 		return err
@@ -126,18 +126,24 @@ func (r *Run) reportFile(shard, part int) string {
 	return filepath.Join(r.dir, stateFolder, fmt.Sprintf("part-%05d-%05d.json", shard, part))
 }
 
+// owner names a shard in temporary files, everyone those of no shard.
+func owner(shard int) string { return fmt.Sprintf("%05d", shard) }
+
+const everyone = "run"
+
 // name is that of a part's file, without its extension.
 func (r *Run) name(p *Part) string {
 	return fmt.Sprintf("codes-%05d-of-%05d-%05d", p.Shard, r.Shards, p.Index)
 }
 
-// replace gives a file of the run its new content at once.
-func (r *Run) replace(name string, data []byte) error {
+// replace gives a file of the run its new content at once; owner names who may
+// remove what a kill leaves of it.
+func (r *Run) replace(owner, name string, data []byte) error {
 	path := filepath.Join(r.dir, name)
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Join(r.dir, stateFolder), "tmp-file-")
+	f, err := os.CreateTemp(filepath.Join(r.dir, stateFolder), "tmp-"+owner+"-")
 	if err != nil {
 		return err
 	}
@@ -163,7 +169,7 @@ type Progress struct {
 // Encode does a part: its output appears under its name when it is whole, and the
 // part's report, which marks it as done, after that.
 func (r *Run) Encode(ctx context.Context, p *Part, progress func(Progress)) (*PartReport, error) {
-	tmp, err := os.MkdirTemp(filepath.Join(r.dir, stateFolder), fmt.Sprintf("tmp-%05d-%05d-", p.Shard, p.Index))
+	tmp, err := os.MkdirTemp(filepath.Join(r.dir, stateFolder), "tmp-"+owner(p.Shard)+"-")
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +192,7 @@ func (r *Run) Encode(ctx context.Context, p *Part, progress func(Progress)) (*Pa
 	if err != nil {
 		return nil, err
 	}
-	return report, r.replace(filepath.Join(stateFolder, filepath.Base(r.reportFile(p.Shard, p.Index))), data)
+	return report, r.replace(owner(p.Shard), filepath.Join(stateFolder, filepath.Base(r.reportFile(p.Shard, p.Index))), data)
 }
 
 // collect encodes items, writes them in their order and counts them.
@@ -397,14 +403,18 @@ func (r *Run) sum(ctx context.Context, suffix string, from, to int) (*Report, er
 		return nil, err
 	}
 	return report, errors.Join(
-		r.replace("failed"+suffix+".tsv", failed.Bytes()),
-		r.replace("report"+suffix+".json", append(data, '\n')),
+		r.replace(owner(from), "failed"+suffix+".tsv", failed.Bytes()),
+		r.replace(owner(from), "report"+suffix+".json", append(data, '\n')),
 	)
 }
 
 // Clean removes what killed runs of a shard left behind.
 func (r *Run) Clean(shard int) error {
-	left, err := filepath.Glob(filepath.Join(r.dir, stateFolder, fmt.Sprintf("tmp-%05d-*", shard)))
+	left, err := filepath.Glob(filepath.Join(r.dir, stateFolder, "tmp-"+owner(shard)+"-*"))
+	if r.Shards == 1 {
+		more, _ := filepath.Glob(filepath.Join(r.dir, stateFolder, "tmp-"+everyone+"-*"))
+		left = append(left, more...)
+	}
 	for _, name := range left {
 		err = errors.Join(err, os.RemoveAll(name))
 	}

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDetokenizeIsDecode: through every format and layout the sound is that of
@@ -132,6 +136,67 @@ func TestTokenizeErrors(t *testing.T) {
 		last := lines[len(lines)-1]
 		if r.code != c.code || !strings.HasPrefix(last, "sotto: ") || !strings.Contains(last, c.want) || c.code == 2 && len(lines) != 1 {
 			t.Errorf("sotto %s: code %d, want %d with %q in:\n%s", c.args, r.code, c.code, c.want, r.stderr)
+		}
+	}
+}
+
+// TestTokenizeSurvivesSIGKILL: killed five times and started again, a run makes the
+// data set of one that was left alone, byte for byte.
+func TestTokenizeSurvivesSIGKILL(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "corpus"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 48 {
+		speech(t, filepath.Join(dir, "corpus", fmt.Sprintf("%02d.wav", i)), 16000, 1, 9000+300*i)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "corpus", "bad.wav"), []byte("RIFF"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"parquet", "npy"} {
+		args := []string{"tokenize", "corpus", "--format", format, "--part", "2s", "--out"}
+		if r := runs(t, dir, nil, append(args, "whole-"+format)...); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		out := filepath.Join(dir, "killed-"+format)
+		parts := func() int {
+			names, _ := filepath.Glob(filepath.Join(out, ".sotto", "part-*.json"))
+			return len(names)
+		}
+		kills := 0
+		for kill := range 5 {
+			cmd := exec.Command(program, append(args, out)...)
+			cmd.Dir = dir
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() { cmd.Wait(); close(done) }()
+			from := parts()
+		watch:
+			for parts() < from+1+kill%2 {
+				select {
+				case <-done:
+					break watch
+				case <-time.After(time.Millisecond):
+				}
+			}
+			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+			if cmd.Process.Kill() == nil {
+				kills++
+			}
+			<-done
+		}
+		if left := parts(); kills < 4 {
+			t.Errorf("%s: %d kills only, %d parts done before the last run", format, kills, left)
+		}
+		if r := runs(t, dir, nil, append(args, out)...); r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		diff := exec.Command("diff", "-r", "whole-"+format, "killed-"+format)
+		diff.Dir = dir
+		if msg, err := diff.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", format, err, msg)
 		}
 	}
 }
