@@ -138,7 +138,7 @@ func (c Config) fits(f *weights.File) error {
 	if err := errors.Join(
 		has("front.expand.weight", c.Inputs, 6*c.Inputs), has("front.depthwise.weight", c.Taps, c.Inputs),
 		has("input.weight", Fast*c.Inputs, c.Width),
-		has("local.expand.weight", c.Width, hidden), has("local.depthwise.weight", c.Taps+c.Lookahead, c.Width),
+		has("local.expand.weight", c.Width, c.Width*c.Side), has("local.depthwise.weight", c.Taps+c.Lookahead, c.Width),
 	); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type Config struct {
 	FrameRate float64 `json:"frame_rate"` // latents a second
 	Width     int     `json:"width"`      // channels
 	Expansion int     `json:"expansion"`  // of the hidden layers of ConvNeXt blocks
+	Side      int     `json:"side"`       // of those at the rate of the output
 	Taps      int     `json:"taps"`       // of their depthwise convolutions
 	Blocks    int     `json:"blocks"`     // of attention and convolution
 	Heads     int     `json:"heads"`      //
@@ -34,7 +35,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Inputs: 64, FrameRate: 50,
-		Width: 256, Expansion: 4, Taps: 7, Blocks: 5, Heads: 4, Left: 100, Lookahead: 2,
+		Width: 192, Expansion: 3, Side: 2, Taps: 7, Blocks: 6, Heads: 3, Left: 100, Lookahead: 2,
 	}
 }
 
@@ -45,7 +46,7 @@ func (c Config) Validate() error {
 		name   string
 		v, low int
 	}{
-		{"inputs", c.Inputs, 1}, {"width", c.Width, 1}, {"expansion", c.Expansion, 1}, {"taps", c.Taps, 1},
+		{"inputs", c.Inputs, 1}, {"width", c.Width, 1}, {"expansion", c.Expansion, 1}, {"side", c.Side, 1}, {"taps", c.Taps, 1},
 		{"blocks", c.Blocks, 1}, {"heads", c.Heads, 1}, {"left", c.Left, 1}, {"lookahead", c.Lookahead, 0},
 	} {
 		if f.v < f.low || f.v > most {
@@ -110,16 +111,16 @@ func NewNetwork(c Config) (*Network, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	hidden := c.Width * c.Expansion
+	hidden, side := c.Width*c.Expansion, c.Width*c.Side
 	n := &Network{
 		Config:  c,
 		Norm:    nn.NewLayerNorm("norm", c.Inputs),
 		Front:   nn.NewConvNeXt("front", c.Inputs, 6*c.Inputs, c.Taps, 0, layerScale),
 		Input:   nn.NewLinear("input", Fast*c.Inputs, c.Width),
-		Local:   nn.NewConvNeXt("local", c.Width, hidden, c.Taps+c.Lookahead, c.Lookahead, layerScale),
+		Local:   nn.NewConvNeXt("local", c.Width, side, c.Taps+c.Lookahead, c.Lookahead, layerScale),
 		Down:    nn.NewLinear("down", Slow*c.Width, c.Width),
 		Up:      nn.NewLinear("up", c.Width, Slow*c.Width),
-		Detail:  nn.NewConvNeXt("detail", c.Width, hidden, c.Taps, 0, layerScale),
+		Detail:  nn.NewConvNeXt("detail", c.Width, side, c.Taps, 0, layerScale),
 		Final:   nn.NewLayerNorm("final", c.Width),
 		Output:  nn.NewLinear("output", c.Width, Outputs),
 		Middle:  nn.NewLinear("middle", c.Width, Slow*Outputs),

@@ -17,7 +17,7 @@ import (
 func small(t testing.TB) *Network {
 	t.Helper()
 	c := DefaultConfig()
-	c.Inputs, c.Width, c.Blocks, c.Left = 12, 16, 2, 5
+	c.Inputs, c.Width, c.Blocks, c.Left, c.Heads = 12, 16, 2, 5, 2
 	n, err := NewNetwork(c)
 	if err != nil {
 		t.Fatal(err)

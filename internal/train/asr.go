@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -46,14 +45,16 @@ type ASRConfig struct {
 	Alteration Alteration         `json:"alteration"`
 	Shares     map[string]float64 `json:"shares"` // of seconds, by source
 	Held       []string           `json:"held"`   // speakers for validation
-	Shards     int                `json:"shards"`
+	// Shards is the number of batches of an update. Two run at a time; more of them
+	// share two busy processors better.
+	Shards int `json:"shards"`
 }
 
 // DefaultASRConfig is the recipe of the shipped model.
 func DefaultASRConfig() ASRConfig {
 	return ASRConfig{
 		Model: recognizer.DefaultConfig(), Seed: 1,
-		Seconds: 20, Longest: 16, Shortest: 4, Growth: 0.15, Join: 0.15,
+		Seconds: 16, Longest: 15, Shortest: 4, Growth: 0.15, Join: 0.15,
 		Schedule: Schedule{Peak: 8e-4, Floor: 0.02, Warmup: 400},
 		Beta1:    0.9, Beta2: 0.98, WeightDecay: 0.02, Clip: 5, Average: 0.998,
 		Dropout: 0.1, Middle: 0.3,
@@ -65,7 +66,7 @@ func DefaultASRConfig() ASRConfig {
 			"synth": 0.14, "wake": 0.01, "precise": 0.01, "noise": 0.02, "generated": 0.02,
 		},
 		Held:   []string{"an4-fkai", "an4-flrp", "an4-mcrt", "an4-mdmc", "an4-mrab"},
-		Shards: 2,
+		Shards: 4,
 	}
 }
 
@@ -169,9 +170,7 @@ func (t *ASR) Update(progress float64) error {
 	}
 	batches := t.plan[:len(t.shards)]
 	t.plan = t.plan[len(t.shards):]
-	for _, l := range t.linears() {
-		l.Prepare(t.device, true)
-	}
+	each(t.linears(), func(_ int, l *nn.Linear) { l.Prepare(t.device, true) })
 	chunk := t.Config.Chunks[choose(t.Config.ChunkShares, rng)]
 	total := 0
 	for _, b := range batches {
@@ -179,13 +178,11 @@ func (t *ASR) Update(progress float64) error {
 			total += weigh(m)
 		}
 	}
-	var wait sync.WaitGroup
-	for i, s := range t.shards {
+	each(t.shards, func(i int, s *asrShard) {
 		s.rng = rand.New(rand.NewPCG(t.Config.Seed+uint64(i), 2000+uint64(t.Step)))
 		s.tape.rng = s.rng
-		wait.Go(func() { s.err = t.run(s, batches[i], chunk, total) })
-	}
-	wait.Wait()
+		s.err = t.run(s, batches[i], chunk, total)
+	})
 	for _, s := range t.shards {
 		if s.err != nil {
 			return s.err

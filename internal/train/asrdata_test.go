@@ -172,7 +172,7 @@ func TestASRResumes(t *testing.T) {
 	}
 	dir := features(t, model)
 	c := DefaultASRConfig()
-	c.Model.Width, c.Model.Blocks = 32, 2
+	c.Model.Width, c.Model.Blocks, c.Model.Heads = 32, 2, 2
 	c.Shares = map[string]float64{"samples": 1}
 	c.Join, c.Schedule.Warmup, c.Growth = 0, 1, 0
 	make := func() *ASR {
