@@ -8,6 +8,7 @@ import (
 	_ "github.com/sotto-audio/sotto/codec/encodec"
 	_ "github.com/sotto-audio/sotto/codec/hificodec"
 	_ "github.com/sotto-audio/sotto/codec/lyra"
+	_ "github.com/sotto-audio/sotto/codec/mimi"
 	_ "github.com/sotto-audio/sotto/codec/snac"
 	_ "github.com/sotto-audio/sotto/codec/sotto"
 	_ "github.com/sotto-audio/sotto/codec/speechtokenizer"

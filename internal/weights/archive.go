@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ func Open(path string) (Source, io.Closer, error) {
 	if _, err := file.ReadAt(head[:], 0); err != nil {
 		return nil, nil, errors.New("weights: neither safetensors nor a PyTorch checkpoint: shorter than 4 bytes")
 	}
-	if string(head[:2]) == "PK" || head[0] == 0x80 {
+	if string(head[:2]) == "PK" || head[0] == 0x80 && !isSafetensors(file, info.Size()) {
 		p, err := OpenPyTorch(file, info.Size())
 		if err != nil {
 			return nil, nil, err
@@ -130,4 +131,12 @@ func init() {
 			}
 		}
 	}
+}
+
+// isSafetensors reports whether a file begins with the length of a header and the
+// header, as safetensors does. The length may have the first byte of a pickle.
+func isSafetensors(r io.ReaderAt, size int64) bool {
+	var head [9]byte
+	_, err := r.ReadAt(head[:], 0)
+	return err == nil && head[8] == '{' && binary.LittleEndian.Uint64(head[:]) <= uint64(size-8)
 }

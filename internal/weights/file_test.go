@@ -1,9 +1,13 @@
 package weights
 
 import (
+	"encoding/binary"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -88,4 +92,27 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A header of 128 bytes more than a multiple of 256 begins like a pickle.
+func TestHeaderLikeAPickle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	for n := range 256 {
+		f := &File{Metadata: map[string]string{"name": strings.Repeat("x", n)}, Tensors: map[string]Tensor{"a": {Shape: []int{1}, Data: []float32{2}}}}
+		data, err := f.Bytes(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, closer, err := Open(path)
+		if err != nil {
+			t.Fatalf("a header of %d bytes: %v", binary.LittleEndian.Uint64(data), err)
+		}
+		if got, err := s.Tensor("a"); err != nil || got.Data[0] != 2 {
+			t.Errorf("a header of %d bytes: %v, %v", binary.LittleEndian.Uint64(data), got, err)
+		}
+		closer.Close()
+	}
 }

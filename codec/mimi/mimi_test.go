@@ -1,0 +1,11 @@
+package mimi
+
+import (
+	"testing"
+
+	"github.com/sotto-audio/sotto/internal/published/fixture"
+)
+
+func TestOriginal(t *testing.T) {
+	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/original/small.safetensors", "testdata/transformers")
+}
