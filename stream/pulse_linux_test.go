@@ -13,8 +13,11 @@ import (
 	pulseclient "github.com/jfreymuth/pulse"
 )
 
-// server starts a PulseAudio server with a null sink and makes it the default.
-func server(t *testing.T) {
+// server starts a PulseAudio server with null sinks, the first of them the default.
+func server(t *testing.T, sinks ...string) {
+	if len(sinks) == 0 {
+		sinks = []string{"null"}
+	}
 	program, err := exec.LookPath("pulseaudio")
 	if err != nil {
 		t.Skip("pulseaudio is not installed: playback through a real server is not tested")
@@ -24,9 +27,12 @@ func server(t *testing.T) {
 	t.Setenv("HOME", dir)
 	t.Setenv("XDG_RUNTIME_DIR", dir)
 	t.Setenv("PULSE_RUNTIME_PATH", dir)
-	cmd := exec.Command(program, "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
-		"-L", "module-native-protocol-unix socket="+socket+" auth-anonymous=1",
-		"-L", "module-null-sink sink_name=null")
+	args := []string{"-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+		"-L", "module-native-protocol-unix socket=" + socket + " auth-anonymous=1"}
+	for _, name := range sinks {
+		args = append(args, "-L", "module-null-sink sink_name="+name)
+	}
+	cmd := exec.Command(program, args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

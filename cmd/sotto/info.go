@@ -13,11 +13,21 @@ import (
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/transcode"
+	"github.com/sotto-audio/sotto/stream"
 )
 
 type infoCmd struct {
-	File string `arg:"" help:"Audio file, .sotto file or weights file; \"default\" or its name is the model inside this program; \"-\" is standard input."`
-	JSON bool   `name:"json" help:"Print one JSON object."`
+	File    string `arg:"" optional:"" help:"Audio file, .sotto file or weights file; \"default\" or its name is the model inside this program; \"-\" is standard input."`
+	Devices bool   `help:"List the microphones and loudspeakers of this machine."`
+	JSON    bool   `name:"json" help:"Print one JSON object."`
+}
+
+// Validate asks for one thing to describe.
+func (c *infoCmd) Validate() error {
+	if (c.File == "") == !c.Devices {
+		return errors.New("give a FILE, or --devices")
+	}
+	return nil
 }
 
 // Help is shown by --help.
@@ -25,7 +35,8 @@ func (infoCmd) Help() string {
 	return `Examples:
   sotto info speech.sotto
   sotto info default
-  sotto info --json speech.wav`
+  sotto info --json speech.wav
+  sotto info --devices`
 }
 
 // description is what info says; scripts rely on the keys of the first block,
@@ -59,6 +70,9 @@ type description struct {
 
 // Run is called by kong.
 func (c *infoCmd) Run(s *session) error {
+	if c.Devices {
+		return c.devices(s)
+	}
 	d, err := c.describe(s)
 	if err != nil {
 		return err
@@ -78,6 +92,34 @@ func (c *infoCmd) Run(s *session) error {
 		return fmt.Errorf("%s: %s", name(c.File), d.Damage[0])
 	}
 	return err
+}
+
+// devices lists what sound can come from and go to.
+func (c *infoCmd) devices(s *session) error {
+	sound, err := stream.Devices(s.ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(map[string]any{"sound": sound})
+	}
+	t := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tUSE\tDESCRIPTION\t")
+	for _, d := range sound {
+		use := "in, out"
+		switch {
+		case !d.Output:
+			use = "in"
+		case !d.Input:
+			use = "out"
+		}
+		note := ""
+		if d.Default {
+			note = "default"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.Name, use, d.Description, note)
+	}
+	return t.Flush()
 }
 
 // describe tells the kinds apart by their first bytes, not by their names.

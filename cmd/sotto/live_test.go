@@ -215,3 +215,12 @@ func TestServe(t *testing.T) {
 		}
 	}
 }
+
+// TestListenUsage: what sotto listen cannot do, it says.
+func TestListenUsage(t *testing.T) {
+	for args, code := range map[string]int{"listen --offline": 2, "listen --raw-channels 0 -": 2, "info --devices x": 2, "listen --model nothing.safetensors": 1} {
+		if r := runs(t, "", nil, strings.Fields(args)...); r.code != code || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("sotto %s: %+v", args, r)
+		}
+	}
+}

@@ -32,6 +32,7 @@ type commands struct {
 	Decode     decodeCmd        `cmd:"" help:"Decode a .sotto file to WAV or FLAC."`
 	Transcribe transcribeCmd    `cmd:"" help:"Turn speech, or the tokens of speech, into text."`
 	Play       playCmd          `cmd:"" help:"Play an audio file or a .sotto file."`
+	Listen     listenCmd        `cmd:"" help:"Write what is said while it is said."`
 	Send       sendCmd          `cmd:"" help:"Send live sound over UDP."`
 	Receive    receiveCmd       `cmd:"" help:"Play or record what sotto send sends."`
 	Tokenize   tokenizeCmd      `cmd:"" help:"Turn a corpus into token sequences for language models."`
