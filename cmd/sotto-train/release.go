@@ -54,11 +54,8 @@ func (c *releaseCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Repository != "" {
-		// The table is a test's: it needs the program that has the new weights in it.
-		hashes := exec.CommandContext(ctx, "go", "test", "./codec/sotto", "-run", "GivesTheCommittedBits", "-update")
-		hashes.Dir, hashes.Stderr = c.Repository, os.Stderr
-		if err := hashes.Run(); err != nil {
-			return fmt.Errorf("release: rebuilding the table of hashes: %w", err)
+		if err := rehash(ctx, c.Repository); err != nil {
+			return err
 		}
 	}
 	fmt.Println(fingerprint)
@@ -88,4 +85,15 @@ func (c *releaseCmd) recogniser() error {
 		fmt.Println(fingerprint)
 	}
 	return err
+}
+
+// rehash rebuilds the table of hashes of a checkout. The table is a test's: it needs
+// the program that has the new weights in it.
+func rehash(ctx context.Context, repository string) error {
+	hashes := exec.CommandContext(ctx, "go", "test", "./codec/sotto", "-run", "GivesTheCommittedBits", "-update")
+	hashes.Dir, hashes.Stderr = repository, os.Stderr
+	if err := hashes.Run(); err != nil {
+		return fmt.Errorf("rebuilding the table of hashes: %w (codebooks by structural entropy belong to the weights they were built on: sotto-train se --repository)", err)
+	}
+	return nil
 }

@@ -25,13 +25,12 @@ type seCmd struct {
 	Paper      bool    `help:"The paper's recipe: 10,000 nodes, a threshold of 0.2, the node game on all members."`
 	KMeans     bool    `name:"kmeans" help:"k-means of the sizes that come out, to compare."`
 	Nodes      int     `help:"Frames of the graph, instead of the recipe's."`
-	Threshold  float32 `default:"-1" hidden:"" help:"Least cosine of an edge, instead of the recipe's."`
-	Neighbours int     `default:"-1" hidden:"" help:"Edges of a frame, instead of the recipe's."`
-	Frames     int     `default:"100000" help:"Frames that residuals and refinement see."`
+	Frames     int     `default:"300000" help:"Frames that residuals and refinement see."`
 	Seed       int64   `default:"1" help:"Seed of crops and levels."`
 	Steps      int     `default:"600" help:"Updates of the decoder; 0 leaves it as it is."`
 	Lr         float64 `default:"3e-4" help:"Peak learning rate."`
 	Config     string  `type:"existingfile" placeholder:"FILE" help:"Recipe of the tuning: a JSON file over the default one."`
+	Repository string  `placeholder:"DIR" help:"Checkout of sotto: replace the model that ships beside the default one, and all that is made from it (the table of hashes)."`
 	Table      bool    `help:"Print the codebook sizes that come out of graphs of several sizes and thresholds, and quit."`
 }
 
@@ -51,6 +50,8 @@ func (c *seCmd) Validate() error {
 	switch {
 	case c.Table == (c.Out != ""):
 		return errors.New("give either --out or --table")
+	case c.Repository != "" && (c.Init != "" || c.Table):
+		return errors.New("--repository goes with the model inside this program, and with --out")
 	case c.Steps < 0 || c.Frames < 1:
 		return errors.New("--steps must not be negative, --frames must be 1 or more")
 	}
@@ -73,12 +74,6 @@ func (c *seCmd) recipe() (r se.Recipe, err error) {
 	}
 	if c.Nodes > 0 {
 		r.Nodes = c.Nodes
-	}
-	if c.Threshold >= 0 {
-		r.Threshold = c.Threshold
-	}
-	if c.Neighbours >= 0 {
-		r.Neighbours = c.Neighbours
 	}
 	r.KMeans = r.KMeans || c.KMeans
 	return r, r.Validate()
@@ -127,8 +122,9 @@ func (c *seCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.Resume {
-			if err := t.Load(filepath.Join(c.Out, train.CheckpointName)); err != nil {
+		checkpoint := filepath.Join(c.Out, train.CheckpointName)
+		if _, err := os.Stat(checkpoint); c.Resume && err == nil { // else it ended before the tuning
+			if err := t.Load(checkpoint); err != nil {
 				return err
 			}
 		}
@@ -143,9 +139,20 @@ func (c *seCmd) Run(ctx context.Context) error {
 		if err := t.WithAverage(func() error { return c.write("model.safetensors", t.Checkpoint(built.Name)) }); err != nil {
 			return err
 		}
+	} else if err := c.write("model.safetensors", built); err != nil {
+		return err
+	}
+	if c.Repository == "" {
 		return nil
 	}
-	return c.write("model.safetensors", built)
+	data, err := os.ReadFile(filepath.Join(c.Out, "model.safetensors"))
+	if err != nil {
+		return err
+	}
+	if err := train.WriteFile(filepath.Join(c.Repository, "codec", "sotto", "weights", built.Name+".safetensors"), data); err != nil {
+		return err
+	}
+	return rehash(ctx, c.Repository)
 }
 
 // codebooks builds the codebooks, or reads those of a run that is resumed.

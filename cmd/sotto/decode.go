@@ -75,7 +75,7 @@ func (c *decodeCmd) source(s *session) (sound, io.Closer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	model, err := c.load()
+	model, err := c.loadFor(tokens.Header())
 	if err != nil {
 		in.Close()
 		return nil, nil, err

@@ -16,6 +16,7 @@ import (
 
 type evalCmd struct {
 	Codec  evalCodecCmd  `cmd:"" help:"Compare decoded speech with the original."`
+	RVQ    evalRVQCmd    `cmd:"" name:"rvq" help:"Look at codebooks: use, entropy, error, stability of tokens."`
 	ASR    evalASRCmd    `cmd:"" name:"asr" help:"Compare what a recogniser hears with transcripts."`
 	Tokens evalTokensCmd `cmd:"" help:"Say what a language model finds in the tokens, and what they cost as bits."`
 }
@@ -75,15 +76,8 @@ func (c *evalCodecCmd) Validate() error {
 // Run is called by kong.
 func (c *evalCodecCmd) Run(s *session) error {
 	useThreads(c.Threads)
-	manifest, err := dataManifest(c.Data)
+	manifest, clips, err := clipsOf(c.Data, c.Split, c.Source)
 	if err != nil {
-		return err
-	}
-	clips, err := quality.ReadManifest(manifest, c.Split, c.Source)
-	if err != nil {
-		if os.IsNotExist(err) {
-			return missing(manifest)
-		}
 		return err
 	}
 	model, err := c.load()
@@ -144,6 +138,18 @@ func (c *evalCodecCmd) recognize(s *session, model codec.Codec, manifest string)
 		r.PerClip = nil
 	}
 	return r, err
+}
+
+// clipsOf lists the files of the manifest that a flag names, or of that of SOTTO_DATA.
+func clipsOf(data, split, source string) (manifest string, clips []string, err error) {
+	if manifest, err = dataManifest(data); err != nil {
+		return "", nil, err
+	}
+	clips, err = quality.ReadManifest(manifest, split, source)
+	if os.IsNotExist(err) {
+		err = missing(manifest)
+	}
+	return manifest, clips, err
 }
 
 func printQuality(w io.Writer, r *quality.Report) error {

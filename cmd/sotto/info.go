@@ -144,12 +144,14 @@ func (c *infoCmd) describe(s *session) (description, error) {
 		}
 		return describeModel(model.Info()), nil
 	case !exists(c.File):
-		model, err := embedded()
-		if err != nil {
-			return description{}, err
-		}
-		if i := model.Info(); c.File == "default" || c.File == i.Name {
-			return describeModel(i), nil
+		for _, quantizer := range quantizers {
+			model, err := inside(quantizer)
+			if err != nil {
+				return description{}, err
+			}
+			if i := model.Info(); c.File == i.Name || c.File == "default" && quantizer == quantizerGRVQ {
+				return describeModel(i), nil
+			}
 		}
 	}
 	return c.describeAudio(s)

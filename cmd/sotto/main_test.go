@@ -91,7 +91,7 @@ func speech(t *testing.T, path string, rate, channels, frames int) []byte {
 }
 
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"encode", "decode", "play", "listen", "send", "receive", "serve", "tokenize", "detokenize", "info", "models", "models list", "eval", "eval codec", "eval tokens", "bench", "completion"} {
+	for _, command := range []string{"encode", "decode", "play", "listen", "send", "receive", "serve", "tokenize", "detokenize", "info", "models", "models list", "eval", "eval codec", "eval rvq", "eval tokens", "bench", "completion"} {
 		r := runs(t, "", nil, append(strings.Fields(command), "--help")...)
 		if r.code != 0 || !strings.Contains(r.stdout, "Example") || !strings.Contains(r.stdout, "    sotto ") && !strings.Contains(r.stdout, "(sotto ") {
 			t.Errorf("sotto %s --help: exit code %d, no example in:\n%s", command, r.code, r.stdout)

@@ -14,13 +14,17 @@ import (
 
 // modelFlag chooses a model.
 type modelFlag struct {
-	Model  string  `short:"m" placeholder:"FILE" help:"Weights, instead of the model inside this program: safetensors or a checkpoint as its makers published it, with its configuration beside it, or the folder of both."`
-	Window float64 `default:"60" placeholder:"SECONDS" help:"For models that look at the whole signal: the longest one that they see whole. Longer ones are cut into windows of this length, which overlap by two seconds."`
+	Model     string  `short:"m" placeholder:"FILE" help:"Weights, instead of the model inside this program: safetensors or a checkpoint as its makers published it, with its configuration beside it, or the folder of both."`
+	Quantizer string  `default:"grvq" enum:"grvq,se" placeholder:"NAME" help:"Quantizer of the model inside this program: ${enum}. se has codebooks by structural entropy, whose sizes came out of the data."`
+	Window    float64 `default:"60" placeholder:"SECONDS" help:"For models that look at the whole signal: the longest one that they see whole. Longer ones are cut into windows of this length, which overlap by two seconds."`
 }
 
 func (m modelFlag) load() (codec.Codec, error) {
 	if m.Model == "" {
-		return embedded()
+		return inside(m.Quantizer)
+	}
+	if m.Quantizer == quantizerSE {
+		return nil, &usageError{errors.New("--quantizer goes with the model inside this program: leave --model or --quantizer out")}
 	}
 	c, err := codec.Load(m.Model)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,7 +55,7 @@ type decoderFlag struct {
 
 func (d decoderFlag) load() (codec.Codec, error) {
 	model, err := d.modelFlag.load()
-	if err != nil || d.Precision == string(sotto.Float32) {
+	if err != nil || d.Precision == "" || d.Precision == string(sotto.Float32) {
 		return model, err
 	}
 	native, ok := model.(*sotto.Model)
@@ -61,9 +65,39 @@ func (d decoderFlag) load() (codec.Codec, error) {
 	return native.In(sotto.Precision(d.Precision))
 }
 
+// loadFor is load for tokens: where no model was named and the one inside this
+// program with another quantizer made them, it is that one.
+func (d decoderFlag) loadFor(tokens codec.Header) (codec.Codec, error) {
+	model, err := d.load()
+	if err != nil || d.Model != "" || model.Info().Fingerprint == tokens.Fingerprint {
+		return model, err
+	}
+	for _, d.Quantizer = range quantizers {
+		if other, err := d.load(); err == nil && other.Info().Fingerprint == tokens.Fingerprint {
+			return other, nil
+		}
+	}
+	return model, nil
+}
+
+// Quantizers of the model inside this program.
+const (
+	quantizerGRVQ = "grvq"
+	quantizerSE   = "se"
+)
+
+var quantizers = []string{quantizerGRVQ, quantizerSE}
+
 // embedded is the model inside this program.
-func embedded() (codec.Codec, error) {
-	c, err := sotto.Default()
+func embedded() (codec.Codec, error) { return inside(quantizerGRVQ) }
+
+// inside is the model inside this program with a quantizer.
+func inside(quantizer string) (codec.Codec, error) {
+	load := sotto.Default
+	if quantizer == quantizerSE {
+		load = sotto.StructuralEntropy
+	}
+	c, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("embedded model: %w", err)
 	}

@@ -34,17 +34,25 @@ func (modelsListCmd) Help() string { return modelsCmd{}.Help() }
 
 // Run is called by kong.
 func (c *modelsListCmd) Run(s *session) error {
-	model, err := embedded()
-	if err != nil {
-		return err
-	}
-	i := model.Info()
-	if c.JSON {
-		return json.NewEncoder(s.stdout).Encode([]description{describeModel(i)})
-	}
+	var all []description
 	t := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tRATE\tKBIT/S\tLATENCY\tPARAMETERS\tFINGERPRINT\t")
-	fmt.Fprintf(t, "%s\t%d Hz\t%s\t%v\t%.2f M\t%s\tdefault\n", i.Name, i.SampleRate, transcode.Steps(i), i.Latency, float64(i.Parameters)/1e6, i.Fingerprint)
+	for _, quantizer := range quantizers {
+		model, err := inside(quantizer)
+		if err != nil {
+			return err
+		}
+		note := "default"
+		if quantizer != quantizerGRVQ {
+			note = "--quantizer " + quantizer
+		}
+		i := model.Info()
+		all = append(all, describeModel(i))
+		fmt.Fprintf(t, "%s\t%d Hz\t%s\t%v\t%.2f M\t%s\t%s\n", i.Name, i.SampleRate, transcode.Steps(i), i.Latency, float64(i.Parameters)/1e6, i.Fingerprint, note)
+	}
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(all)
+	}
 	return t.Flush()
 }
 

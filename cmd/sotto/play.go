@@ -78,7 +78,7 @@ func (c *playCmd) open(s *session) (audio.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name(c.File), err)
 	}
-	model, err := c.load()
+	model, err := c.loadFor(tokens.Header())
 	if err != nil {
 		return nil, err
 	}

@@ -267,7 +267,7 @@ func (c *transcribeCmd) hear(ctx context.Context, s *session, bars *progress, mo
 
 // decoded gives the samples of tokens that this program's codec made.
 func decoded(tokens *codec.Reader, channel int) (int, audio.Reader, error) {
-	model, err := embedded()
+	model, err := decoderFlag{}.loadFor(tokens.Header())
 	if err != nil {
 		return 0, nil, err
 	}

@@ -32,6 +32,12 @@ func EntropyPath(weights string) string {
 //go:embed weights/sotto-16k-v2-entropy.safetensors
 var entropy []byte
 
+// releasedSE has codebooks by structural entropy for the same encoder, and a decoder
+// for them; it shares other weights with the released model.
+//
+//go:embed weights/sotto-16k-v2-se.safetensors
+var releasedSE []byte
+
 func init() {
 	codec.RegisterEntropy(func() (*codec.Entropy, error) { return codec.LoadEntropy(entropy) })
 	codec.Register(native.Family, func(path string) (codec.Codec, error) {
@@ -85,6 +91,11 @@ func WithPrecision(p Precision) Option { return func(o *options) { o.precision =
 
 // Default loads the model that is part of this package.
 func Default(opts ...Option) (*Model, error) { return Load(released, opts...) }
+
+// StructuralEntropy loads the model of this package whose codebooks are clusters of
+// structural entropy (package rvq/se), so that their sizes came out of the data.
+// Encoder and latents are those of Default.
+func StructuralEntropy(opts ...Option) (*Model, error) { return Load(releasedSE, opts...) }
 
 // Released gives the weights file that is part of this package; it is not to be
 // changed.

@@ -69,6 +69,19 @@ func TestReleasedModelGivesTheCommittedBits(t *testing.T) {
 			}
 			now = append(now, fmt.Sprintf("samples in %s\t%s", p, hash(wave)))
 		}
+		se, err := StructuralEntropy(WithThreads(threads))
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = append(now, "fingerprint with codebooks by structural entropy\t"+se.Info().Fingerprint.String())
+		if tokens, err = se.Encode(context.Background(), pcm, 0); err != nil {
+			t.Fatal(err)
+		}
+		wave, err := se.Decode(context.Background(), tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = append(now, "its tokens\t"+hash(tokens.Codes), "its samples\t"+hash(wave))
 		if lines != nil && !slices.Equal(lines, now) {
 			t.Fatalf("with %d threads:\n%s\nwith one:\n%s", threads, strings.Join(now, "\n"), strings.Join(lines, "\n"))
 		}
@@ -119,6 +132,10 @@ func TestReleasedModelStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkChunks(t, m, clip(t, 0, 4), 11)
+	if m, err = StructuralEntropy(); err != nil {
+		t.Fatal(err)
+	}
+	checkChunks(t, m, clip(t, 0, 4), 12)
 }
 
 // A released codec neither shouts nor whispers: the decoded sample has the level

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/rvq"
 )
 
@@ -74,3 +75,22 @@ func (l *LatentStream) Decode(dst []float32, codes []int32, codebooks int) ([]fl
 
 // Reset makes the stream ready for a new signal.
 func (l *LatentStream) Reset() { l.encoder.Reset() }
+
+// Dequantize gives the latents [Frames, LatentDim] that tokens stand for: the sums
+// of their entries.
+func (m *Model) Dequantize(tokens *codec.Tokens) ([]float32, error) {
+	if err := tokens.Validate(); err != nil {
+		return nil, err
+	}
+	levels, err := m.levels(tokens.Codebooks)
+	if err != nil {
+		return nil, err
+	}
+	z := make([]float32, tokens.Frames*m.LatentDim())
+	return z, m.quantizer.GRVQ.Decode(z, tokens.Codes, levels)
+}
+
+// Codebook gives a copy of the entries of codebook i, [size, dim].
+func (m *Model) Codebook(i int) (entries []float32, dim int) {
+	return m.quantizer.Codebook(i), m.network.Quantizer.Dim / m.network.Quantizer.Groups
+}

@@ -50,7 +50,7 @@ func (c Config) Validate() error {
 		{"analysis_hop", c.AnalysisHop, 1}, {"mel_bands", c.MelBands, 0}, {"width", c.Width, 1}, {"expansion", c.Expansion, 1},
 		{"taps", c.Taps, 1}, {"encoder_blocks", c.EncoderBlocks, 0}, {"decoder_blocks", c.DecoderBlocks, 1},
 		{"lookahead", c.Lookahead, 0}, {"quantizer.dim", c.Quantizer.Dim, 1}, {"quantizer.levels", c.Quantizer.Levels, 1},
-		{"quantizer.size", c.Quantizer.Size / 4, 1},
+		{"quantizer.size", (c.Quantizer.Size + 2) / 4, 1},
 	} {
 		if f.v < f.low || f.v > most {
 			return fmt.Errorf("sotto: %s is out of range", f.name)

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/sotto-audio/sotto/internal/backend"
@@ -59,6 +60,9 @@ func BuildSE(ctx context.Context, base []byte, latents []float32, r se.Recipe, r
 			return nil, err
 		}
 		for l, level := range levels {
+			if n := len(level.Entries) / dim; n < 2 {
+				return nil, fmt.Errorf("train: level %d came out as %d cluster: raise the threshold, or give fewer neighbours", l+1, n)
+			}
 			books[l*c.Groups+g], games[l*c.Groups+g] = level.Entries, level.Game
 			c.Size = max(c.Size, len(level.Entries)/dim)
 		}

@@ -67,7 +67,8 @@ func (f *fixed) encode(shard int, latents, samples []float32, levels []int) erro
 }
 
 // DefaultTuneConfig is the recipe of a decoder's tuning: the losses of the shipped
-// model's last phase.
+// model's last phase. Its blocks stay as they are, so that files can leave them out:
+// what codebooks ask for is at both ends.
 func DefaultTuneConfig() CodecConfig {
 	c := DefaultCodecConfig()
 	c.Schedule = Schedule{Peak: 3e-4, Floor: 0.01, Warmup: 50}
@@ -75,6 +76,7 @@ func DefaultTuneConfig() CodecConfig {
 	c.Intelligibility, c.IntelligibilityFrom, c.Level, c.ComplexCoded = 1, 0, 0.3, 0.1
 	c.MelScales = []MelScale{{2048, 512}, {1024, 320}, {512, 160}, {256, 64}, {128, 20}}
 	c.Unquantized = 0
+	c.Rates = map[string]float32{"decoder.block": 0}
 	c.LevelShares = []float64{0.08, 0.24, 0.08, 0.18, 0.08, 0.16, 0.06, 0.12}
 	c.Augment = Augment{Level: 0.3, Mixture: 0.05, Noise: 0.05, BandLimit: 0.05}
 	return c

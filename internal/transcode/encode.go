@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
@@ -140,18 +141,23 @@ func TokenRate(model codec.Info, books int) float64 {
 	return float64(codec.FrameBits(model.CodebookSizes[:books])) * float64(model.SampleRate) / float64(model.HopLength)
 }
 
-// Codebooks gives the number of codebooks at a bitrate in kbit/s a channel; 0
+// Codebooks gives the number of codebooks at a bitrate in kbit/s a channel, that of
+// the nearest step where sizes of codebooks make steps uneven: up to 6 % away. 0
 // gives all of them.
 func Codebooks(model codec.Info, kbps float64) (int, error) {
 	if kbps == 0 {
 		return model.Codebooks(), nil
 	}
+	best, away := 0, 0.06
 	for i, b := range model.Bitrates {
-		if diff := b - float64(kbps*1000); diff < 0.5 && diff > -0.5 {
-			return model.Levels[i], nil
+		if d := math.Abs(b/(kbps*1000) - 1); d <= away {
+			best, away = model.Levels[i], d
 		}
 	}
-	return 0, fmt.Errorf("%v kbit/s: %s has no such step: give one of %s", kbps, model.Name, Steps(model))
+	if best == 0 {
+		return 0, fmt.Errorf("%v kbit/s: %s has no such step: give one of %s", kbps, model.Name, Steps(model))
+	}
+	return best, nil
 }
 
 // Steps lists the bitrates of a model in kbit/s.

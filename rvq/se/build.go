@@ -56,7 +56,7 @@ func PaperRecipe() Recipe {
 
 // DefaultRecipe is that of the shipped codebooks.
 func DefaultRecipe() Recipe {
-	return Recipe{Nodes: 20_000, Neighbours: 4, Group: DefaultGroup, Refine: 3, Assign: Nearest}
+	return Recipe{Nodes: 20_000, Neighbours: 4, Group: DefaultGroup, Refine: 10, Assign: Nearest}
 }
 
 // Validate reports recipes that cannot be.
@@ -167,9 +167,9 @@ func build(ctx context.Context, nodes, x []float32, dim int, r Recipe, device ba
 		}
 	}
 	if r.Disentangle > 0 {
-		Disentangle(level.Entries, dim, sizes(clusters), r.Disentangle)
+		err = Disentangle(ctx, level.Entries, dim, sizes(clusters), r.Disentangle)
 	}
-	return level, nil
+	return level, err
 }
 
 // kmeans gives the entries of a codebook by k-means and a trainer's revival of dead

@@ -18,7 +18,9 @@ func TestDisentangleLowersDependence(t *testing.T) {
 	before := Dependence(c, dim)
 	moved := func(weight float64) (dependence, change float64) {
 		d := append([]float32(nil), c...)
-		Disentangle(d, dim, members, weight)
+		if err := Disentangle(context.Background(), d, dim, members, weight); err != nil {
+			t.Fatal(err)
+		}
 		var a, b float64
 		for i, v := range d {
 			a += members[i/dim] * math.Pow(float64(v-c[i]), 2)

@@ -1,6 +1,9 @@
 package se
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // Dependence is the mutual information of two centres, in bits, the mean over all
 // pairs of centres [n, dim]: with the values of a centre as samples of a variable,
@@ -29,7 +32,7 @@ const floor = 1e-5
 // the gradient, each of which lowers it. The second term is the quantization error
 // that this costs, as a share of the centres' energy: moving away from the mean
 // never makes a cluster's frames fit better. Weight 0 leaves all as it is.
-func Disentangle(centres []float32, dim int, members []float64, weight float64) {
+func Disentangle(ctx context.Context, centres []float32, dim int, members []float64, weight float64) error {
 	const steps = 100
 	n := len(members)
 	mean, c := make([]float64, n*dim), make([]float64, n*dim)
@@ -39,7 +42,7 @@ func Disentangle(centres []float32, dim int, members []float64, weight float64) 
 		scale += members[i/dim] * mean[i] * mean[i]
 	}
 	if weight == 0 || n < 2 || scale == 0 {
-		return
+		return nil
 	}
 	value := func(c, gradient []float64) float64 {
 		unit, lengths := unitRows64(c, dim)
@@ -74,6 +77,9 @@ func Disentangle(centres []float32, dim int, members []float64, weight float64) 
 	step := scale / float64(n)
 	now := value(c, gradient)
 	for range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		lower := false
 		for range 40 {
 			for i := range c {
@@ -95,6 +101,7 @@ func Disentangle(centres []float32, dim int, members []float64, weight float64) 
 	for i, v := range c {
 		centres[i] = float32(v)
 	}
+	return nil
 }
 
 // dependence of centres of length 1, or 0, and where wanted its gradient.
