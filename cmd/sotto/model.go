@@ -92,12 +92,12 @@ var quantizers = []string{quantizerGRVQ, quantizerSE}
 func embedded() (codec.Codec, error) { return inside(quantizerGRVQ) }
 
 // inside is the model inside this program with a quantizer.
-func inside(quantizer string) (codec.Codec, error) {
+func inside(quantizer string, opts ...sotto.Option) (codec.Codec, error) {
 	load := sotto.Default
 	if quantizer == quantizerSE {
 		load = sotto.StructuralEntropy
 	}
-	c, err := load()
+	c, err := load(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("embedded model: %w", err)
 	}
@@ -107,7 +107,7 @@ func inside(quantizer string) (codec.Codec, error) {
 // loadThreads is load for a model whose calls use at most n threads.
 func (m modelFlag) loadThreads(n int) (codec.Codec, error) {
 	if m.Model == "" {
-		return sotto.Default(sotto.WithThreads(n))
+		return inside(m.Quantizer, sotto.WithThreads(n))
 	}
 	return m.load()
 }

@@ -141,16 +141,21 @@ func TokenRate(model codec.Info, books int) float64 {
 	return float64(codec.FrameBits(model.CodebookSizes[:books])) * float64(model.SampleRate) / float64(model.HopLength)
 }
 
-// Codebooks gives the number of codebooks at a bitrate in kbit/s a channel, that of
-// the nearest step where sizes of codebooks make steps uneven: up to 6 % away. 0
-// gives all of them.
+// Codebooks gives the number of codebooks at a bitrate in kbit/s a channel; 0
+// gives all of them. Where sizes of codebooks make uneven steps, the nearest one
+// counts, up to 6 % away.
 func Codebooks(model codec.Info, kbps float64) (int, error) {
 	if kbps == 0 {
 		return model.Codebooks(), nil
 	}
-	best, away := 0, 0.06
+	best, away := 0, 0.5 // bit/s
+	for _, size := range model.CodebookSizes {
+		if size&(size-1) != 0 {
+			away = 0.06 * kbps * 1000
+		}
+	}
 	for i, b := range model.Bitrates {
-		if d := math.Abs(b/(kbps*1000) - 1); d <= away {
+		if d := math.Abs(b - kbps*1000); d < away {
 			best, away = model.Levels[i], d
 		}
 	}

@@ -285,6 +285,13 @@ func TestCodebooks(t *testing.T) {
 			t.Errorf("%v kbit/s: %d, %v", c.kbps, got, err)
 		}
 	}
+	// Uneven steps are met nearby.
+	info = codec.Info{CodebookSizes: []int{711, 1029}, Levels: []int{1, 2}, Bitrates: []float64{475, 980}}
+	for kbps, want := range map[float64]int{0.475: 1, 0.5: 1, 1: 2, 0.93: 2, 0.7: 0, 1.1: 0} {
+		if got, err := Codebooks(info, kbps); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%v kbit/s: %d, %v", kbps, got, err)
+		}
+	}
 }
 
 // TestMemory: what a header claims sizes no buffer.
