@@ -4,6 +4,7 @@ package all
 
 import (
 	_ "github.com/sotto-audio/sotto/codec/academicodec"
+	_ "github.com/sotto-audio/sotto/codec/bigcodec"
 	_ "github.com/sotto-audio/sotto/codec/dac"
 	_ "github.com/sotto-audio/sotto/codec/encodec"
 	_ "github.com/sotto-audio/sotto/codec/hificodec"

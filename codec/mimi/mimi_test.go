@@ -9,3 +9,5 @@ import (
 func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/original/small.safetensors", "testdata/transformers")
 }
+
+func TestFullSize(t *testing.T) { fixture.Full(t, "mimi/mimi.fixture.safetensors", "mimi/mimi/mimi.safetensors") }

@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 		})
 	}
 }
+
+func TestFullSize(t *testing.T) { fixture.Full(t, "snac/snac-24.fixture.safetensors", "snac/snac-24") }

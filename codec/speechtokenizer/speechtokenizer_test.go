@@ -9,3 +9,5 @@ import (
 func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/small/SpeechTokenizer.pt")
 }
+
+func TestFullSize(t *testing.T) { fixture.Full(t, "speechtokenizer/speechtokenizer.fixture.safetensors", "speechtokenizer/speechtokenizer") }
