@@ -10,4 +10,6 @@ func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/small.pt")
 }
 
-func TestFullSize(t *testing.T) { fixture.Full(t, "bigcodec/bigcodec.fixture.safetensors", "bigcodec/bigcodec.pt") }
+func TestFullSize(t *testing.T) {
+	fixture.Full(t, "bigcodec/bigcodec.fixture.safetensors", "bigcodec/bigcodec.pt")
+}

@@ -10,4 +10,6 @@ func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/small.pth", "testdata/small")
 }
 
-func TestFullSize(t *testing.T) { fixture.Full(t, "dac/dac-16000.fixture.safetensors", "dac/dac-16000.pth") }
+func TestFullSize(t *testing.T) {
+	fixture.Full(t, "dac/dac-16000.fixture.safetensors", "dac/dac-16000.pth")
+}

@@ -10,4 +10,6 @@ func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/original/small.safetensors", "testdata/transformers")
 }
 
-func TestFullSize(t *testing.T) { fixture.Full(t, "mimi/mimi.fixture.safetensors", "mimi/mimi/mimi.safetensors") }
+func TestFullSize(t *testing.T) {
+	fixture.Full(t, "mimi/mimi.fixture.safetensors", "mimi/mimi/mimi.safetensors")
+}

@@ -10,4 +10,6 @@ func TestOriginal(t *testing.T) {
 	fixture.Test(t, "testdata/small.fixture.safetensors", "testdata/small/SpeechTokenizer.pt")
 }
 
-func TestFullSize(t *testing.T) { fixture.Full(t, "speechtokenizer/speechtokenizer.fixture.safetensors", "speechtokenizer/speechtokenizer") }
+func TestFullSize(t *testing.T) {
+	fixture.Full(t, "speechtokenizer/speechtokenizer.fixture.safetensors", "speechtokenizer/speechtokenizer")
+}
