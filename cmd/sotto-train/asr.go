@@ -19,6 +19,7 @@ type asrCmd struct {
 	Steps        int     `help:"Updates in all."`
 	Minutes      float64 `help:"Minutes in all; the learning rate reaches its floor then."`
 	Config       string  `type:"existingfile" help:"Recipe: a JSON file over the default one, or over that of --init."`
+	Lora         int     `placeholder:"RANK" help:"Train low-rank adapters alone, on all matrices, from the weights of --init; they are part of the weights afterwards."`
 	Lr           float64 `help:"Peak learning rate, instead of the recipe's."`
 	ValidMinutes float64 `default:"5" help:"Minutes between validations."`
 	SaveMinutes  float64 `default:"5" help:"Minutes between checkpoints."`
@@ -36,6 +37,9 @@ func (asrCmd) Help() string {
 func (c *asrCmd) Validate() error {
 	if (c.Steps > 0) == (c.Minutes > 0) {
 		return errors.New("give either --steps or --minutes, so that the learning rate knows its end")
+	}
+	if c.Lora > 0 && c.Init == "" && !c.Resume {
+		return errors.New("--lora needs --init: adapters are trained on weights that exist")
 	}
 	if c.LogEvery < 1 {
 		return errors.New("--log-every must be 1 or more")
@@ -97,6 +101,9 @@ func (c *asrCmd) recipe(checkpoint string) (r train.ASRConfig, err error) {
 	}
 	if c.Lr > 0 {
 		r.Schedule.Peak = c.Lr
+	}
+	if c.Lora > 0 {
+		r.LoRA = &train.LoRAConfig{Rank: c.Lora, Alpha: 2 * float64(c.Lora)}
 	}
 	return r, err
 }

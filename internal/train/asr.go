@@ -48,6 +48,8 @@ type ASRConfig struct {
 	// Shards is the number of batches of an update. Two run at a time; more of them
 	// share two busy processors better.
 	Shards int `json:"shards"`
+	// LoRA trains adapters alone, from the weights of another run; nil for none.
+	LoRA *LoRAConfig `json:"lora,omitempty"`
 }
 
 // DefaultASRConfig is the recipe of the shipped model.
@@ -83,6 +85,8 @@ type ASR struct {
 	sampler *sampler
 	device  backend.Backend
 	shards  []*asrShard
+	trained []*Weight // what the solver moves
+	lora    *LoRA     // nil for none
 	solver  *AdamW
 	average map[string][]float32
 	plan    [][]item
@@ -127,7 +131,20 @@ func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (*ASR, error
 		s.tape = NewTape(device, s.weights, c.Dropout, s.rng)
 		t.shards = append(t.shards, s)
 	}
+	t.trained = t.shards[0].weights
 	return t, nil
+}
+
+// adapt freezes the weights and trains adapters, where the recipe has them.
+func (t *ASR) adapt() (err error) {
+	if t.Config.LoRA == nil {
+		return nil
+	}
+	t.lora, err = NewLoRA(*t.Config.LoRA, t.shards[0].weights, rand.New(rand.NewPCG(t.Config.Seed, 3)))
+	if err == nil {
+		t.trained = t.lora.Weights()
+	}
+	return err
 }
 
 // More takes up features that have come since the trainer started.
@@ -197,8 +214,14 @@ func (t *ASR) Update(progress float64) error {
 		}
 	})
 	t.solver.LR = float32(t.Config.Schedule.At(t.Step, progress))
-	if err := t.solver.Step(valueGrads(main)); err != nil {
+	if t.lora != nil {
+		t.lora.Gradients()
+	}
+	if err := t.solver.Step(valueGrads(t.trained)); err != nil {
 		return err
+	}
+	if t.lora != nil {
+		t.lora.Merge()
 	}
 	t.Step++
 	if t.Config.Average > 0 && t.Step%averageEvery == 0 {

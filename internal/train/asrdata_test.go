@@ -218,6 +218,30 @@ func TestASRResumes(t *testing.T) {
 			t.Fatalf("%s differs after resuming", p.Name)
 		}
 	}
+	// Adapters alone, from the weights of this run, and resumed likewise.
+	c.LoRA = &LoRAConfig{Rank: 2, Alpha: 4, Layers: []string{"conv.expand"}}
+	adapted := make()
+	if err := adapted.Load(path, true); err != nil {
+		t.Fatal(err)
+	}
+	frozen := slices.Clone(adapted.Network.Output.Weight.Data)
+	moving := slices.Clone(adapted.Network.Blocks[0].Conv.Expand.Weight.Data)
+	run(adapted, 2)
+	if !slices.Equal(frozen, adapted.Network.Output.Weight.Data) || slices.Equal(moving, adapted.Network.Blocks[0].Conv.Expand.Weight.Data) {
+		t.Error("adapters change other matrices than theirs")
+	}
+	if err := adapted.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	run(adapted, 2)
+	more := make()
+	if err := more.Load(path, false); err != nil {
+		t.Fatal(err)
+	}
+	run(more, 2)
+	if !slices.Equal(more.Network.Blocks[0].Conv.Expand.Weight.Data, adapted.Network.Blocks[0].Conv.Expand.Weight.Data) {
+		t.Error("adapters differ after resuming")
+	}
 	scores, err := again.Validate()
 	if err != nil || len(scores) != 2 {
 		t.Errorf("%d scores: %v", len(scores), err)

@@ -143,12 +143,20 @@ func (t *ASR) Save(path string) error {
 			f.Tensors[name+"."+p.Name] = weights.Tensor{Shape: p.Shape, Data: data}
 		}
 	}
-	for _, w := range t.shards[0].weights {
+	for _, p := range t.Network.Params() {
+		put("weight", p, p.Data)
+		put("average", p, t.average[p.Name])
+	}
+	for _, w := range t.trained {
 		m := t.solver.Moments(w)
 		put("weight", w.Param, w.Data)
 		put("mean", w.Param, m[0])
 		put("square", w.Param, m[1])
-		put("average", w.Param, t.average[w.Name])
+	}
+	if t.lora != nil {
+		for _, a := range t.lora.adapters {
+			put("base", a.full.Param, a.base)
+		}
 	}
 	sum := f.Sum()
 	f.Metadata = map[string]string{
@@ -208,32 +216,40 @@ func (t *ASR) Load(path string, fresh bool) error {
 		copy(into, v)
 		return nil
 	}
-	for _, w := range t.shards[0].weights {
-		if fresh {
-			if get("average", w.Param, w.Data) != nil {
-				if err := get("weight", w.Param, w.Data); err != nil {
-					return err
-				}
+	for _, p := range t.Network.Params() {
+		if !fresh || get("average", p, p.Data) != nil {
+			if err := get("weight", p, p.Data); err != nil {
+				return err
 			}
-			w.Changed()
-			continue
 		}
+		p.Changed()
+	}
+	if err := t.adapt(); err != nil || fresh {
+		return err
+	}
+	for _, w := range t.trained {
 		m := t.solver.Moments(w)
 		for name, into := range map[string][]float32{"weight": w.Data, "mean": m[0], "square": m[1]} {
 			if err := get(name, w.Param, into); err != nil {
 				return err
 			}
 		}
-		if a := f.Tensors["average."+w.Name].Data; len(a) == len(w.Data) {
+		w.Changed()
+	}
+	if t.lora != nil {
+		for _, a := range t.lora.adapters {
+			if err := get("base", a.full.Param, a.base); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range t.Network.Params() {
+		if a := f.Tensors["average."+p.Name].Data; len(a) == len(p.Data) {
 			if t.average == nil {
 				t.average = map[string][]float32{}
 			}
-			t.average[w.Name] = a
+			t.average[p.Name] = a
 		}
-		w.Changed()
-	}
-	if fresh {
-		return nil
 	}
 	if t.Step, err = strconv.Atoi(f.Metadata["step"]); err == nil {
 		t.solver.AdamW.Step, err = strconv.Atoi(f.Metadata["updates"])
