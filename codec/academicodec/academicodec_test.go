@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 func TestFullSize(t *testing.T) {
 	fixture.Full(t, "academicodec/small.fixture.safetensors", "academicodec/small.pth")
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "academicodec/small.pth") }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -46,15 +47,28 @@ func interleaved(t testing.TB, source weights.Source, name string) (pcm []float3
 // The stereo model gives the segments, levels, codes and sound of the original, in
 // both layouts.
 func TestStereo(t *testing.T) {
-	clips := fixture.Read(t, "testdata/stereo.fixture.safetensors")
-	source, closer, err := weights.Open("testdata/stereo.fixture.safetensors")
+	stereo(t, "testdata")
+	fixture.Hostile(t, "testdata/stereo.th")
+}
+
+func TestStereoFullSize(t *testing.T) {
+	folder := os.Getenv("SOTTO_FULL")
+	if folder == "" {
+		t.Skip("SOTTO_FULL names no folder of full-size fixtures")
+	}
+	stereo(t, filepath.Join(folder, "encodec"))
+}
+
+func stereo(t *testing.T, folder string) {
+	clips := fixture.Read(t, filepath.Join(folder, "stereo.fixture.safetensors"))
+	source, closer, err := weights.Open(filepath.Join(folder, "stereo.fixture.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closer.Close()
 	var fingerprint codec.Fingerprint
-	for _, path := range []string{"testdata/stereo.th", "testdata/stereo"} {
-		m := load(t, path)
+	for _, path := range []string{"stereo.th", "stereo"} {
+		m := load(t, filepath.Join(folder, path))
 		if fingerprint != m.Info().Fingerprint && fingerprint != (codec.Fingerprint{}) {
 			t.Error("the layouts have other fingerprints")
 		}
@@ -117,7 +131,6 @@ func TestStereo(t *testing.T) {
 			t.Error("the stereo model encodes one channel")
 		}
 	}
-	fixture.Hostile(t, "testdata/stereo.th")
 }
 
 // Files of the original are read, and written with the same bytes.

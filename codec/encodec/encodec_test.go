@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 func TestFullSize(t *testing.T) {
 	fixture.Full(t, "encodec/small.fixture.safetensors", "encodec/small.th")
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "encodec/small.th") }

@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 func TestFullSize(t *testing.T) {
 	fixture.Full(t, "hificodec/small.fixture.safetensors", "hificodec/small.pth")
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "hificodec/small.pth") }
