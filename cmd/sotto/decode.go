@@ -15,6 +15,7 @@ type decodeCmd struct {
 	In  string `arg:"" help:".sotto file, or .ecdc file of EnCodec; \"-\" is standard input."`
 	Out string `arg:"" help:"WAV file, or FLAC where the name ends in .flac; \"-\" is WAV on standard output."`
 	decoderFlag
+	lmFlag
 	Bits    string `default:"16" enum:"16,24,32f" help:"Bits of a sample: ${enum} (32f is floating point, WAV only)."`
 	Threads int    `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	Force   bool   `short:"f" help:"Replace an existing file."`
@@ -64,7 +65,7 @@ func (c *decodeCmd) source(s *session) (sound, io.Closer, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		src, err := openECDC(s.ctx, model, bufio.NewReader(in))
+		src, err := c.openECDC(s.ctx, model, bufio.NewReader(in))
 		if err != nil {
 			in.Close()
 			return nil, nil, fmt.Errorf("%s: %w", name(c.In), err)

@@ -47,10 +47,27 @@ func asEnCodec(c codec.Codec) (*encodec.Model, error) {
 	return m, nil
 }
 
+// lmFlag chooses the language model of files in EnCodec's own format.
+type lmFlag struct {
+	LM string `name:"lm" placeholder:"FILE" help:"Checkpoint of EnCodec's language model, with which .ecdc files are a quarter smaller."`
+}
+
+// languageModel opens the language model, nil where none is asked for.
+func (l lmFlag) languageModel(m *encodec.Model) (*encodec.LanguageModel, error) {
+	if l.LM == "" {
+		return nil, nil
+	}
+	return encodec.LoadLanguageModel(l.LM, m)
+}
+
 // encodeECDC encodes a whole signal, whose length the format has in front.
-func encodeECDC(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Writer, o transcode.EncodeOptions) (transcode.Summary, error) {
+func (l lmFlag) encodeECDC(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Writer, o transcode.EncodeOptions) (transcode.Summary, error) {
 	var sum transcode.Summary
 	m, err := asEnCodec(c)
+	if err != nil {
+		return sum, err
+	}
+	lm, err := l.languageModel(m)
 	if err != nil {
 		return sum, err
 	}
@@ -98,7 +115,11 @@ func encodeECDC(ctx context.Context, c codec.Codec, src audio.Reader, dst io.Wri
 	}
 	sum.Bitrate = info.FrameRate * float64(codec.FrameBits(info.CodebookSizes[:sum.Codebooks]))
 	counted := &counting{Writer: dst}
-	err = m.WriteECDC(counted, sum.Samples, segments)
+	if lm != nil {
+		err = m.WriteECDCWith(counted, sum.Samples, segments, lm)
+	} else {
+		err = m.WriteECDC(counted, sum.Samples, segments)
+	}
 	sum.Bytes = counted.n
 	return sum, err
 }
@@ -124,7 +145,7 @@ type ecdcSound struct {
 var _ audio.Reader = (*ecdcSound)(nil)
 
 // openECDC decodes a file.
-func openECDC(ctx context.Context, c codec.Codec, r io.Reader) (*ecdcSound, error) {
+func (l lmFlag) openECDC(ctx context.Context, c codec.Codec, r io.Reader) (*ecdcSound, error) {
 	m, err := asEnCodec(c)
 	if err != nil {
 		return nil, err
@@ -133,7 +154,16 @@ func openECDC(ctx context.Context, c codec.Codec, r io.Reader) (*ecdcSound, erro
 	if err != nil {
 		return nil, err
 	}
-	segments, err := m.ReadECDC(r, h)
+	lm, err := l.languageModel(m)
+	if err != nil {
+		return nil, err
+	}
+	var segments []encodec.Segment
+	if lm != nil {
+		segments, err = m.ReadECDCWith(r, h, lm)
+	} else {
+		segments, err = m.ReadECDC(r, h)
+	}
 	if err != nil {
 		return nil, err
 	}

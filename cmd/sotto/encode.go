@@ -28,6 +28,7 @@ type encodeCmd struct {
 	Threads int     `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	Force   bool    `short:"f" help:"Replace existing files."`
 	JSON    bool    `name:"json" help:"Print one JSON object a file."`
+	lmFlag
 	rawFlags
 }
 
@@ -169,8 +170,11 @@ func (c *encodeCmd) encode(s *session, model codec.Codec, o transcode.EncodeOpti
 		dst = file
 	}
 	encode := transcode.Encode
-	if namesECDC(out) {
-		encode = encodeECDC
+	switch {
+	case namesECDC(out):
+		encode = c.encodeECDC
+	case c.LM != "":
+		return &usageError{errors.New("--lm is for outputs that end in .ecdc")}
 	}
 	sum, err := encode(s.ctx, model, src, dst, o)
 	var damage *transcode.DamageError

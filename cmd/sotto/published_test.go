@@ -100,6 +100,23 @@ func TestECDC(t *testing.T) {
 			t.Errorf("%s with another model: %+v", name, r)
 		}
 	}
+	lm, model := checkpoint(t, "encodec", "testdata", "lm.th"), checkpoint(t, "encodec", "testdata", "small.th")
+	if r := runs(t, dir, nil, "encode", "--model", model, "--lm", lm, "in.wav", "lm.ecdc"); r.code != 0 {
+		t.Fatalf("with a language model: %+v", r)
+	}
+	if r := runs(t, dir, nil, "decode", "--model", model, "--lm", lm, "lm.ecdc", "lm.wav"); r.code != 0 {
+		t.Fatalf("with a language model: %+v", r)
+	}
+	a, err := os.ReadFile(filepath.Join(dir, "small.wav"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "lm.wav")); err != nil || !bytes.Equal(a, b) {
+		t.Errorf("another sound with a language model (%v)", err)
+	}
+	if r := runs(t, dir, nil, "decode", "--model", model, "lm.ecdc", "x.wav"); r.code != exitFailure || !strings.Contains(r.stderr, "--lm") {
+		t.Errorf("without the language model: %+v", r)
+	}
 	if r := runs(t, dir, nil, "encode", "--model", checkpoint(t, "encodec", "testdata", "stereo.th"), "in.wav", "x.sotto"); r.code != exitFailure || !strings.Contains(r.stderr, ".ecdc") {
 		t.Errorf("stereo as .sotto: %+v", r)
 	}

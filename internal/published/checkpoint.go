@@ -516,3 +516,9 @@ func permute(x []float32, shape, order [3]int) []float32 {
 // Sound reports whether nothing went wrong so far: sizes of a configuration are
 // then within bounds.
 func (c *Checkpoint) Sound() bool { return len(c.errs) == 0 }
+
+// Projection makes a linear layer of a matrix [out, in] and a vector, each under
+// its own name.
+func (c *Checkpoint) Projection(weight, bias string, in, out int) *nn.Linear {
+	return &nn.Linear{In: in, Out: out, Weight: param(weight, permute(c.Get(weight, out, in), [3]int{out, in, 1}, [3]int{1, 0, 2}), in, out), Bias: c.Param(bias, out)}
+}

@@ -37,10 +37,9 @@ func (e *windowEncoder) Encode(dst []int32, pcm []float32) ([]int32, error) {
 func (e *windowEncoder) run(dst []int32, end int) ([]int32, error) {
 	w := e.whole
 	w.Reset()
-	codes, err := w.Encode(nil, e.pcm)
-	if err == nil {
-		codes, err = w.Flush(codes)
-	}
+	// In one step: rows that wait for the end would be kept beside.
+	w.pending, w.seen = append(w.pending, e.pcm...), len(e.pcm)
+	codes, err := w.Flush(nil)
 	if err != nil {
 		return dst, err
 	}
@@ -86,10 +85,7 @@ func (d *windowDecoder) Decode(dst []float32, codes []int32) ([]float32, error) 
 	size, overlap := d.c.window*width, d.c.overlap()
 	for len(codes) > 0 {
 		if len(d.codes) == size {
-			wave, err := d.run()
-			if err != nil {
-				return dst, err
-			}
+			wave := d.run()
 			keep := len(wave) - overlap*d.c.Hop
 			dst = append(dst, wave[:keep]...)
 			d.tail = append(d.tail[:0], wave[keep:]...)
@@ -103,15 +99,12 @@ func (d *windowDecoder) Decode(dst []float32, codes []int32) ([]float32, error) 
 }
 
 // run decodes the window, joined to the one before.
-func (d *windowDecoder) run() ([]float32, error) {
+func (d *windowDecoder) run() []float32 {
 	w := d.whole
 	w.Reset()
-	wave, err := w.Decode(nil, d.codes)
-	if err == nil {
-		wave, err = w.Flush(wave)
-	}
-	if err != nil {
-		return nil, err
+	wave := w.step(nil, d.codes, true)
+	if missing := w.frames*d.c.Hop - len(wave); missing > 0 {
+		wave = append(wave, make([]float32, missing)...)
 	}
 	n := min(len(d.tail), len(wave))
 	for i := range n {
@@ -120,7 +113,7 @@ func (d *windowDecoder) run() ([]float32, error) {
 		g := float32(0.5 - 0.5*math.Cos(math.Pi*f))
 		wave[i] = float32(d.tail[i]*(1-g)) + float32(wave[i]*g)
 	}
-	return wave, nil
+	return wave
 }
 
 // Conceal repeats the last frame.
@@ -142,9 +135,9 @@ func (d *windowDecoder) Flush(dst []float32) ([]float32, error) {
 	if len(d.codes) == 0 {
 		return dst, nil
 	}
-	wave, err := d.run()
+	wave := d.run()
 	d.codes, d.tail = d.codes[:0], d.tail[:0]
-	return append(dst, wave...), err
+	return append(dst, wave...), nil
 }
 
 // Reset forgets the signal.

@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "internal/published/testdata"))
 import fixture  # noqa: E402
 from encodec.compress import compress  # noqa: E402
-from encodec.model import EncodecModel as Original  # noqa: E402
+from encodec.model import EncodecModel as Original, LMModel  # noqa: E402
 from encodec.modules import SEANetDecoder, SEANetEncoder  # noqa: E402
 from encodec.quantization import ResidualVectorQuantizer  # noqa: E402
 from transformers import EncodecConfig, EncodecModel  # noqa: E402
@@ -105,3 +105,28 @@ made = [
 for prefix, m, clips in made if not full else []:
     # The original's own file of the first clip.
     (OUT / f"{prefix}.ecdc").write_bytes(compress(m, clips[0], use_lm=False))
+    # And with a language model.
+    lm = fixture.randomize(LMModel(small["books"], small["bins"], num_layers=2, dim=16, past_context=int(3.5 * m.frame_rate)), seed=5)
+    with torch.no_grad():
+        for linear in lm.linears:
+            linear.weight *= 0.5
+        m.get_lm_model = lambda: lm
+        (OUT / f"{prefix}.lm.ecdc").write_bytes(compress(m, clips[0], use_lm=True))
+        torch.save(lm.state_dict(), OUT / "lm.th")
+        # One so sure of itself that rounding changes no frequency.
+        sharp = LMModel(small["books"], small["bins"], num_layers=2, dim=16, past_context=int(3.5 * m.frame_rate)).eval()
+        sharp.load_state_dict(lm.state_dict())
+        for linear in sharp.linears:
+            linear.weight *= 100000
+            linear.bias *= 100000
+        m.get_lm_model = lambda: sharp
+        (OUT / f"{prefix}.sharp.ecdc").write_bytes(compress(m, clips[0], use_lm=True))
+        # Its probabilities, with a past that is soon too short.
+        lm.transformer.past_context = 5
+        codes = torch.randint(small["bins"], (1, small["books"], 14), generator=torch.Generator().manual_seed(3))
+        state, offset, probabilities, given = None, 0, [], torch.zeros(1, small["books"], 1, dtype=torch.long)
+        for t in range(14):
+            p, state, offset = lm(given, state, offset)
+            probabilities.append(p[0, :, :, 0].T)
+            given = 1 + codes[:, :, t : t + 1]
+    fixture.save_file({"codes": codes[0].T.contiguous().numpy(), "probabilities": torch.stack(probabilities).numpy()}, OUT / "lm.fixture.safetensors")
