@@ -23,6 +23,9 @@ type batchEncoder interface {
 const (
 	longest   = 60.0 // seconds: what is longer is encoded piece by piece
 	batchSize = 8    // utterances
+	// Sound in a batch, in seconds: what keeps the kernels busy. More only leaves
+	// their caches.
+	batchSeconds = 3.0
 	// An utterance joins a batch whose longest it reaches to this share, so that
 	// less than half of the rest is padding.
 	batchShare = 0.92
@@ -62,8 +65,8 @@ func (e *encoder) encode(ctx context.Context, jobs []*job) error {
 	waiting := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.err != nil || j.tokens != nil })
 	slices.SortStableFunc(waiting, func(a, b *job) int { return len(b.pcm) - len(a.pcm) })
 	for len(waiting) > 0 {
-		n := 1
-		for n < len(waiting) && float64(len(waiting[n].pcm)) >= batchShare*float64(len(waiting[0].pcm)) {
+		n, most := 1, len(waiting[0].pcm)
+		for n < len(waiting) && float64(len(waiting[n].pcm)) >= batchShare*float64(most) && (n+1)*most <= int(batchSeconds*float64(e.info.SampleRate)) {
 			n++
 		}
 		if err := e.batch(ctx, waiting[:n]); err != nil {
@@ -145,7 +148,7 @@ func (e *encoder) load(ctx context.Context, j *job) (err error) {
 	}
 	j.utterance.SampleRate = s.rate
 	most := int(longest * float64(s.rate))
-	var pcm []float32
+	pcm := make([]float32, 0, min(int64(most), max(0, s.Frames()))+int64(s.rate))
 	for len(pcm) <= most {
 		if pcm, err = s.append(pcm); err == io.EOF {
 			break
