@@ -18,7 +18,7 @@ type releaseCmd struct {
 	Name       string `help:"Version name that files of this model carry; sotto-16k-v2 for a codec, sotto-asr-en-v1 for a recogniser."`
 	Out        string `short:"o" placeholder:"FILE" help:"Weights file to write (.safetensors, half precision)."`
 	Card       string `placeholder:"FILE" help:"Model card to write (Markdown)."`
-	Search     string `type:"existingfile" placeholder:"FILE" help:"Of a recogniser: what was measured for decoding (JSON)."`
+	Search     string `type:"existingfile" placeholder:"FILE" help:"Of a recogniser: what was measured for decoding (JSON); search.json beside its weights in a repository."`
 	Repository string `placeholder:"DIR" help:"Checkout of sotto: replace the weights inside it, their card and all that is made from them (the table of hashes)."`
 }
 
@@ -68,7 +68,11 @@ func (c *releaseCmd) recogniser() error {
 		c.Name = "sotto-asr-en-v1"
 	}
 	if c.Repository != "" {
-		c.Out = filepath.Join(c.Repository, "asr", "sotto", "weights", c.Name+".safetensors")
+		folder := filepath.Join(c.Repository, "asr", "sotto", "weights")
+		c.Out = filepath.Join(folder, c.Name+".safetensors")
+		if c.Search == "" {
+			c.Search = filepath.Join(folder, "search.json")
+		}
 	}
 	search := recognizer.Search{Languages: "en"}
 	if c.Search != "" {

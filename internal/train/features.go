@@ -79,7 +79,7 @@ func parseSpoken(r io.Reader) ([]Spoken, error) {
 type FeatureConfig struct {
 	Dir      string
 	Name     string // of the set of recordings; files begin with it
-	Versions []int  // 0 as recorded, others augmented
+	Versions []int  // 0 as recorded, others augmented, from Light on lightly
 	PerFile  int
 	Progress io.Writer
 }
@@ -258,6 +258,9 @@ func ReadFeatures(path, codec string) ([]Utterance, error) {
 // sample rates of which 16000 is the original's.
 var speeds = []int{14400, 14880, 15200, 15680, 16000, 16000, 16320, 16800, 17280, 17920}
 
+// Light is the first version that changes speed and level alone.
+const Light = 100
+
 // augmentSpeech changes speed, level, timbre, room and noise, and adds some
 // background before and after; the same every time.
 func augmentSpeech(pcm []float32, rate int, r Spoken, version int) []float32 {
@@ -271,19 +274,23 @@ func augmentSpeech(pcm []float32, rate int, r Spoken, version int) []float32 {
 	before, after := int(0.6*rng.Float64()*float64(rate)), int(0.8*rng.Float64()*float64(rate))
 	x := make([]float32, before+len(pcm)+after)
 	copy(x[before:], pcm)
-	if rng.Float64() < 0.3 {
+	often, quietest := 1.0, -20.0
+	if version >= Light {
+		often, quietest = 0, -8
+	}
+	if rng.Float64() < 0.3*often {
 		tilt(x, rng)
 	}
-	if rng.Float64() < 0.3 {
+	if rng.Float64() < 0.3*often {
 		addRoom(x, rate, rng)
 	}
-	if rng.Float64() < 0.2 {
+	if rng.Float64() < 0.2*often {
 		bandLimit(x, rate, rng)
 	}
-	if rng.Float64() < 0.5 {
+	if rng.Float64() < 0.5*often {
 		addNoise(x, rng)
 	}
-	if rng.Float64() < 0.05 {
+	if rng.Float64() < 0.05*often {
 		clip(x, rng)
 	}
 	// The usual level of speech, 20 dB below to 6 dB above it, and a noise floor.
@@ -291,7 +298,7 @@ func augmentSpeech(pcm []float32, rate int, r Spoken, version int) []float32 {
 	for _, v := range x {
 		sum += float64(v) * float64(v)
 	}
-	gain := level / math.Sqrt(sum/float64(len(x)+1)+1e-9) * math.Pow(10, (-20+26*rng.Float64())/20)
+	gain := level / math.Sqrt(sum/float64(len(x)+1)+1e-9) * math.Pow(10, (quietest+(6-quietest)*rng.Float64())/20)
 	floor := math.Pow(10, -(60+40*rng.Float64())/20)
 	for i, v := range x {
 		x[i] = max(-1, min(1, float32(gain)*v+float32(floor*rng.NormFloat64())))
