@@ -169,7 +169,7 @@ func (d *Decoder) restart(c Context) {
 }
 
 // Push takes rows of natural-log probabilities, [n][Columns], that were known
-// when at of the input had arrived.
+// when at of the input had arrived (0 where that is not known).
 func (d *Decoder) Push(rows []float32, at time.Duration) (asr.Update, error) {
 	w := d.Columns()
 	if len(rows)%w != 0 {
@@ -179,8 +179,12 @@ func (d *Decoder) Push(rows []float32, at time.Duration) (asr.Update, error) {
 	for ; len(rows) > 0; rows = rows[w:] {
 		d.step(rows[:w], &u)
 	}
-	stamp(u.Committed, at)
 	u.Tentative = d.tentative()
+	stamp(u.Committed, at)
+	stamp(u.Tentative, at)
+	for i := range u.Tentative {
+		u.Tentative[i].Emitted = 0
+	}
 	return u, nil
 }
 
@@ -194,9 +198,14 @@ func (d *Decoder) Flush(at time.Duration) asr.Update {
 	return u
 }
 
+// stamp says when words were known; none ends later.
 func stamp(words []asr.Word, at time.Duration) {
 	for i := range words {
-		words[i].Emitted = at
+		w := &words[i]
+		w.Emitted = at
+		if at > 0 {
+			w.Start, w.End = min(w.Start, at), min(w.End, at)
+		}
 	}
 }
 
