@@ -102,6 +102,8 @@ type Model struct {
 	network *recognizer.Network
 	search  recognizer.Search
 	device  backend.Backend
+
+	languages languages
 }
 
 var _ asr.TokenStreamer = (*Model)(nil)

@@ -7,7 +7,6 @@ import (
 	"github.com/sotto-audio/sotto/asr"
 	codecs "github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/ctc"
-	"github.com/sotto-audio/sotto/internal/ngram"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/recognizer"
 )
@@ -29,6 +28,16 @@ type stream struct {
 	tentative []asr.Word
 }
 
+// beamWithLM is the number of hypotheses that a language model chooses among.
+const beamWithLM = 16
+
+// Fusion with a language model where the weights say nothing of it.
+const (
+	lmWeight  = 0.5
+	lmBonus   = 1.5
+	lmUnknown = -8.0
+)
+
 // decoder makes the search over rows.
 func (m *Model) decoder(o asr.Options) (*ctc.Decoder, error) {
 	c := ctc.Config{
@@ -42,12 +51,22 @@ func (m *Model) decoder(o asr.Options) (*ctc.Decoder, error) {
 	if o.Offline {
 		c.Agreement, c.MaxDelay = 0.999, 5*time.Second
 	}
-	if o.LM != "" && o.LM != "none" {
-		lm, err := ngram.Load(o.LM)
-		if err != nil {
-			return nil, err
+	lm, err := m.language(o.LM)
+	if err != nil {
+		return nil, err
+	}
+	if lm != nil {
+		c.LM, c.Weight, c.Bonus, c.Unknown = lm, m.search.LMWeight, m.search.LMBonus, m.search.LMUnknown
+		if c.Weight == 0 {
+			c.Weight, c.Bonus, c.Unknown = lmWeight, lmBonus, lmUnknown
 		}
-		c.LM, c.Weight, c.Bonus = lm, m.search.LMWeight, m.search.LMBonus
+	}
+	if c.Beam == 0 {
+		// More hypotheses gain nothing without a language model.
+		c.Beam = 1
+		if lm != nil {
+			c.Beam = beamWithLM
+		}
 	}
 	return ctc.NewDecoder(c)
 }

@@ -113,7 +113,7 @@ func (c *transcribeCmd) Validate() error {
 	if len(c.Paths) > 1 && c.Out == "" && (c.Format == "srt" || c.Format == "vtt") {
 		return fmt.Errorf("subtitles of several files need --out DIR")
 	}
-	if n := len(slices.DeleteFunc(slices.Clone(c.Paths), func(p string) bool { return p != "-" })); n > 1 || n > 0 && c.folder() {
+	if n := len(slices.DeleteFunc(slices.Clone(c.Paths), func(p string) bool { return p != "-" })); n > 0 && len(c.Paths) > 1 {
 		return errors.New("\"-\" must be the only input")
 	}
 	if c.folder() {
@@ -210,7 +210,10 @@ func (c *transcribeCmd) transcribe(s *session, bars *progress, model asr.Recogni
 	}
 	length, err := c.hear(s.ctx, s, bars, model, o, in, w.Update)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name(in), err)
+		if !strings.HasPrefix(err.Error(), name(in)) {
+			err = fmt.Errorf("%s: %w", name(in), err)
+		}
+		return err
 	}
 	if err := w.Close(length); err != nil {
 		return err

@@ -72,9 +72,9 @@ type Config struct {
 const (
 	DefaultBeam      = 8
 	DefaultThreshold = 10.0
-	DefaultAgreement = 0.95
-	DefaultMaxDelay  = 1200 * time.Millisecond
-	DefaultGap       = 400 * time.Millisecond
+	DefaultAgreement = 0.5
+	DefaultMaxDelay  = 200 * time.Millisecond
+	DefaultGap       = 160 * time.Millisecond
 	DefaultPause     = 800 * time.Millisecond
 )
 

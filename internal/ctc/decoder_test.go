@@ -260,8 +260,8 @@ func TestAPauseEndsWordAndUtterance(t *testing.T) {
 	for i := range 19 {
 		u = one("_")
 		want := ""
-		if i == 9 {
-			want = "go" // 400 ms
+		if i == 3 {
+			want = "go" // 160 ms
 		}
 		if said(u.Committed) != want || u.Endpoint {
 			t.Errorf("row %d of the pause: %+v", i, u)
