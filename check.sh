@@ -54,8 +54,14 @@ go test ./...
 step the same bits on every instruction set
 for off in cpu.avx512f=off cpu.avx512f=off,cpu.avx2=off cpu.all=off; do
 	echo "GODEBUG=$off"
-	GODEBUG=$off go test -count=1 -short ./internal/backend/... ./internal/nn ./rvq/... ./codec/...
+	GODEBUG=$off go test -count=1 -short ./internal/backend/... ./internal/nn ./internal/entropy ./rvq/... ./codec/...
 done
+
+step the same entropy code on 32 bits
+case "$(go env GOOS)/$(go env GOARCH)" in
+linux/amd64) GOARCH=386 go test -short ./internal/entropy ./codec && GOARCH=386 go test -run ReleasedEntropyCoder ./codec/sotto ;;
+*) echo "SKIPPED: 386 code does not run here" ;;
+esac
 
 step arm64 under qemu-user
 emulator=$(command -v qemu-aarch64-static || command -v qemu-aarch64 || true)
@@ -77,7 +83,8 @@ else
 	emulated internal/nn .
 	emulated rvq 'Naive|Ties|Levels'
 	emulated rvq/se 'Sums|Members|Stream|Log2'
-	emulated codec/sotto CommittedBits
+	emulated internal/entropy .
+	emulated codec/sotto 'CommittedBits|ReleasedEntropyCoder'
 fi
 
 step fuzz

@@ -109,6 +109,11 @@ func (c *entropyCmd) Run(ctx context.Context) error {
 	if err := train.WriteFile(c.Out, data); err != nil {
 		return err
 	}
+	if c.Repository != "" {
+		if err := rehash(ctx, c.Repository, "ReleasedEntropyCoder"); err != nil {
+			return err
+		}
+	}
 	coder, err := codec.LoadEntropy(data)
 	if err != nil {
 		return err

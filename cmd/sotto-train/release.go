@@ -14,24 +14,28 @@ import (
 )
 
 type releaseCmd struct {
-	Dir        string `arg:"" name:"run" help:"Folder of a run."`
-	Name       string `help:"Version name that files of this model carry; sotto-16k-v2 for a codec, sotto-asr-en-v1 for a recogniser."`
-	Out        string `short:"o" placeholder:"FILE" help:"Weights file to write (.safetensors, half precision)."`
-	Card       string `placeholder:"FILE" help:"Model card to write (Markdown)."`
-	Search     string `type:"existingfile" placeholder:"FILE" help:"Of a recogniser: what was measured for decoding (JSON); search.json beside its weights in a repository."`
-	Repository string `placeholder:"DIR" help:"Checkout of sotto: replace the weights inside it, their card and all that is made from them (the table of hashes)."`
+	Dir        string   `arg:"" name:"run" help:"Folder of a run."`
+	Name       string   `help:"Version name that files of this model carry; sotto-16k-v2 for a codec, sotto-asr-en-v1 for a recogniser."`
+	Out        string   `short:"o" placeholder:"FILE" help:"Weights file to write (.safetensors, half precision)."`
+	Card       string   `placeholder:"FILE" help:"Model card to write (Markdown)."`
+	Search     string   `type:"existingfile" placeholder:"FILE" help:"Of a recogniser: what was measured for decoding (JSON); search.json beside its weights in a repository."`
+	Repository string   `placeholder:"DIR" help:"Checkout of sotto: replace the weights inside it, their card and all that is made from them (the table of hashes, and with --data the entropy coder)."`
+	Data       []string `placeholder:"MANIFEST" help:"With --repository and a codec, recordings from which its entropy coder is trained anew (see sotto-train entropy). Repeatable."`
 }
 
 // Help is shown with --help.
 func (releaseCmd) Help() string {
 	return "Examples:\n  sotto-train release runs/v1 -o weights.safetensors --card card.md\n" +
-		"  sotto-train release runs/v1 --repository ."
+		"  sotto-train release runs/v1 --repository . --data speech/manifest.tsv"
 }
 
 // Validate refuses two destinations, and none.
 func (c *releaseCmd) Validate() error {
 	if (c.Out == "") == (c.Repository == "") {
 		return errors.New("give either --out or --repository")
+	}
+	if c.Repository == "" && len(c.Data) > 0 {
+		return errors.New("--data goes with --repository")
 	}
 	return nil
 }
@@ -54,8 +58,13 @@ func (c *releaseCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Repository != "" {
-		if err := rehash(ctx, c.Repository); err != nil {
+		if err := rehash(ctx, c.Repository, "GivesTheCommittedBits"); err != nil {
 			return err
+		}
+		if len(c.Data) > 0 {
+			if err := (&entropyCmd{Data: c.Data, Repository: c.Repository, Valid: "librispeech"}).Run(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	fmt.Println(fingerprint)
@@ -91,10 +100,10 @@ func (c *releaseCmd) recogniser() error {
 	return err
 }
 
-// rehash rebuilds the table of hashes of a checkout. The table is a test's: it needs
-// the program that has the new weights in it.
-func rehash(ctx context.Context, repository string) error {
-	hashes := exec.CommandContext(ctx, "go", "test", "./codec/sotto", "-run", "GivesTheCommittedBits", "-update")
+// rehash rebuilds the table of hashes that a test of the codec compares with: it
+// needs the program that has the new weights in it.
+func rehash(ctx context.Context, repository, test string) error {
+	hashes := exec.CommandContext(ctx, "go", "test", "./codec/sotto", "-run", test, "-update")
 	hashes.Dir, hashes.Stderr = repository, os.Stderr
 	if err := hashes.Run(); err != nil {
 		return fmt.Errorf("rebuilding the table of hashes: %w (codebooks by structural entropy belong to the weights they were built on: sotto-train se --repository)", err)

@@ -152,7 +152,7 @@ func (c *seCmd) Run(ctx context.Context) error {
 	if err := train.WriteFile(filepath.Join(c.Repository, "codec", "sotto", "weights", built.Name+".safetensors"), data); err != nil {
 		return err
 	}
-	return rehash(ctx, c.Repository)
+	return rehash(ctx, c.Repository, "GivesTheCommittedBits")
 }
 
 // codebooks builds the codebooks, or reads those of a run that is resumed.

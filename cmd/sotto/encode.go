@@ -62,6 +62,8 @@ func (c *encodeCmd) Validate() error {
 		return errors.New("--bitrate must not be negative")
 	case c.RawRate < 0 || c.RawChannels < 1:
 		return errors.New("--raw-rate and --raw-channels must be above 0")
+	case c.Entropy && c.Out == "" && namesECDC(c.Paths[1]):
+		return errors.New("--entropy is for .sotto files: .ecdc files have a form of their own")
 	}
 	if c.Out != "" {
 		seen := map[string]string{}

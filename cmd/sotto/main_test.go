@@ -121,6 +121,7 @@ func TestErrors(t *testing.T) {
 		{"encode --bitrat 3 a b", 2, `did you mean "--bitrate"?: see sotto encode --help`},
 		{"encode", 2, "IN"},
 		{"encode a.wav", 2, "OUT is missing"},
+		{"encode --entropy a.wav b.ecdc", 2, "--entropy is for .sotto files"},
 		{"encode a b c", 2, "--out DIR"},
 		{"encode --out d x/a.wav y/a.wav", 2, "would both become"},
 		{"encode --bitrate 0.7 a.wav b.sotto", 2, "no such step: give one of"},
