@@ -3,12 +3,14 @@ package tokeneval
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Information between codes of pairs, in bits.
 type Information struct {
-	// Plain is the mutual information of the counts, less that of the same codes in
-	// random order, which is how far the counts of few frames are off.
+	// Plain is the mutual information of the counts of all recordings, learned ones
+	// too, less that of the same codes in random order, which is how far the counts
+	// of few frames are off: rather too little than too much.
 	Plain float64 `json:"plain"`
 	// Held is what a table of pairs, learned from other recordings, saves on the
 	// second code when the first is known: a bound from below on speech that was
@@ -21,13 +23,14 @@ type pairs struct{ a, b []int32 }
 
 func (p *pairs) add(a, b int32) { p.a, p.b = append(p.a, a), append(p.b, b) }
 
-// information measures pairs of codes below the given sizes; learned are pairs of
-// other recordings.
-func information(p, learned pairs, sizeB int) Information {
-	shuffled := pairs{p.a, append([]int32(nil), p.b...)}
-	rng := rand.New(rand.NewPCG(1, uint64(len(p.a))))
+// information measures pairs of codes, the second of them below size; learned are
+// pairs of other recordings.
+func information(p, learned pairs, size int) Information {
+	all := pairs{slices.Concat(learned.a, p.a), slices.Concat(learned.b, p.b)}
+	shuffled := pairs{all.a, slices.Clone(all.b)}
+	rng := rand.New(rand.NewPCG(1, uint64(len(all.a))))
 	rng.Shuffle(len(shuffled.b), func(i, k int) { shuffled.b[i], shuffled.b[k] = shuffled.b[k], shuffled.b[i] })
-	return Information{Plain: max(0, mutual(p)-mutual(shuffled)), Held: max(0, saved(p, learned, sizeB))}
+	return Information{Plain: max(0, mutual(all)-mutual(shuffled)), Held: max(0, saved(p, learned, size))}
 }
 
 // mutual is Σ p(a,b)·log2(p(a,b)/(p(a)·p(b))) of the counts.
@@ -46,28 +49,24 @@ func mutual(p pairs) float64 {
 }
 
 // saved is how many bits fewer b costs with a known than without, by tables of
-// learned pairs (Witten-Bell, as ngrams).
+// learned pairs (discounted as ngrams are).
 func saved(p, learned pairs, size int) float64 {
-	type count struct{ total, distinct int }
-	joint, a, b := map[[2]int32]int{}, map[int32]count{}, map[int32]int{}
+	joint, after, alone := map[[2]int32]int{}, map[int32]follow{}, map[int32]int{}
 	for i := range learned.a {
 		k := [2]int32{learned.a[i], learned.b[i]}
-		c := a[k[0]]
-		c.total++
+		f := after[k[0]]
+		f.total++
 		if joint[k]++; joint[k] == 1 {
-			c.distinct++
+			f.distinct++
 		}
-		a[k[0]] = c
-		b[k[1]]++
+		after[k[0]] = f
+		alone[k[1]]++
 	}
-	sum := 0.0
+	less, sum := discount(joint), 0.0
 	for i := range p.a {
-		alone := (float64(b[p.b[i]]) + 1) / float64(len(learned.b)+size)
-		with := alone
-		if c := a[p.a[i]]; c.total > 0 {
-			with = (float64(joint[[2]int32{p.a[i], p.b[i]}]) + float64(c.distinct)*alone) / float64(c.total+c.distinct)
-		}
-		sum += math.Log2(with / alone)
+		without := (float64(alone[p.b[i]]) + 1) / float64(len(learned.b)+size)
+		with := after[p.a[i]].share(joint[[2]int32{p.a[i], p.b[i]}], less, without)
+		sum += math.Log2(with / without)
 	}
 	return sum / float64(max(len(p.a), 1))
 }

@@ -5,17 +5,38 @@ import "math"
 // maxOrder is the longest n-gram that is counted.
 const maxOrder = 3
 
-// ngrams counts n-grams of ids and predicts ids by interpolation (Witten & Bell
-// 1991): what an n-gram says is mixed with what the shorter one says, the more so
-// the more different ids have followed its context.
+// ngrams counts n-grams of ids and predicts ids by interpolation with absolute
+// discounting (Ney, Essen & Kneser 1994): of the count of each n-gram a constant is
+// taken, and what is taken goes to what the shorter n-grams say.
 type ngrams struct {
 	vocabulary int
 	seen       [maxOrder]map[[maxOrder]int32]int // how often context and id occurred; places before the context are -1
 	context    [maxOrder]map[[maxOrder]int32]follow
+	discount   [maxOrder]float64
 }
 
 // follow says what came after a context.
 type follow struct{ total, distinct int }
+
+// share is the probability of what came n times after the context, where less is
+// taken from each count and p is its probability by a shorter context.
+func (f follow) share(n int, less, p float64) float64 {
+	if f.total == 0 {
+		return p
+	}
+	return (max(float64(n)-less, 0) + less*float64(f.distinct)*p) / float64(f.total)
+}
+
+// discount is n1/(n1 + 2·n2), of how many things were counted once and twice.
+func discount[K comparable](counts map[K]int) float64 {
+	var n [3]float64
+	for _, c := range counts {
+		if c < len(n) {
+			n[c]++
+		}
+	}
+	return (n[1] + 0.5) / (n[1] + 2*n[2] + 1) // in between where there are none
+}
 
 func newNgrams(vocabulary int) *ngrams {
 	m := &ngrams{vocabulary: vocabulary}
@@ -57,6 +78,13 @@ func (m *ngrams) learn(ids []int32) {
 	}
 }
 
+// finish ends learning.
+func (m *ngrams) finish() {
+	for o := range m.seen {
+		m.discount[o] = discount(m.seen[o])
+	}
+}
+
 // bits gives the cost of the id at a place of a sequence, for n-grams up to each
 // order.
 func (m *ngrams) bits(ids []int32, i int) (bits [maxOrder]float64) {
@@ -65,9 +93,7 @@ func (m *ngrams) bits(ids []int32, i int) (bits [maxOrder]float64) {
 		k := key(ids, i, o+1)
 		n := m.seen[o][k]
 		k[maxOrder-1] = -1
-		if f := m.context[o][k]; f.total > 0 {
-			p = (float64(n) + float64(f.distinct)*p) / float64(f.total+f.distinct)
-		}
+		p = m.context[o][k].share(n, m.discount[o], p)
 		bits[o] = -math.Log2(p)
 	}
 	return bits
@@ -87,6 +113,7 @@ func perplexities(vocabulary int, learn, test [][]int32) []Perplexity {
 	for _, s := range learn {
 		m.learn(s)
 	}
+	m.finish()
 	var sum [maxOrder]float64
 	n := 0
 	for _, s := range test {

@@ -36,8 +36,8 @@ type EntropyConfig struct {
 // DefaultEntropyConfig is the recipe of the released network.
 func DefaultEntropyConfig() EntropyConfig {
 	return EntropyConfig{
-		Lags: 3, Means: []int{2, 4}, Trunk: 128, Hidden: 128, Out: 64,
-		Epochs: 5, Packets: 64, Frames: 50, LR: 2e-3, Decay: 0.01, Dropout: 0.05, Seed: 1,
+		Lags: 3, Means: []int{2, 4}, Trunk: 256, Hidden: 192, Out: 64,
+		Epochs: 5, Packets: 48, Frames: 50, LR: 2e-3, Decay: 0.01, Dropout: 0.05, Seed: 1,
 	}
 }
 
