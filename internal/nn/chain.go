@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/sotto-audio/sotto/internal/backend"
+import (
+	"math"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
 
 // Chain runs layers one after the other.
 type Chain []Layer
@@ -17,17 +21,65 @@ func (c Chain) Params() []*Param {
 // Reach is that of all layers.
 func (c Chain) Reach() Reach { return ReachOf(c...) }
 
-// Step runs the layers. What a layer took from the one before is released.
+// pieceValues is the size of a tensor that layers which follow each other still
+// find in the second-level cache.
+const pieceValues = 1 << 18
+
+// Step runs the layers. What a layer took from the one before is released. Large
+// tensors go through layers that do not wait for the end of the signal in pieces,
+// which are small enough for the cache.
 func (c Chain) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	in := x
-	for _, l := range c {
-		y := l.Step(s, x)
+	for len(c) > 0 {
+		n := 1
+		if s.Batch == 1 && x.Rows*x.Cols > 2*pieceValues {
+			n = c.bounded()
+		}
+		y := x
+		if n > 1 {
+			y = c[:n].pieces(s, x)
+		} else {
+			n = 1
+			y = c[0].Step(s, x)
+		}
 		if x != in && x != y {
 			s.Release(x)
 		}
-		x = y
+		x, c = y, c[n:]
 	}
 	return x
+}
+
+// bounded is the number of layers at the start that look ahead to a bound.
+func (c Chain) bounded() int {
+	for i, l := range c {
+		if math.IsInf(ReachOf(l).Ahead, 1) {
+			return i
+		}
+	}
+	return len(c)
+}
+
+// pieces is Step, piece after piece.
+func (c Chain) pieces(s *Stream, x *backend.Tensor) *backend.Tensor {
+	last, rows := s.Last, max(1, pieceValues/x.Cols)
+	out := s.grow(int(float64(x.Rows)*c.Reach().Rate) + 1)
+	for at := 0; at < x.Rows; at += rows {
+		end := min(at+rows, x.Rows)
+		s.Last = last && end == x.Rows
+		mark := s.arena.mark()
+		y := s.Rows(x, at, end)
+		for _, l := range c {
+			z := l.Step(s, y)
+			if z != y {
+				s.Release(y)
+			}
+			y = z
+		}
+		out.append(s, y)
+		s.arena.rewind(mark)
+	}
+	return out.tensor()
 }
 
 // Residual adds two paths: y = Shortcut(x) + Branch(x). Rows of the one that runs

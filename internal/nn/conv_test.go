@@ -377,6 +377,42 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// Large tensors go through a chain in pieces, with the bits of one layer after the
+// other.
+func TestLargePieces(t *testing.T) {
+	rng := rand.New(rand.NewPCG(27, 1))
+	conv := func(in, out, kernel, stride, dilation int) *Conv1d {
+		l := NewConv1d("c", in, out, kernel)
+		l.Stride, l.Dilation = stride, dilation
+		total := l.reach() - stride
+		l.Pad = Padding{Left: total - total/2, Right: total / 2, Mode: PadReflect, Fill: true}
+		return l
+	}
+	up := NewConvTranspose1d("u", 24, 24, 6, 3)
+	up.TrimLeft, up.TrimRight = 1, 2
+	c := Chain{
+		conv(2, 24, 7, 1, 1), Activation{backend.ELU}, &Residual{Branch: Chain{conv(24, 24, 3, 1, 5), Activation{backend.ELU}, conv(24, 24, 3, 1, 1)}},
+		conv(24, 24, 4, 2, 1), NewGroupNorm("g", 4, 24), up, &Residual{Branch: Chain{conv(24, 24, 3, 1, 1), NewGroupNorm("h", 2, 24)}, Shortcut: conv(24, 24, 5, 1, 1)},
+		conv(24, 1, 5, 1, 1),
+	}
+	randomize(c, rng)
+	x := random(50_001, 2, rng)
+	s := NewStream(device(), 1)
+	for range 2 { // the second time with the memory of the first
+		s.Reset()
+		s.Begin()
+		s.Last = true
+		got := c.Step(s, x)
+		want := x
+		for _, l := range c {
+			want = whole(device(), l, want)
+		}
+		if got.Rows != want.Rows || !slices.Equal(got.Data, want.Data) {
+			t.Fatal("other bits in pieces")
+		}
+	}
+}
+
 // Released memory is used again, and what lives is left alone.
 func TestRelease(t *testing.T) {
 	s := NewStream(cpu.New(1), 1)

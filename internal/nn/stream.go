@@ -155,11 +155,7 @@ func (a *arena) view(t *backend.Tensor) *backend.Tensor {
 func (a *arena) get(b backend.Backend, rows, cols int) *backend.Tensor {
 	sl := a.reuse(rows * cols)
 	if sl == nil {
-		if a.next == len(a.slots) {
-			a.slots = append(a.slots, &slot{})
-		}
-		sl = a.slots[a.next]
-		a.next++
+		sl = a.take()
 		if n := rows * cols; sl.whole == nil || sl.whole.Cols < n {
 			sl.whole = b.New(1, n)
 		}
@@ -169,6 +165,71 @@ func (a *arena) get(b backend.Backend, rows, cols int) *backend.Tensor {
 		sl.view.Data = sl.whole.Data[:rows*cols]
 	}
 	return &sl.view
+}
+
+// mark is a moment of a step that rewind goes back to.
+type mark struct {
+	next, seen int
+	free       []*slot
+}
+
+func (a *arena) mark() mark { return mark{a.next, a.seen, slices.Clone(a.free)} }
+
+// rewind gives back all tensors since a mark.
+func (a *arena) rewind(m mark) {
+	a.next, a.seen, a.free = m.next, m.seen, append(a.free[:0], m.free...)
+}
+
+// growing is a tensor that rows are appended to.
+type growing struct {
+	slot       *slot
+	rows, cols int
+	expected   int // rows
+}
+
+// grow begins a tensor of about that many rows, in scratch memory.
+func (s *Stream) grow(rows int) *growing {
+	sl := s.arena.take()
+	if sl.whole == nil {
+		sl.whole = s.New(1, 1)
+	}
+	return &growing{slot: sl, expected: rows}
+}
+
+// append copies rows to the end.
+func (g *growing) append(s *Stream, y *backend.Tensor) {
+	g.cols = y.Cols
+	need := g.rows + y.Rows
+	if w := g.slot.whole; w.Cols < need*y.Cols {
+		g.slot.whole = s.New(1, max(need, g.expected)*y.Cols)
+		if g.rows > 0 {
+			s.Copy(&backend.Tensor{Rows: 1, Cols: g.rows * y.Cols, Stride: g.rows * y.Cols, Data: g.slot.whole.Data, Device: g.slot.whole.Device},
+				&backend.Tensor{Rows: 1, Cols: g.rows * y.Cols, Stride: g.rows * y.Cols, Data: w.Data, Device: w.Device})
+		}
+	}
+	before := g.rows
+	g.rows = need
+	if y.Rows > 0 {
+		s.Copy(s.Rows(g.tensor(), before, need), y)
+	}
+}
+
+// tensor is what was appended so far.
+func (g *growing) tensor() *backend.Tensor {
+	g.slot.view = backend.Tensor{Rows: g.rows, Cols: g.cols, Stride: g.cols, Device: g.slot.whole.Device}
+	if g.slot.whole.Data != nil {
+		g.slot.view.Data = g.slot.whole.Data[:g.rows*g.cols]
+	}
+	return &g.slot.view
+}
+
+// take gives the next slot.
+func (a *arena) take() *slot {
+	if a.next == len(a.slots) {
+		a.slots = append(a.slots, &slot{})
+	}
+	a.next++
+	return a.slots[a.next-1]
 }
 
 // release marks the slot of a tensor as free. A tensor that is no slot's, as that
@@ -186,7 +247,7 @@ func (a *arena) release(t *backend.Tensor) {
 func (a *arena) reuse(n int) *slot {
 	best := -1
 	for i, sl := range a.free {
-		if sl.whole.Cols >= n && (best < 0 || sl.whole.Cols < a.free[best].whole.Cols) {
+		if sl.whole.Cols >= n && sl.whole.Cols <= 16*n+1<<14 && (best < 0 || sl.whole.Cols < a.free[best].whole.Cols) {
 			best = i
 		}
 	}
