@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/asr"
+	asrsotto "github.com/sotto-audio/sotto/asr/sotto"
 	"github.com/sotto-audio/sotto/stream/serve"
 )
 
@@ -88,11 +89,15 @@ func (c *serveCmd) Run(s *session) error {
 		return err
 	}
 	var recognizer asr.Recognizer
-	if c.ASR != "none" {
+	switch c.ASR {
+	case "none":
+	case "":
+		recognizer, err = asrsotto.Default(asrsotto.WithThreads(1))
+	default:
 		recognizer, err = (&recognizerFlags{Model: c.ASR}).load()
-		if err != nil && c.ASR != "" {
-			return err
-		}
+	}
+	if err != nil {
+		return err
 	}
 	for i, h := range c.Host {
 		c.Host[i] = strings.ToLower(h)

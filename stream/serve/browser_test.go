@@ -212,12 +212,13 @@ func TestBrowser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the speech")
 	}
-	r := start(t, nil)
+	r := start(t, func(o *Options) { o.Recognizer = recognizer(t) })
 	b := openBrowser(t, r.url, microphone(t, speech(t)))
 	b.until("document.querySelectorAll('#facts div').length === 3", 10*time.Second)
 	b.eval("document.getElementById('record').click()")
 	b.until("document.getElementById('record').getAttribute('aria-pressed') === 'true'", 10*time.Second)
 	b.until("document.querySelectorAll('#committed span').length >= 11", 20*time.Second)
+	heard := b.eval("document.getElementById('committed').textContent")
 	b.shot("serve-live.png")
 	var after []float64
 	json.Unmarshal([]byte(b.eval("JSON.stringify([...document.querySelectorAll('#committed span')].map((s) => Number(s.dataset.after)))")), &after)
@@ -230,8 +231,9 @@ func TestBrowser(t *testing.T) {
 	if worst > 1 && os.Getenv("SOTTO_LOAD") != "" || worst > 5 {
 		t.Errorf("a word appears %.2f s after its end", worst)
 	}
-	if heard := b.eval("document.getElementById('committed').textContent"); !strings.HasPrefix(heard, "w0 w1 w2 w3") {
-		t.Errorf("the page shows %q", heard)
+	t.Logf("the page shows %q", heard)
+	if _, fake := r.o.Recognizer.(counting); fake && !strings.HasPrefix(heard, "w0 w1 w2 w3") {
+		t.Error("that is not what the recogniser gave")
 	}
 	b.eval("document.getElementById('record').click()")
 	b.until("document.querySelectorAll('.player').length === 9 && !document.getElementById('tokens').hidden", time.Minute)

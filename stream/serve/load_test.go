@@ -16,16 +16,16 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/sotto-audio/sotto/asr"
+	"github.com/sotto-audio/sotto/asr/sotto"
 )
 
-// recognizer is the one that the environment's SOTTO_ASR names, else the one that
-// counts: then the figures are those of the server alone.
+// recognizer is the released one where the environment's SOTTO_LOAD is set, else
+// the one that counts: then the figures are those of the server alone.
 func recognizer(t testing.TB) asr.Recognizer {
-	path := os.Getenv("SOTTO_ASR")
-	if path == "" {
+	if os.Getenv("SOTTO_LOAD") == "" {
 		return counting{}
 	}
-	r, err := asr.Load(path)
+	r, err := sotto.Default(sotto.WithThreads(1))
 	if err != nil {
 		t.Fatal(err)
 	}
