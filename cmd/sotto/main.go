@@ -18,6 +18,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/hub"
 )
 
 // Exit codes.
@@ -96,7 +97,7 @@ func run(s *session, args []string) int {
 			panic(errQuit)
 		}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"version": "sotto " + version()},
+		kong.Vars{"version": "sotto " + version(), "hub": hub.Default},
 		kong.ShortUsageOnError(),
 	)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // modelFlag chooses a model.
 type modelFlag struct {
-	Model     string  `short:"m" placeholder:"FILE" help:"Weights, instead of the model inside this program: safetensors or a checkpoint as its makers published it, with its configuration beside it, or the folder of both."`
+	Model     string  `short:"m" placeholder:"FILE" help:"Weights, or the name of a pulled model, instead of the model inside this program: safetensors or a checkpoint as its makers published it, with its configuration beside it, or the folder of both."`
 	Quantizer string  `default:"grvq" enum:"grvq,se" placeholder:"NAME" help:"Quantizer of the model inside this program: ${enum}. se has codebooks by structural entropy, whose sizes came out of the data."`
 	Window    float64 `default:"60" placeholder:"SECONDS" help:"For models that look at the whole signal: the longest one that they see whole. Longer ones are cut into windows of this length, which overlap by two seconds."`
 }
@@ -26,9 +26,13 @@ func (m modelFlag) load() (codec.Codec, error) {
 	if m.Quantizer == quantizerSE {
 		return nil, &usageError{errors.New("--quantizer goes with the model inside this program: leave --model or --quantizer out")}
 	}
-	c, err := codec.Load(m.Model)
+	path, err := pulled(m.Model)
+	if err != nil {
+		return nil, err
+	}
+	c, err := codec.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such file: give a weights file, or leave --model out", m.Model)
+		return nil, fmt.Errorf("%s: no such file: give a weights file or a name that 'sotto models pull --help' lists, or leave --model out", m.Model)
 	}
 	if p, ok := c.(*published.Codec); ok && m.Window != 0 {
 		if !(m.Window > 0 && m.Window <= 3600) {

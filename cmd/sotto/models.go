@@ -14,6 +14,7 @@ import (
 
 type modelsCmd struct {
 	List    modelsListCmd    `cmd:"" default:"withargs" help:"List the models inside this program."`
+	Pull    modelsPullCmd    `cmd:"" help:"Bring the weights of a published model."`
 	Convert modelsConvertCmd `cmd:"" help:"Write a published checkpoint as one self-describing safetensors file."`
 }
 
@@ -26,6 +27,7 @@ func (modelsCmd) Help() string {
 	return `Examples:
   sotto models
   sotto models list --json
+  sotto models pull mimi
   sotto models convert encodec_24khz.th encodec-24khz.safetensors`
 }
 
