@@ -52,7 +52,9 @@ func synthTensor(name string, shape []int) weights.Tensor {
 	mean, std := float32(0), 0.0
 	switch {
 	case layer == "token_embedding":
-		std = 0.5
+		if std = 0.5; shape[1] >= 100 {
+			std = 3.5 / math.Sqrt(float64(shape[1]))
+		}
 	case last == "positional_embedding":
 		std = 2.4
 	case strings.Contains(layer, "ln") && last == "weight":

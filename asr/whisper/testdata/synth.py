@@ -36,7 +36,7 @@ def rule(name, shape):
     """mean and std"""
     parts = parts_of(name)
     if parts[-2:] == ["token_embedding", "weight"]:
-        return 0, 0.5
+        return 0, 0.5 if shape[1] < 100 else 3.5 / np.sqrt(shape[1])
     if parts[-1] == "positional_embedding":
         return 0, 2.4
     norm = "ln" in parts[-2] or parts[-2].endswith("_ln")
