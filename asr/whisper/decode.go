@@ -104,7 +104,7 @@ func (m *Model) decode(r *decoding, o decodeOptions, random *rand.Rand) decodeRe
 	logits := both.Slice(0, 1)
 	for i := 0; ; i++ {
 		if i == 0 && s.width > 1 {
-			wide := r.stream.Tensor(s.width, logits.Cols)
+			wide := backend.Host(make([]float32, s.width*logits.Cols), s.width, logits.Cols)
 			for j := range s.width {
 				copy(wide.Row(j), logits.Row(0))
 			}

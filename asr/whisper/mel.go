@@ -1,12 +1,8 @@
 package whisper
 
-import (
-	"math"
+import "github.com/sotto-audio/sotto/internal/dsp"
 
-	"github.com/sotto-audio/sotto/internal/dsp"
-)
-
-// Sizes of the front end, those of every model.
+// Sizes of the front end, those of every model. SampleRate is in Hz.
 const (
 	SampleRate    = 16000
 	hop           = 160 // samples from one mel frame to the next
@@ -93,48 +89,19 @@ func slaneyFilters(bands int) []dsp.MelFilter {
 	return filters
 }
 
-// logMel gives the frames of whole recordings [⌊n/160⌋, bands], as the original
-// does: mirrored at both ends, limited to 8 bels below the loudest band of all,
-// then (x+4)/4. It needs 201 samples or more.
-func (m *melBands) logMel(pcm []float32) []float32 {
-	n := len(pcm)
-	padded := make([]float32, n+window)
-	copy(padded[half:], pcm)
-	for k := range half {
-		padded[half-1-k] = pcm[k+1]
-		padded[half+n+k] = pcm[n-2-k]
-	}
-	x := m.frames(make([]float32, 0, n/hop*m.bands), padded, n/hop)
-	top := float32(math.Inf(-1))
-	for _, v := range x {
-		top = max(top, v)
-	}
-	for i, v := range x {
-		x[i] = normalise(v, top)
-	}
-	return x
-}
-
+// normalise limits a value to 8 bels below the loudest, then brings it to about −1
+// to 1.
 func normalise(v, top float32) float32 { return (max(v, top-floorBels) + 4) / 4 }
 
-// melStream computes frames while samples arrive. The loudest band is that of the
-// frames so far, since later ones are not known.
+// melStream computes frames while samples arrive. The start is mirrored, as the
+// original does; it needs 201 samples.
 type melStream struct {
 	*melBands
 	pending []float32 // samples from the first of the next frame on
 	started bool
-	top     float32
 }
 
-func newMelStream(m *melBands) *melStream {
-	s := &melStream{melBands: m}
-	s.reset()
-	return s
-}
-
-func (s *melStream) reset() {
-	s.pending, s.started, s.top = s.pending[:0], false, float32(math.Inf(-1))
-}
+func (s *melStream) reset() { s.pending, s.started = s.pending[:0], false }
 
 // push takes samples and appends the frames that they complete.
 func (s *melStream) push(to, pcm []float32) []float32 {
@@ -143,7 +110,6 @@ func (s *melStream) push(to, pcm []float32) []float32 {
 		if len(s.pending) <= half {
 			return to
 		}
-		// Mirrored at the start.
 		mirrored := make([]float32, half, half+len(s.pending))
 		for k := range half {
 			mirrored[half-1-k] = s.pending[k+1]
@@ -151,21 +117,11 @@ func (s *melStream) push(to, pcm []float32) []float32 {
 		s.pending = append(mirrored, s.pending...)
 		s.started = true
 	}
-	count := (len(s.pending) - window + hop) / hop
 	if len(s.pending) < window {
 		return to
 	}
-	first := len(to)
+	count := (len(s.pending) - window + hop) / hop
 	to = s.frames(to, s.pending, count)
-	for f := first; f < len(to); f += s.bands {
-		frame := to[f : f+s.bands]
-		for _, v := range frame {
-			s.top = max(s.top, v)
-		}
-		for i, v := range frame {
-			frame[i] = normalise(v, s.top)
-		}
-	}
 	s.pending = s.pending[:copy(s.pending, s.pending[count*hop:])]
 	return to
 }

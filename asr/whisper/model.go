@@ -7,62 +7,128 @@ package whisper
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
-// Model is a loaded checkpoint. It is safe for concurrent use.
+// Model is a checkpoint. It is safe for concurrent use.
 type Model struct {
-	dims       dims
-	tokenizer  *Tokenizer
-	backend    backend.Backend
-	mel        *melBands
-	encoder    *encoder
-	decoder    *decoder
-	parameters int
+	dims      dims
+	tokenizer *Tokenizer
+	backend   backend.Backend
+	mel       *melBands
+	// suppressed are tokens that are no speech.
+	suppressed []int32
 	// alignment lists the (layer, head) pairs of the decoder whose attention
 	// follows the words.
 	alignment [][2]int
-	// suppressed are tokens that are no speech.
-	suppressed []int32
+
+	path      string
+	precision backend.Precision
+	adapter   *Adapter
+	// ready lays the weights out when they are first needed.
+	ready      func() error
+	encoder    *encoder
+	decoder    *decoder
+	parameters int
 }
 
-// newModel lays the weights of a checkpoint out.
-func newModel(c *checkpoint, b backend.Backend, p backend.Precision, adapter *Adapter) (*Model, error) {
+// Precision names the arithmetic of a model's matrices.
+type Precision string
+
+// Precisions.
+const (
+	Float32  Precision = "f32"
+	BFloat16 Precision = "bf16"
+	Int8     Precision = "int8"
+)
+
+// Load opens a checkpoint: a .pt file of the original code, a folder that
+// Transformers saved (or the model.safetensors in it), or a ggml file of
+// whisper.cpp. Errors name the file. Its weights are read when they are first
+// needed.
+func Load(path string) (*Model, error) { return open(path, cpu.New(0), backend.Float32, nil) }
+
+// In gives the model with matrices of another precision.
+func (m *Model) In(p Precision) (*Model, error) {
+	for _, known := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+		if known.String() == string(p) {
+			return open(m.path, m.backend, known, m.adapter)
+		}
+	}
+	return nil, fmt.Errorf("whisper: there is no precision %q", p)
+}
+
+// With gives the model with an adapter, which is merged into its weights.
+func (m *Model) With(a *Adapter) (*Model, error) {
+	if err := a.fits(m.dims); err != nil {
+		return nil, err
+	}
+	return open(m.path, m.backend, m.precision, a)
+}
+
+func open(path string, b backend.Backend, p backend.Precision, a *Adapter) (*Model, error) {
+	c, err := openCheckpoint(path)
+	if err != nil {
+		return nil, fmt.Errorf("whisper: %w", err)
+	}
+	c.Close()
+	m, err := newModel(c, b, p, a)
+	if err != nil {
+		return nil, fmt.Errorf("whisper: %s: %w", path, err)
+	}
+	m.path = path
+	m.ready = sync.OnceValue(func() error {
+		c, err := openCheckpoint(path)
+		if err != nil {
+			return fmt.Errorf("whisper: %w", err)
+		}
+		defer c.Close()
+		if err := m.layOut(c); err != nil {
+			return fmt.Errorf("whisper: %s: %w", path, err)
+		}
+		return nil
+	})
+	return m, nil
+}
+
+// newModel makes a model of a checkpoint, without its weights.
+func newModel(c *checkpoint, b backend.Backend, p backend.Precision, a *Adapter) (*Model, error) {
 	t, err := NewTokenizer(c.dims.Vocabulary)
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{checkpoint: c, backend: b, precision: p, adapter: adapter}
-	m := &Model{dims: c.dims, tokenizer: t, backend: b, mel: newMelBands(c.dims.Mels), encoder: l.encoder(), decoder: l.decoder()}
-	if l.err != nil {
-		return nil, l.err
-	}
-	m.parameters = l.count
+	m := &Model{dims: c.dims, tokenizer: t, backend: b, mel: newMelBands(c.dims.Mels), precision: p, adapter: a, alignment: c.alignment}
 	m.suppressed = t.notSpeech()
-	m.alignment = c.alignment
-	for _, a := range m.alignment {
-		if a[0] < 0 || a[0] >= c.dims.TextLayers || a[1] < 0 || a[1] >= c.dims.TextHeads {
-			return nil, fmt.Errorf("whisper: there is no attention head %v to align words with", a)
+	for _, h := range m.alignment {
+		if h[0] < 0 || h[0] >= c.dims.TextLayers || h[1] < 0 || h[1] >= c.dims.TextHeads {
+			return nil, fmt.Errorf("there is no attention head %v to align words with", h)
 		}
 	}
 	if m.alignment == nil {
 		m.alignment = alignmentHeads(c.dims)
 	}
+	m.ready = sync.OnceValue(func() error { return m.layOut(c) })
 	return m, nil
 }
 
-// load reads a checkpoint.
-func load(path string, threads int, p backend.Precision, adapter *Adapter) (*Model, error) {
-	c, err := openCheckpoint(path)
-	if err != nil {
-		return nil, fmt.Errorf("whisper: %w", err)
+// layOut packs the weights.
+func (m *Model) layOut(c *checkpoint) error {
+	l := &loader{checkpoint: c, backend: m.backend, precision: m.precision, adapter: m.adapter}
+	m.encoder, m.decoder = l.encoder(), l.decoder()
+	m.parameters = l.count
+	return l.err
+}
+
+// name is that of the file or folder without ending.
+func (m *Model) name() string {
+	base := filepath.Base(m.path)
+	if base == "model.safetensors" {
+		base = filepath.Base(filepath.Dir(m.path))
 	}
-	defer c.Close()
-	m, err := newModel(c, cpu.New(threads), p, adapter)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return m, nil
+	return strings.TrimSuffix(base, filepath.Ext(base))
 }

@@ -75,7 +75,14 @@ func every(x []float32, cols, n, m int) []float32 {
 
 // firstWindow gives the mel frames of the first 30 s, as transcription does.
 func firstWindow(m *Model, pcm []float32) []float32 {
-	return m.mel.logMel(append(pcm[:len(pcm):len(pcm)], make([]float32, 30*SampleRate)...))[:3000*m.dims.Mels]
+	s := melStream{melBands: m.mel}
+	mel := s.push(nil, pcm)
+	mel = s.push(mel, make([]float32, 30*SampleRate))
+	top := maximum(mel)
+	for i, v := range mel {
+		mel[i] = normalise(v, top)
+	}
+	return mel[:3000*m.dims.Mels]
 }
 
 func checkModel(t *testing.T, name string, w *expectation) *Model {

@@ -96,9 +96,15 @@ type transcriber struct {
 	Options
 	encoding *encoding
 	decoding *decoding
-	mel      []float32 // all frames
-	frames   int       // of them that hold sound
-	peaks    []float32 // loudest sample of each frame
+	random   *rand.Rand
+	bands    melStream
+	mel      []float32 // frames from seek on, not normalised
+	top      float32   // of all frames so far
+	seek     int       // frame from which to go on
+	samples  int
+	peaks    []float32 // loudest sample of each frame from seek on
+	peak     float32   // of the frame that is not whole
+	detected bool      // the language is known
 	decode   decodeOptions
 	segments []Segment
 	tokens   []int32 // of the text so far
@@ -109,65 +115,104 @@ type transcriber struct {
 // Transcribe gives the text of mono samples at 16 kHz. progress, if not nil, is
 // called with the share that is done.
 func (m *Model) Transcribe(ctx context.Context, pcm []float32, o Options, progress func(done float64)) (*Transcript, error) {
-	if len(o.Temperatures) == 0 {
-		return nil, errors.New("whisper: no temperature is given")
-	}
-	t, err := m.transcriber(pcm, o)
+	t, err := m.transcriber(o)
 	if err != nil {
 		return nil, err
 	}
-	random := rand.New(rand.NewPCG(1, uint64(len(pcm)))) // the same text every time
-	for seek := 0; seek < t.frames; {
+	t.push(pcm)
+	t.finish()
+	for frames := t.samples / hop; t.seek < frames; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		seek = t.window(seek, random)
+		t.window(frames)
 		if progress != nil {
-			progress(min(float64(seek)/float64(t.frames), 1))
+			progress(min(float64(t.seek)/float64(frames), 1))
 		}
 	}
 	return &Transcript{Language: languages[t.decode.language].code, Segments: t.segments}, nil
 }
 
-func (m *Model) transcriber(pcm []float32, o Options) (*transcriber, error) {
-	beams := max(o.Beam, o.BestOf, 1)
-	t := &transcriber{
-		Model: m, Options: o,
-		encoding: m.encoder.start(m.backend), decoding: m.decoder.start(m.backend, beams, m.dims.AudioContext),
-		frames: len(pcm) / hop,
-		decode: decodeOptions{translate: o.Translate, timestamps: true, most: o.most, lengthPenalty: -1},
+func (m *Model) transcriber(o Options) (*transcriber, error) {
+	if len(o.Temperatures) == 0 {
+		return nil, errors.New("whisper: no temperature is given")
 	}
-	t.mel = m.mel.logMel(append(pcm[:len(pcm):len(pcm)], make([]float32, windowFrames*hop)...))
-	for f := range t.frames {
-		peak := float32(0)
-		for _, v := range pcm[f*hop : (f+1)*hop] {
-			peak = max(peak, v, -v)
-		}
-		t.peaks = append(t.peaks, peak)
-	}
-	if err := t.setLanguage(); err != nil {
+	if err := m.ready(); err != nil {
 		return nil, err
 	}
-	if o.Prompt != "" {
-		t.tokens = m.tokenizer.Encode(" " + strings.TrimSpace(o.Prompt))
+	t := &transcriber{
+		Model: m, Options: o,
+		encoding: m.encoder.start(m.backend),
+		decoding: m.decoder.start(m.backend, max(o.Beam, o.BestOf, 1), m.dims.AudioContext),
+		bands:    melStream{melBands: m.mel},
+		detected: o.Language != "" || !m.tokenizer.Multilingual(),
+		decode:   decodeOptions{translate: o.Translate, timestamps: true, most: o.most, lengthPenalty: -1},
 	}
-	return t, nil
+	var err error
+	t.decode.language, err = m.language(o.Language)
+	t.reset()
+	return t, err
 }
 
-// setLanguage finds the language in the options or in the first 30 seconds.
-func (t *transcriber) setLanguage() (err error) {
-	if t.Language == "" && t.tokenizer.Multilingual() {
-		t.listen(0, windowFrames)
-		p := t.languageProbabilities(t.decoding)
-		for i := range p {
-			if p[i] > p[t.decode.language] {
-				t.decode.language = i
-			}
-		}
-		return nil
+// reset makes ready for another recording.
+func (t *transcriber) reset() {
+	t.random = rand.New(rand.NewPCG(1, 2)) // the same text every time
+	t.bands.reset()
+	t.mel, t.peaks, t.segments, t.tokens = t.mel[:0], t.peaks[:0], nil, nil
+	t.top, t.peak, t.seek, t.samples, t.keep, t.spoken = never, 0, 0, 0, 0, 0
+	t.detected = t.Language != "" || !t.tokenizer.Multilingual()
+	if t.Prompt != "" {
+		t.tokens = t.tokenizer.Encode(" " + strings.TrimSpace(t.Prompt))
 	}
-	t.decode.language, err = t.language(t.Language)
-	return err
+}
+
+// push takes samples.
+func (t *transcriber) push(pcm []float32) {
+	for _, v := range pcm {
+		t.peak = max(t.peak, v, -v)
+		if t.samples++; t.samples%hop == 0 {
+			t.peaks = append(t.peaks, t.peak)
+			t.peak = 0
+		}
+	}
+	t.hear(pcm)
+}
+
+// finish lets silence follow the last sample.
+func (t *transcriber) finish() { t.hear(make([]float32, windowFrames*hop)) }
+
+func (t *transcriber) hear(pcm []float32) {
+	before := len(t.mel)
+	t.mel = t.bands.push(t.mel, pcm)
+	t.top = max(t.top, maximum(t.mel[before:]))
+}
+
+// listen encodes the next mel frames, filled up with zeros to 30 s.
+func (t *transcriber) listen(frames int) {
+	t.encoding.reset()
+	for _, v := range t.mel[:frames*t.dims.Mels] {
+		t.encoding.mel = append(t.encoding.mel, normalise(v, t.top))
+	}
+	t.decoding.audio = 0
+	t.decoding.listen(t.encoding.step(t.dims.AudioContext))
+}
+
+// detect finds the language of the first 30 seconds.
+func (t *transcriber) detect() {
+	t.listen(min(windowFrames, len(t.mel)/t.dims.Mels))
+	t.decode.language = likeliest(t.languageProbabilities(t.decoding))
+	t.detected = true
+}
+
+// likeliest is the place of the largest probability.
+func likeliest(p []float64) int {
+	best := 0
+	for i := range p {
+		if p[i] > p[best] {
+			best = i
+		}
+	}
+	return best
 }
 
 // language gives the place of a language that the model knows, of English for an
@@ -186,24 +231,37 @@ func (m *Model) language(name string) (int, error) {
 	return i, nil
 }
 
-// listen encodes mel frames [from, to), filled up with zeros to 30 s.
-func (t *transcriber) listen(from, to int) {
-	t.encoding.reset()
-	t.encoding.mel = append(t.encoding.mel, t.mel[from*t.dims.Mels:to*t.dims.Mels]...)
-	t.decoding.audio = 0
-	t.decoding.listen(t.encoding.step(t.dims.AudioContext))
+// window transcribes the next 30 s of a recording of so many frames, and drops the
+// frames that are done.
+func (t *transcriber) window(frames int) {
+	seek := t.seek
+	size := min(windowFrames, frames-seek)
+	next := t.windowAt(seek, size)
+	if next <= seek {
+		next = seek + size
+	}
+	t.seek = next
+	if n := len(t.tokens) - t.dims.TextContext; n > 0 { // more is never shown
+		t.tokens = t.tokens[n:]
+		t.keep = max(t.keep-n, 0)
+	}
+	done := min(next-seek, len(t.peaks))
+	t.peaks = t.peaks[:copy(t.peaks, t.peaks[done:])]
+	t.mel = t.mel[:copy(t.mel, t.mel[min((next-seek)*t.dims.Mels, len(t.mel)):])]
 }
 
-// window transcribes the 30 s from mel frame seek on, and gives the frame from
-// which to go on.
-func (t *transcriber) window(seek int, random *rand.Rand) int {
-	size := min(windowFrames, t.frames-seek)
-	if t.silent(seek, seek+size) {
+// windowAt transcribes size frames, the first of which is the recording's frame
+// seek, and gives the frame from which to go on.
+func (t *transcriber) windowAt(seek, size int) int {
+	if t.silent(size) {
 		return seek + size
 	}
-	t.listen(seek, seek+size)
+	if !t.detected {
+		t.detect()
+	}
+	t.listen(size)
 	t.decode.prompt = t.tokens[t.keep:]
-	r := t.fallback(random)
+	r := t.fallback()
 	if r.noSpeech > t.NoSpeech && r.logProb <= t.LogProb {
 		return seek + size
 	}
@@ -232,23 +290,19 @@ func (t *transcriber) window(seek int, random *rand.Rand) int {
 	return next
 }
 
-// silent reports whether frames hold nothing that could be heard.
-func (t *transcriber) silent(from, to int) bool {
-	peak := float32(0)
-	for _, p := range t.peaks[from:to] {
-		peak = max(peak, p)
-	}
-	return float64(peak) < math.Pow(10, t.Silence/20)
+// silent reports whether the next frames hold nothing that could be heard.
+func (t *transcriber) silent(frames int) bool {
+	return float64(maximum(t.peaks[:min(frames, len(t.peaks))])) < math.Pow(10, t.Silence/20)
 }
 
 // fallback decodes a window at one temperature after the other until the text
 // passes the thresholds.
-func (t *transcriber) fallback(random *rand.Rand) decodeResult {
+func (t *transcriber) fallback() decodeResult {
 	var r decodeResult
 	for _, temperature := range t.Temperatures {
 		o := t.decode
 		o.temperature, o.beam, o.bestOf = temperature, t.Beam, t.BestOf
-		r = t.Model.decode(t.decoding, o, random)
+		r = t.Model.decode(t.decoding, o, t.random)
 		repetitive := t.CompressionRatio > 0 && r.compression > t.CompressionRatio
 		unlikely := r.logProb < t.LogProb
 		if !repetitive && !unlikely || unlikely && r.noSpeech > t.NoSpeech {

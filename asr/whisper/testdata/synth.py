@@ -38,7 +38,7 @@ def rule(name, shape):
     if parts[-2:] == ["token_embedding", "weight"]:
         return 0, 0.5 if shape[1] < 100 else 3.5 / np.sqrt(shape[1])
     if parts[-1] == "positional_embedding":
-        return 0, 2.4
+        return 0, 2.4 if shape[1] < 100 else 9.6
     norm = "ln" in parts[-2] or parts[-2].endswith("_ln")
     if norm and parts[-1] == "weight":
         return 1, 0.1
@@ -66,3 +66,11 @@ def model(**sizes):
     m = Whisper(dims)
     m.load_state_dict({k: tensor(k, tuple(v.shape)) for k, v in m.state_dict().items()})
     return m.eval()
+
+
+def ending(m, push=13.0):
+    """Makes the end of text likelier, which random weights never find: the bias of
+    the last norm adds push to its logit."""
+    eot = m.decoder.token_embedding.weight[50257]
+    m.decoder.ln.bias += np.float32(push) * eot / (eot * eot).sum()
+    return m
