@@ -70,6 +70,7 @@ type loader struct {
 	backend   backend.Backend
 	precision backend.Precision
 	adapter   *Adapter // merged where it is not nil
+	keep      bool     // matrices in linear layers
 	count     int
 	err       error
 }
@@ -100,13 +101,13 @@ func (l *loader) linear(name string, in, out int, bias bool) *nn.Linear {
 		return layer
 	}
 	if l.adapter != nil {
-		if l.err = l.adapter.merge(name, w, out, in); l.err != nil {
-			return layer
-		}
+		l.adapter.merge(l.backend, name, w, out, in)
 	}
 	layer.Weight = param(name+".weight", transpose(w, out, in), in, out)
-	layer.Prepare(l.backend, false)
-	layer.Weight.Data = nil
+	layer.Prepare(l.backend, l.keep)
+	if !l.keep {
+		layer.Weight.Data = nil
+	}
 	return layer
 }
 

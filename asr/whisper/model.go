@@ -30,6 +30,8 @@ type Model struct {
 	path      string
 	precision backend.Precision
 	adapter   *Adapter
+	open      func() (*checkpoint, error)
+	keep      bool // the matrices, too, not only their packed form
 	// ready lays the weights out when they are first needed.
 	ready      func() error
 	encoder    *encoder
@@ -82,18 +84,32 @@ func open(path string, b backend.Backend, p backend.Precision, a *Adapter) (*Mod
 		return nil, fmt.Errorf("whisper: %s: %w", path, err)
 	}
 	m.path = path
+	m.open = func() (*checkpoint, error) { return openCheckpoint(path) }
+	m.prepare()
+	return m, nil
+}
+
+// prepare sets ready.
+func (m *Model) prepare() {
 	m.ready = sync.OnceValue(func() error {
-		c, err := openCheckpoint(path)
+		c, err := m.open()
 		if err != nil {
 			return fmt.Errorf("whisper: %w", err)
 		}
 		defer c.Close()
 		if err := m.layOut(c); err != nil {
-			return fmt.Errorf("whisper: %s: %w", path, err)
+			return fmt.Errorf("whisper: %s: %w", m.path, err)
 		}
 		return nil
 	})
-	return m, nil
+}
+
+// whole gives the model with its matrices kept, as training needs them.
+func (m *Model) whole() (*Model, error) {
+	w := *m
+	w.keep = true
+	w.prepare()
+	return &w, w.ready()
 }
 
 // newModel makes a model of a checkpoint, without its weights.
@@ -112,13 +128,14 @@ func newModel(c *checkpoint, b backend.Backend, p backend.Precision, a *Adapter)
 	if m.alignment == nil {
 		m.alignment = alignmentHeads(c.dims)
 	}
-	m.ready = sync.OnceValue(func() error { return m.layOut(c) })
+	m.open = func() (*checkpoint, error) { return c, nil }
+	m.prepare()
 	return m, nil
 }
 
 // layOut packs the weights.
 func (m *Model) layOut(c *checkpoint) error {
-	l := &loader{checkpoint: c, backend: m.backend, precision: m.precision, adapter: m.adapter}
+	l := &loader{checkpoint: c, backend: m.backend, precision: m.precision, adapter: m.adapter, keep: m.keep}
 	m.encoder, m.decoder = l.encoder(), l.decoder()
 	m.parameters = l.count
 	return l.err

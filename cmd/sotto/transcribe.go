@@ -25,11 +25,14 @@ import (
 type recognizerFlags struct {
 	Model     string `short:"m" placeholder:"FILE" help:"Recogniser (weights file or folder), instead of the one inside this program."`
 	Chunk     int    `placeholder:"MS" help:"Milliseconds of sound that are recognised at a time: fewer answer earlier, more hear better."`
+	Stream    bool   `help:"Answer while the sound is heard, with recognisers that wait for 30 s otherwise (Whisper)."`
 	Offline   bool   `help:"Hear the whole recording before deciding: more accurate, no latency to speak of."`
 	Beam      int    `placeholder:"N" help:"Hypotheses to keep; 1 is greedy."`
 	LM        string `name:"lm" placeholder:"FILE" help:"Language model (from sotto-train lm, or ARPA); \"none\" leaves out the recogniser's own."`
 	Language  string `placeholder:"CODE" help:"Language that is spoken, such as en; the recogniser's default where it is left out."`
 	Translate bool   `help:"Write English whatever is spoken, with recognisers that can."`
+	Adapter   string `placeholder:"FILE" help:"Adapter for a Whisper checkpoint (from sotto-train asr --lora)."`
+	Precision string `default:"f32" enum:"f32,bf16,int8" placeholder:"NAME" help:"Arithmetic of a Whisper checkpoint: ${enum}. int8 is faster everywhere, bf16 where the processor has AVX512-BF16; both are a little less exact."`
 }
 
 // Validate refuses what cannot be.
@@ -37,8 +40,8 @@ func (f *recognizerFlags) Validate() error {
 	switch {
 	case f.Chunk < 0 || f.Beam < 0:
 		return errors.New("--chunk and --beam must not be negative")
-	case f.Chunk > 0 && f.Offline:
-		return errors.New("--chunk and --offline exclude each other")
+	case (f.Chunk > 0 || f.Stream) && f.Offline:
+		return errors.New("--offline excludes --chunk and --stream")
 	}
 	return nil
 }
@@ -51,13 +54,19 @@ func (f *recognizerFlags) load() (asr.Recognizer, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file: give a recogniser, or leave --model out", f.Model)
 	}
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return f.adapt(r)
 }
 
 // options are checked against what the model has.
 func (f *recognizerFlags) options(model asr.Recognizer) (asr.Options, error) {
 	o := asr.Options{Chunk: time.Duration(f.Chunk) * time.Millisecond, Offline: f.Offline, Beam: f.Beam, LM: f.LM, Language: f.Language, Translate: f.Translate}
 	info := model.Info()
+	if f.Stream && o.Chunk == 0 {
+		o.Chunk = soon(info.Chunks)
+	}
 	if o.Chunk != 0 && !slices.Contains(info.Chunks, o.Chunk) {
 		return o, &usageError{fmt.Errorf("--chunk %d: %s has chunks of %s ms", f.Chunk, info.Name, milliseconds(info.Chunks))}
 	}
@@ -99,6 +108,8 @@ Examples:
   sotto transcribe --format srt --out talk.srt talk.mp3
   sotto transcribe --format json --out text/ *.wav *.sotto
   sotto transcribe --lm names.lm --offline talk.sotto
+  sotto transcribe --model whisper-base.pt --language de --translate vortrag.mp3
+  sotto transcribe --model ggml-small.bin --precision int8 --stream --format jsonl talk.wav
   arecord -t raw -f S16_LE -r 16000 | sotto transcribe --raw-rate 16000 --format jsonl -`
 }
 
