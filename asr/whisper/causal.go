@@ -36,7 +36,8 @@ type causal struct {
 	chunk    int // positions
 	startup  int // further chunks that the first one of a start waits for
 	beam     int
-	pause    int // positions
+	pause    int     // positions
+	silence  float32 // of the loudest sample
 	bands    melStream
 	top      float32 // loudest band of all frames so far
 	encoding *encoding
@@ -56,9 +57,10 @@ type causal struct {
 	samples int       // heard
 	peaks   []float32 // loudest sample of each position that is not encoded
 	peak    float32
-	quiet   int // positions since the last one that was not
-	changed int // position at which the text last changed
-	spoken  bool
+	quiet   int  // positions since the last one that was not
+	changed int  // position at which the text last changed
+	spoken  bool // words since the last pause
+	heard   bool // something that is not silence, since the encoder's start
 	update  asr.Update
 
 	// observe, if not nil, is called after each chunk, and before a new start.
@@ -80,7 +82,7 @@ func (m *Model) causal(o asr.Options, chunk, startup int) (*causal, error) {
 		return nil, err
 	}
 	c := &causal{
-		Model: m, options: o, chunk: chunk, startup: startup, beam: max(o.Beam, 1), pause: pause,
+		Model: m, options: o, chunk: chunk, startup: startup, beam: max(o.Beam, 1), pause: pause, silence: float32(math.Pow(10, silenceDB/20.)),
 		bands: melStream{melBands: m.mel}, encoding: m.encoder.start(m.backend),
 		rules: m.rules(false),
 	}
@@ -100,7 +102,7 @@ func (c *causal) Reset() {
 	c.top, c.detected = never, c.options.Language != "" || !c.tokenizer.Multilingual()
 	c.context, c.text, c.line = nil, nil, nil
 	c.settled, c.read, c.base, c.samples, c.quiet, c.changed = 0, 0, 0, 0, 0, 0
-	c.peaks, c.peak, c.spoken, c.update = c.peaks[:0], 0, false, asr.Update{}
+	c.peaks, c.peak, c.spoken, c.heard, c.update = c.peaks[:0], 0, false, false, asr.Update{}
 	c.begin()
 }
 
@@ -139,7 +141,7 @@ func (c *causal) Flush() (asr.Update, error) {
 		}
 		c.run()
 	}
-	if !c.detected && c.base+c.encoding.done > 0 {
+	if !c.detected && c.heard {
 		c.detect()
 		c.decode()
 	}
@@ -200,7 +202,7 @@ func (c *causal) step(n int) {
 	}
 	first := 2 * c.encoding.done * c.dims.Mels
 	frames := c.encoding.mel[first : first+2*n*c.dims.Mels]
-	silent := maximum(c.peaks[:n]) < float32(math.Pow(10, silenceDB/20.))
+	silent := maximum(c.peaks[:n]) < c.silence
 	c.peaks = c.peaks[:copy(c.peaks, c.peaks[n:])]
 	c.decoding.listen(c.encoding.step(n))
 	if silent || maximum(frames) < normalise(c.top-quietBels, c.top) {
@@ -208,6 +210,7 @@ func (c *causal) step(n int) {
 	} else {
 		c.quiet = 0
 	}
+	c.heard = c.heard || !silent
 	if !silent && (c.detected || c.encoding.done >= detectFrom) {
 		c.detect()
 		c.decode()
@@ -227,7 +230,7 @@ func (c *causal) step(n int) {
 // passOver leaves out a chunk of silence at a start of the encoder, which
 // need not be encoded, and reports whether it was one.
 func (c *causal) passOver(n int) bool {
-	if c.encoding.done > 0 || len(c.text) > 0 || maximum(c.peaks[:n]) >= float32(math.Pow(10, silenceDB/20.)) {
+	if c.encoding.done > 0 || len(c.text) > 0 || maximum(c.peaks[:n]) >= c.silence {
 		return false
 	}
 	c.peaks = c.peaks[:copy(c.peaks, c.peaks[n:])]
@@ -266,7 +269,7 @@ func (c *causal) restart() {
 	c.base = now
 	c.decoding.reset()
 	c.decoding.audio = 0
-	c.text, c.settled, c.read = nil, 0, 0
+	c.text, c.settled, c.read, c.heard = nil, 0, 0, false
 	c.begin()
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // tiny is a model to train: 24 columns.
-var tiny = dims{Mels: 80, AudioContext: 1500, AudioWidth: 24, AudioHeads: 2, AudioLayers: 2, Vocabulary: 51865, TextContext: 448, TextWidth: 24, TextHeads: 2, TextLayers: 2}
+var tiny = dims{Mels: 80, AudioContext: 1500, AudioWidth: 24, AudioHeads: 2, AudioLayers: 2, Vocabulary: 51865, TextContext: 448, TextWidth: 24, TextHeads: 2, TextLayers: 1}
 
 // spoken is a recording with words whose times are made up.
 func spoken(t testing.TB, seconds int) *Utterance {
@@ -196,7 +196,7 @@ func TestAnAdapterLearns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 60 {
+	for range 40 {
 		if _, err := tuner.Learn([]*Utterance{u}, "en", 0.25, 5e-3); err != nil {
 			t.Fatal(err)
 		}
