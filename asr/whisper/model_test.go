@@ -2,6 +2,7 @@ package whisper
 
 import (
 	"math"
+	"os"
 	"testing"
 
 	"github.com/sotto-audio/sotto/internal/backend"
@@ -85,7 +86,12 @@ func firstWindow(m *Model, pcm []float32) []float32 {
 	return mel[:3000*m.dims.Mels]
 }
 
+// checkModel compares states and logits; of published sizes there are fewer.
 func checkModel(t *testing.T, name string, w *expectation) *Model {
+	rows, cols, words := 100, 1, 997
+	if w.Mel == nil {
+		rows, cols, words = 500, 7, 3988
+	}
 	m := synthModel(t, dims(w.Sizes), backend.Float32)
 	mel := firstWindow(m, recording(t, "speech.wav"))
 	if w.Mel != nil {
@@ -98,7 +104,7 @@ func checkModel(t *testing.T, name string, w *expectation) *Model {
 	e := m.encoder.start(m.backend)
 	e.mel = append(e.mel, mel...)
 	states := e.step(m.dims.AudioContext)
-	if d := worst(every(states.Data, states.Cols, 100, 1), w.States); d > 1e-4 {
+	if d := worst(every(states.Data, states.Cols, rows, cols), w.States); d > 1e-4 {
 		t.Errorf("%s: states differ by %g", name, d)
 	} else {
 		t.Logf("%s: states within %.2g", name, d)
@@ -111,7 +117,7 @@ func checkModel(t *testing.T, name string, w *expectation) *Model {
 		at := 0
 		for _, n := range parts {
 			logits := r.predict(r.step(tokens[at:at+n], n))
-			got = append(got, every(logits.Data, logits.Cols, 1, 997)...)
+			got = append(got, every(logits.Data, logits.Cols, 1, words)...)
 			at += n
 		}
 		if d := worst(got, w.Logits); d > 1e-4 {
@@ -121,4 +127,27 @@ func checkModel(t *testing.T, name string, w *expectation) *Model {
 		}
 	}
 	return m
+}
+
+// The models at the sizes that are published: minutes of work, so only where
+// SOTTO_PUBLISHED is set.
+func TestPublishedSizes(t *testing.T) {
+	if os.Getenv("SOTTO_PUBLISHED") == "" {
+		t.Skip("SOTTO_PUBLISHED is not set")
+	}
+	var want map[string]*expectation
+	readFixture(t, "expected-published.json", &want)
+	for name, w := range want {
+		m := checkModel(t, name, w)
+		e := m.encoder.start(m.backend)
+		e.mel = append(e.mel, firstWindow(m, recording(t, "speech.wav"))...)
+		r := m.decoder.start(m.backend, 1, m.dims.AudioContext)
+		r.listen(e.step(m.dims.AudioContext))
+		w.Greedy.check(t, name, m.decode(r, decodeOptions{most: 80, lengthPenalty: -1}, nil))
+		distinct := map[int32]bool{}
+		for _, token := range w.Greedy.Tokens {
+			distinct[token] = true
+		}
+		t.Logf("%s: %d tokens, %d distinct", name, len(w.Greedy.Tokens), len(distinct))
+	}
 }
