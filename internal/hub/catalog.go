@@ -17,6 +17,9 @@ type Model struct {
 	Licence string // of the weights, as their makers state it
 	// NonCommercial says that the licence excludes commercial use.
 	NonCommercial bool
+	// Config is the configuration, written beside the weights where the repository
+	// has none.
+	Config string
 }
 
 // File is a file of a repository and the name that it gets.
@@ -30,14 +33,33 @@ var original = []File{{"pytorch_model.bin", "pytorch_model.bin"}, {"config.json"
 
 const ccBYNC = "CC BY-NC 4.0"
 
+// academicodec is a checkpoint of AcademiCodec, which has many in one repository
+// and keeps their recipes elsewhere.
+func academicodec(name, path, config string) Model {
+	return Model{Name: name, Repo: "Dongchao/AcademiCodec", Files: []File{{path, name + ".pth"}}, Licence: "none stated; MIT by the readme", Config: config}
+}
+
+// recipe is the part of a HiFi-Codec recipe that runs.
+func recipe(rate int, strides, kernels string) string {
+	return fmt.Sprintf(`{"resblock": "1", "upsample_rates": %s, "upsample_kernel_sizes": %s, "upsample_initial_channel": 512,
+ "resblock_kernel_sizes": [3, 7, 11], "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5], [1, 3, 5]],
+ "sampling_rate": %d, "n_code_groups": 2, "n_codes": 1024}
+`, strides, kernels, rate)
+}
+
 // catalog lists the models, by name.
 var catalog = []Model{
+	academicodec("academicodec-16k-320d", "encodec_16k_320d.pth", ""),
+	academicodec("academicodec-24k-240d", "encodec_24khz_240d.pth", ""),
 	{Name: "bigcodec", Repo: "Alethia/BigCodec", Files: []File{{"bigcodec.pt", "bigcodec.pt"}}, Licence: "MIT"},
 	{Name: "dac-16khz", Repo: "descript/dac_16khz", Files: transformers, Licence: "MIT"},
 	{Name: "dac-24khz", Repo: "descript/dac_24khz", Files: transformers, Licence: "MIT"},
 	{Name: "dac-44khz", Repo: "descript/dac_44khz", Files: transformers, Licence: "MIT"},
 	{Name: "encodec-24khz", Repo: "facebook/encodec_24khz", Files: transformers, Licence: ccBYNC, NonCommercial: true},
 	{Name: "encodec-48khz", Repo: "facebook/encodec_48khz", Files: transformers, Licence: ccBYNC, NonCommercial: true},
+	academicodec("hificodec-16k-320d", "HiFi-Codec-16k-320d", recipe(16000, "[8, 5, 4, 2]", "[16, 11, 8, 4]")),
+	academicodec("hificodec-24k-240d", "HiFi-Codec-24k-240d", recipe(24000, "[8, 5, 3, 2]", "[16, 11, 7, 4]")),
+	academicodec("hificodec-24k-320d", "HiFi-Codec-24k-320d", recipe(24000, "[8, 5, 4, 2]", "[16, 11, 8, 4]")),
 	{Name: "mimi", Repo: "kyutai/mimi", Files: transformers, Licence: "CC BY 4.0"},
 	{Name: "snac-24khz", Repo: "hubertsiuzdak/snac_24khz", Files: original, Licence: "MIT"},
 	{Name: "snac-32khz", Repo: "hubertsiuzdak/snac_32khz", Files: original, Licence: "MIT"},

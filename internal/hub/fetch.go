@@ -55,6 +55,11 @@ func (c *Client) Pull(ctx context.Context, m Model) (string, error) {
 			return "", fmt.Errorf("%s: %s: %w", m.Name, f.Path, explain(err))
 		}
 	}
+	if m.Config != "" {
+		if err := os.WriteFile(filepath.Join(dir, m.Name+".json"), []byte(m.Config), 0o666); err != nil {
+			return "", err
+		}
+	}
 	return dir, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -164,6 +165,37 @@ func TestFind(t *testing.T) {
 	for _, m := range Catalog() {
 		if found, err := Find(m.Name); err != nil || found.Repo != m.Repo || m.Licence == "" || len(m.Files) == 0 {
 			t.Errorf("%s: %v, %v", m.Name, found, err)
+		}
+	}
+}
+
+// Where the repository has no configuration, ours stands beside the weights.
+func TestConfig(t *testing.T) {
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(content) }))
+	defer h.Close()
+	for _, m := range Catalog() {
+		if m.Config == "" {
+			continue
+		}
+		c := &Client{Hub: h.URL, Cache: t.TempDir()}
+		dir, err := c.Pull(context.Background(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var recipe struct {
+			Rate int   `json:"sampling_rate"`
+			Hop  []int `json:"upsample_rates"`
+		}
+		text, err := os.ReadFile(filepath.Join(dir, m.Name+".json"))
+		if err == nil {
+			err = json.Unmarshal(text, &recipe)
+		}
+		hop := 1
+		for _, r := range recipe.Hop {
+			hop *= r
+		}
+		if want := fmt.Sprintf("hificodec-%dk-%dd", recipe.Rate/1000, hop); err != nil || m.Name != want {
+			t.Errorf("%s has the recipe of %s (%v)", m.Name, want, err)
 		}
 	}
 }
