@@ -80,8 +80,8 @@ func TestEvalTokens(t *testing.T) {
 	var d struct {
 		Codebooks, Before, Within, Rates []any
 		Stability                        []struct {
-			Change string
-			Same   []float64
+			Disturbance string
+			Same        []float64
 		}
 		Layouts map[string][]struct{ Perplexity float64 }
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/sotto-audio/sotto/internal/audio"
@@ -178,7 +179,7 @@ func printTokens(w io.Writer, r *tokeneval.Report) error {
 	}
 	fmt.Fprintln(t)
 	for _, s := range r.Stability {
-		fmt.Fprint(t, s.Change)
+		fmt.Fprint(t, strings.ReplaceAll(s.Disturbance, "_", " "))
 		for _, v := range s.Same {
 			fmt.Fprintf(t, "\t%.0f %%", 100*v)
 		}

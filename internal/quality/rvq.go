@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"sync"
 
 	"github.com/sotto-audio/sotto/codec"
@@ -24,36 +23,9 @@ type Latent interface {
 	Codebook(i int) (entries []float32, dim int)
 }
 
-// Disturbance is a change of the sound that a listener hardly notices.
-type Disturbance struct {
-	Name  string
-	apply func(pcm []float32, rate int) []float32
-}
-
 // Disturbances are those that tokens are held against.
 func Disturbances() []Disturbance {
-	shift := func(milliseconds float64) Disturbance {
-		return Disturbance{fmt.Sprintf("shift_%g_ms", milliseconds), func(pcm []float32, rate int) []float32 {
-			n := int(milliseconds*float64(rate)/1000 + 0.5)
-			return append(make([]float32, n, len(pcm)+n), pcm...)
-		}}
-	}
-	noise := func(db float64) Disturbance {
-		return Disturbance{fmt.Sprintf("noise_%g_db", db), func(pcm []float32, _ int) []float32 {
-			rng := rand.New(rand.NewPCG(1, 1))
-			var power float64
-			for _, v := range pcm {
-				power += float64(v) * float64(v) / float64(len(pcm))
-			}
-			scale := math.Sqrt(power) * math.Pow(10, -db/20)
-			out := make([]float32, len(pcm))
-			for i, v := range pcm {
-				out[i] = v + float32(scale*rng.NormFloat64())
-			}
-			return out
-		}}
-	}
-	return []Disturbance{shift(0.25), shift(1), shift(5), noise(50), noise(40), noise(30)}
+	return []Disturbance{Shift(0.25), Shift(1), Shift(5), Noise(50), Noise(40), Noise(30)}
 }
 
 // CodebookReport says what a codebook does.
@@ -116,7 +88,7 @@ func EvaluateQuantizer(ctx context.Context, model codec.Codec, files []string, m
 			}
 			kept := make([][]int64, len(disturbances))
 			for i, d := range disturbances {
-				other, err := model.Encode(ctx, d.apply(pcm, info.SampleRate), 0)
+				other, err := model.Encode(ctx, d.Apply(pcm, info.SampleRate), 0)
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", file, d.Name, err)
 				}

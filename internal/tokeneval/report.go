@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/quality"
 	"github.com/sotto-audio/sotto/rvq"
 	"github.com/sotto-audio/sotto/tokenizer"
 )
@@ -89,7 +90,7 @@ func Evaluate(ctx context.Context, model codec.Codec, learned []Recording, teste
 	}
 	r.information(info, codes, known, stage)
 	var err error
-	if r.Stability, err = MeasureStability(ctx, model, sounds, Changes(), func(n int) { stage("stability", n, len(sounds)) }); err != nil {
+	if r.Stability, err = MeasureStability(ctx, model, sounds, disturbances(), func(n int) { stage("stability", n, len(sounds)) }); err != nil {
 		return nil, err
 	}
 	stage("leakage", 0, 1)
@@ -105,6 +106,14 @@ func Evaluate(ctx context.Context, model codec.Codec, learned []Recording, teste
 		r.Entropy = e.ID().String()
 	}
 	return r, ctx.Err()
+}
+
+// disturbances are those that tokens are held against.
+func disturbances() []quality.Disturbance {
+	return []quality.Disturbance{
+		quality.Shift(1), quality.Shift(5), quality.Shift(10),
+		quality.Noise(40), quality.Noise(30), quality.Noise(20), quality.Gain(-3),
+	}
 }
 
 // column gives codebook q of clips.

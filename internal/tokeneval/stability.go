@@ -2,64 +2,17 @@ package tokeneval
 
 import (
 	"context"
-	"fmt"
-	"math"
-	"math/rand/v2"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/quality"
 )
 
-// Change is a small change of the sound that should not change the tokens.
-type Change struct {
-	Name  string
-	apply func(pcm []float32, rate int, seed uint64) []float32
-}
-
-// Shift drops the first milliseconds, so that frames begin elsewhere.
-func Shift(ms float64) Change {
-	return Change{fmt.Sprintf("shift by %g ms", ms), func(pcm []float32, rate int, _ uint64) []float32 {
-		return pcm[min(len(pcm), int(ms*float64(rate)/1000)):]
-	}}
-}
-
-// Noise adds white noise that many decibels below the sound.
-func Noise(snr float64) Change {
-	return Change{fmt.Sprintf("noise at %g dB", snr), func(pcm []float32, _ int, seed uint64) []float32 {
-		rng := rand.New(rand.NewPCG(seed, 1))
-		var power float64
-		for _, v := range pcm {
-			power += float64(v) * float64(v)
-		}
-		gain := math.Sqrt(power/float64(max(len(pcm), 1))) * math.Pow(10, -snr/20)
-		out := make([]float32, len(pcm))
-		for i, v := range pcm {
-			out[i] = v + float32(gain*rng.NormFloat64())
-		}
-		return out
-	}}
-}
-
-// Gain makes the sound louder by decibels.
-func Gain(db float64) Change {
-	return Change{fmt.Sprintf("gain of %g dB", db), func(pcm []float32, _ int, _ uint64) []float32 {
-		out := make([]float32, len(pcm))
-		for i, v := range pcm {
-			out[i] = v * float32(math.Pow(10, db/20))
-		}
-		return out
-	}}
-}
-
-// Changes are those that an evaluation makes.
-func Changes() []Change {
-	return []Change{Shift(1), Shift(5), Shift(10), Noise(40), Noise(30), Noise(20), Gain(-3)}
-}
-
-// Stability says how many codes a change of the sound leaves as they are.
+// Stability says how many codes a change of the sound that should not matter leaves
+// as they are.
 type Stability struct {
-	Change string    `json:"change"`
-	Same   []float64 `json:"same"`   // share of frames, for each codebook
-	Prefix []float64 `json:"prefix"` // share of frames whose codes up to this codebook are all the same
+	Disturbance string    `json:"disturbance"`
+	Same        []float64 `json:"same"`   // share of frames, for each codebook
+	Prefix      []float64 `json:"prefix"` // share of frames whose codes up to this codebook are all the same
 }
 
 // tally counts equal codes.
@@ -88,8 +41,8 @@ func (t *tally) add(a, b *codec.Tokens) {
 	}
 }
 
-func (t *tally) stability(change string) Stability {
-	s := Stability{Change: change}
+func (t *tally) stability(name string) Stability {
+	s := Stability{Disturbance: name}
 	n := float64(max(t.frames, 1))
 	for q := range t.same {
 		s.Same = append(s.Same, float64(t.same[q])/n)
@@ -99,16 +52,16 @@ func (t *tally) stability(change string) Stability {
 }
 
 // MeasureStability encodes clips, mono at the model's rate, as they are and
-// changed. done is told how many clips are through.
-func MeasureStability(ctx context.Context, model codec.Codec, clips [][]float32, changes []Change, done func(n int)) ([]Stability, error) {
-	tallies := make([]tally, len(changes))
+// disturbed. done is told how many clips are through.
+func MeasureStability(ctx context.Context, model codec.Codec, clips [][]float32, disturbances []quality.Disturbance, done func(n int)) ([]Stability, error) {
+	tallies := make([]tally, len(disturbances))
 	for i, pcm := range clips {
 		plain, err := model.Encode(ctx, pcm, 0)
 		if err != nil {
 			return nil, err
 		}
-		for k, c := range changes {
-			changed, err := model.Encode(ctx, c.apply(pcm, model.Info().SampleRate, uint64(i)), 0)
+		for k, d := range disturbances {
+			changed, err := model.Encode(ctx, d.Apply(pcm, model.Info().SampleRate), 0)
 			if err != nil {
 				return nil, err
 			}
@@ -117,8 +70,8 @@ func MeasureStability(ctx context.Context, model codec.Codec, clips [][]float32,
 		done(i + 1)
 	}
 	var out []Stability
-	for k, c := range changes {
-		out = append(out, tallies[k].stability(c.Name))
+	for k, d := range disturbances {
+		out = append(out, tallies[k].stability(d.Name))
 	}
 	return out, nil
 }

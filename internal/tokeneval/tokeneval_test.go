@@ -76,29 +76,6 @@ func TestStabilityCounts(t *testing.T) {
 	}
 }
 
-func TestChangesAreWhatTheySay(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 3))
-	pcm := make([]float32, 16000)
-	for i := range pcm {
-		pcm[i] = float32(0.1 * rng.NormFloat64())
-	}
-	if out := Shift(5).apply(pcm, 16000, 0); len(out) != 16000-80 || out[0] != pcm[80] {
-		t.Errorf("%d samples are left", len(out))
-	}
-	level := func(x []float32) (s float64) {
-		for _, v := range x {
-			s += float64(v) * float64(v)
-		}
-		return 10 * math.Log10(s)
-	}
-	noisy := Noise(20).apply(pcm, 16000, 7)
-	for i := range noisy {
-		noisy[i] -= pcm[i]
-	}
-	near(t, "noise", level(pcm)-level(noisy), 20, 0.2)
-	near(t, "gain", level(Gain(-3).apply(pcm, 16000, 0))-level(pcm), -3, 1e-3)
-}
-
 // A codebook that depends on speaker or word gives them away; one that does not
 // leaves the probe guessing.
 func TestProbesFindWhatIsThere(t *testing.T) {
