@@ -59,7 +59,7 @@ func (c *releaseCmd) Run(ctx context.Context) error {
 	}
 	if c.Repository != "" {
 		if err := rehash(ctx, c.Repository, "GivesTheCommittedBits"); err != nil {
-			return err
+			return fmt.Errorf("%w (codebooks by structural entropy belong to the weights they were built on: sotto-train se --repository)", err)
 		}
 		if len(c.Data) > 0 {
 			if err := (&entropyCmd{Data: c.Data, Repository: c.Repository, Valid: "librispeech"}).Run(ctx); err != nil {
@@ -104,9 +104,9 @@ func (c *releaseCmd) recogniser() error {
 // needs the program that has the new weights in it.
 func rehash(ctx context.Context, repository, test string) error {
 	hashes := exec.CommandContext(ctx, "go", "test", "./codec/sotto", "-run", test, "-update")
-	hashes.Dir, hashes.Stderr = repository, os.Stderr
+	hashes.Dir, hashes.Stdout, hashes.Stderr = repository, os.Stderr, os.Stderr
 	if err := hashes.Run(); err != nil {
-		return fmt.Errorf("rebuilding the table of hashes: %w (codebooks by structural entropy belong to the weights they were built on: sotto-train se --repository)", err)
+		return fmt.Errorf("rebuilding the table of hashes: go test -run %s: %w", test, err)
 	}
 	return nil
 }
