@@ -3,6 +3,8 @@
 #
 #   ./check.sh               all of it, under 20 minutes on two cores
 #   FUZZTIME=1m ./check.sh   fuzz each parser for longer than 5 seconds
+#   BEAM=1 ./check.sh        the nested module for Apache Beam, too: its first build
+#                            takes minutes
 #
 # Where SOTTO_DATA names the data folder, the tests hold the quality of the
 # embedded model to its floors as well.
@@ -39,7 +41,7 @@ test -z "$large" || { printf 'larger than 60 MB: %s\n' "$large" >&2; exit 1; }
 
 step no fused multiply-add from the Go compiler on the way to tokens
 GOARCH=arm64 go build -o "$out/arm64" ./cmd/sotto
-go tool objdump -s 'sotto/(codec/sotto|rvq|internal/(native|dsp|nn|audio|backend|transcode))' "$out/arm64" >"$out/arm64.txt"
+go tool objdump -s 'sotto/(codec/sotto|rvq|tokenizer|internal/(native|dsp|nn|audio|backend|transcode))' "$out/arm64" >"$out/arm64.txt"
 # Lines of Go alone: the kernels in assembly fuse what the contract says.
 grep -q '^TEXT .*internal/nn\.' "$out/arm64.txt"
 fused=$(awk '/^TEXT/{f=$2} $1 !~ /\.s:[0-9]+$/ && /[ \t](F(N?MADD|N?MSUB)[SD]|VFML[AS]) /{print f}' "$out/arm64.txt" | grep -v 'internal/backend/f32\.' | sort | uniq -c || true)
@@ -50,6 +52,13 @@ if [ -z "${SOTTO_DATA:-}" ]; then
 	echo "SKIPPED: SOTTO_DATA is not set: the quality of the embedded model is not measured"
 fi
 go test ./...
+
+if [ -n "${BEAM:-}" ]; then
+	step Apache Beam
+	(cd tokenizer/beam && go vet ./... && go test ./...)
+else
+	echo "SKIPPED: BEAM is not set: tokenizer/beam is not tested"
+fi
 
 step the same bits on every instruction set
 for off in cpu.avx512f=off cpu.avx512f=off,cpu.avx2=off cpu.all=off; do

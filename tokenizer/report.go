@@ -126,7 +126,7 @@ func (r *Report) finish() {
 			if n > 0 {
 				p := float64(n) / total
 				u.Use += 1 / float64(len(counts))
-				u.Entropy -= p * math.Log2(p)
+				u.Entropy -= float64(p * math.Log2(p))
 			}
 		}
 		r.Codebooks = append(r.Codebooks, u)
