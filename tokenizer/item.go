@@ -27,7 +27,7 @@ type Item struct {
 	Text     string  `json:"text,omitempty"`
 	Speaker  string  `json:"speaker,omitempty"`
 	Language string  `json:"language,omitempty"`
-	Seconds  float64 `json:"-"` // about how long it is: an aid to plan, never trusted
+	Seconds  float64 `json:"seconds,omitempty"` // about how long it is: an aid to plan, never trusted
 	Broken   string  `json:"broken,omitempty"`
 }
 

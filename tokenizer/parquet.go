@@ -24,7 +24,7 @@ type parquetWriter struct {
 
 // rowGroup is the number of ids after which a row group ends: what a writer holds
 // in memory.
-const rowGroup = 4 << 20
+const rowGroup = 1 << 20
 
 func newParquetWriter(v *Vocabulary, file io.WriteCloser) *parquetWriter {
 	bits := 16

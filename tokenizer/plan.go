@@ -122,7 +122,7 @@ func hashItems(items []Item) string {
 	h := sha256.New()
 	e := json.NewEncoder(h)
 	for _, i := range items {
-		i.Broken = "" // may be mended
+		i.Broken, i.Seconds = "", 0 // may be mended
 		e.Encode(i)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12])
