@@ -62,7 +62,8 @@ type Config struct {
 	// word before it is committed; MaxDelay commits it without.
 	Agreement float64
 	MaxDelay  time.Duration
-	// Gap is a pause that ends a word, Pause one that ends an utterance.
+	// Gap is a pause that ends a word, a longer one where the language model does
+	// not know the word; Pause is one that ends an utterance.
 	Gap, Pause time.Duration
 	// MinConfidence drops words that are less certain.
 	MinConfidence float64
@@ -81,6 +82,9 @@ const (
 // maxWindow bounds the rows that are kept for words not yet committed: a word
 // that is longer is cut.
 const maxWindow = 10 * time.Second
+
+// longGap is how many times the gap ends any word.
+const longGap = 3
 
 // minSymbol is the log-probability below which a symbol is not tried.
 const minSymbol = -9.0
@@ -220,8 +224,11 @@ func (d *Decoder) step(row []float32, u *asr.Update) {
 		d.quiet = 0
 		u.Endpoint = false
 	}
-	if d.quiet == d.rows.gap {
-		d.endWords()
+	switch d.quiet {
+	case d.rows.gap:
+		d.endWords(false)
+	case longGap * d.rows.gap:
+		d.endWords(true)
 	}
 	switch {
 	case d.quiet >= d.rows.gap && d.active[0] == d.trie.root:
@@ -247,7 +254,7 @@ func (d *Decoder) step(row []float32, u *asr.Update) {
 
 // finish commits all words of the likeliest hypothesis.
 func (d *Decoder) finish(u *asr.Update) {
-	d.endWords()
+	d.endWords(true)
 	best, score := d.active[0], math.Inf(-1)
 	for _, n := range d.active {
 		s := n.total

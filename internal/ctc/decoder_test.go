@@ -140,7 +140,7 @@ func TestEqualsSumOverAllPaths(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Probabilities of all prefixes, not only which is best.
-			d.endWords()
+			d.endWords(true)
 			if len(d.active) != len(sums) {
 				t.Fatalf("trial %d: %d hypotheses, %d texts", trial, len(d.active), len(sums))
 			}

@@ -144,12 +144,13 @@ func (d *Decoder) extend(row []float32) {
 	d.settle()
 }
 
-// endWords ends the word that each hypothesis is in.
-func (d *Decoder) endWords() {
+// endWords ends the word that each hypothesis is in; unless all is set, one that
+// the language model does not know goes on.
+func (d *Decoder) endWords(all bool) {
 	d.next = d.next[:0]
 	for _, n := range d.active {
 		d.touch(n)
-		if n.symbol == d.space {
+		if m := d.cfg.LM; n.symbol == d.space || !all && m != nil && !m.Characters() && !m.Known(n.word) {
 			n.nextBlank, n.nextOther = logAdd(n.nextBlank, n.blank), logAdd(n.nextOther, n.other)
 			continue
 		}
