@@ -41,7 +41,7 @@ test -z "$large" || { printf 'larger than 60 MB: %s\n' "$large" >&2; exit 1; }
 
 step no fused multiply-add from the Go compiler on the way to tokens
 GOARCH=arm64 go build -o "$out/arm64" ./cmd/sotto
-go tool objdump -s 'sotto/(codec/sotto|rvq|tokenizer|internal/(native|dsp|nn|audio|backend|transcode))' "$out/arm64" >"$out/arm64.txt"
+go tool objdump -s 'sotto/(codec|rvq|tokenizer|internal/(native|published|dsp|nn|audio|backend|transcode))' "$out/arm64" >"$out/arm64.txt"
 # Lines of Go alone: the kernels in assembly fuse what the contract says.
 grep -q '^TEXT .*internal/nn\.' "$out/arm64.txt"
 fused=$(awk '/^TEXT/{f=$2} $1 !~ /\.s:[0-9]+$/ && /[ \t](F(N?MADD|N?MSUB)[SD]|VFML[AS]) /{print f}' "$out/arm64.txt" | grep -v 'internal/backend/f32\.' | sort | uniq -c || true)

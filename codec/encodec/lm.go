@@ -212,7 +212,7 @@ func (st *lmState) quantized(logits []float32) []int64 {
 		sum += st.probability[i]
 	}
 	const roundoff, least = 1e-8, 2
-	alpha := float64(least*len(logits)) / (1 << rangeBits)
+	alpha := float64(float64(least*len(logits)) / (1 << rangeBits))
 	width := float32((1 - alpha) * (1 << rangeBits))
 	var total int64
 	for i, e := range st.probability {

@@ -102,7 +102,7 @@ func (d *decoder) missing(dst []float32) []float32 {
 	from := len(dst)
 	dst = d.step(dst)
 	d.gap = min(d.gap+1, holdFrames+fadeFrames)
-	d.fade(dst[from:], 1-float32(max(0, d.gap-holdFrames))/fadeFrames)
+	d.fade(dst[from:], 1-float32(float32(max(0, d.gap-holdFrames))/fadeFrames))
 	return dst
 }
 

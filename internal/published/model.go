@@ -174,7 +174,7 @@ func New(family string, m *Model) *Codec {
 // latency is a frame and what both halves look ahead; that of a window where one
 // looks at everything.
 func (c *Codec) latency(in, out nn.Reach) time.Duration {
-	samples := float64(c.Hop) + in.Ahead*float64(c.InputRow) + out.Ahead*float64(c.Hop)/float64(c.FrameRows)
+	samples := float64(c.Hop) + float64(in.Ahead*float64(c.InputRow)) + float64(out.Ahead*float64(c.Hop))/float64(c.FrameRows)
 	if math.IsInf(samples, 1) {
 		samples = float64(c.window * c.Hop)
 	}

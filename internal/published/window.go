@@ -108,9 +108,9 @@ func (d *windowDecoder) run() []float32 {
 	}
 	n := min(len(d.tail), len(wave))
 	for i := range n {
-		// From 0 to 1 over the middle half.
-		f := min(max(2*float64(i)/float64(n)-0.5, 0), 1)
-		g := float32(0.5 - 0.5*math.Cos(math.Pi*f))
+		// From 0 to 1 over the middle half, flat at both ends.
+		f := min(max(float64(2*i)/float64(n)-0.5, 0), 1)
+		g := float32(float64(f*f) * (3 - float64(2*f)))
 		wave[i] = float32(d.tail[i]*(1-g)) + float32(wave[i]*g)
 	}
 	return wave

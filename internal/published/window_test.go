@@ -226,4 +226,3 @@ func TestConceal(t *testing.T) {
 		}
 	}
 }
-

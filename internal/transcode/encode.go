@@ -155,7 +155,7 @@ func Codebooks(model codec.Info, kbps float64) (int, error) {
 		}
 	}
 	for i, b := range model.Bitrates {
-		if d := math.Abs(b - kbps*1000); d < away {
+		if d := math.Abs(b - float64(kbps*1000)); d < away {
 			best, away = model.Levels[i], d
 		}
 	}

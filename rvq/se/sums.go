@@ -82,7 +82,7 @@ func (s *Sums) Validate() error {
 	for e := range s.Clusters {
 		var square float64
 		for _, v := range s.Vectors[e*s.Dim : (e+1)*s.Dim] {
-			square += float64(v) * float64(v)
+			square += float64(float64(v) * float64(v))
 		}
 		if !(square <= 1e18) || s.Soft && !(math.Sqrt(square)+float64(s.Bias[e]) <= 120) {
 			return fmt.Errorf("se: cluster %d has a vector of length %g", e, math.Sqrt(square))
