@@ -14,6 +14,7 @@ import (
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/pulsetest"
 	"github.com/sotto-audio/sotto/stream/packet"
 )
 
@@ -123,7 +124,7 @@ func TestMouthToEar(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the speech")
 	}
-	server(t, "mouth", "ear")
+	pulsetest.Start(t, "mouth", "ear")
 	model, err := sotto.Default(sotto.WithThreads(1))
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func (s *slice) Read(dst []float32) (int, error) {
 // TestRecord: what a sink plays is recorded from its monitor, another device's
 // silence is not; a microphone that nobody reads counts what is lost and goes on.
 func TestRecord(t *testing.T) {
-	server(t, "null", "other")
+	pulsetest.Start(t, "null", "other")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	heard, other := &tape{start: time.Now()}, &tape{start: time.Now()}

@@ -4,59 +4,18 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	pulseclient "github.com/jfreymuth/pulse"
+	"github.com/sotto-audio/sotto/internal/pulsetest"
 )
-
-// server starts a PulseAudio server with null sinks, the first of them the default.
-func server(t *testing.T, sinks ...string) {
-	if len(sinks) == 0 {
-		sinks = []string{"null"}
-	}
-	program, err := exec.LookPath("pulseaudio")
-	if err != nil {
-		t.Skip("pulseaudio is not installed: playback through a real server is not tested")
-	}
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "native")
-	t.Setenv("HOME", dir)
-	t.Setenv("XDG_RUNTIME_DIR", dir)
-	t.Setenv("PULSE_RUNTIME_PATH", dir)
-	args := []string{"-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
-		"-L", "module-native-protocol-unix socket=" + socket + " auth-anonymous=1"}
-	for _, name := range sinks {
-		args = append(args, "-L", "module-null-sink sink_name="+name)
-	}
-	cmd := exec.Command(program, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	t.Setenv("PULSE_SERVER", "unix:"+socket)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		c, err := pulseclient.NewClient()
-		if err == nil {
-			c.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Skipf("pulseaudio does not start here: %v", err)
-		}
-	}
-}
 
 // TestPulse plays a tone of one second and records what the server heard: all
 // of it, at its pitch and level.
 func TestPulse(t *testing.T) {
-	server(t)
+	pulsetest.Start(t, "null")
 	client, err := pulseclient.NewClient()
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +83,7 @@ func TestPulse(t *testing.T) {
 
 // TestPulseCancel: a stop is prompt.
 func TestPulseCancel(t *testing.T) {
-	server(t)
+	pulsetest.Start(t, "null")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	start := time.Now()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -217,19 +218,19 @@ func TestBrowser(t *testing.T) {
 	b.until("document.querySelectorAll('#facts div').length === 3", 10*time.Second)
 	b.eval("document.getElementById('record').click()")
 	b.until("document.getElementById('record').getAttribute('aria-pressed') === 'true'", 10*time.Second)
-	b.until("document.querySelectorAll('#committed span').length >= 11", 20*time.Second)
+	b.until("document.querySelectorAll('#committed span').length >= 5 && document.getElementById('clock').textContent >= '0:06'", 30*time.Second)
 	heard := b.eval("document.getElementById('committed').textContent")
 	b.shot("serve-live.png")
-	var after []float64
-	json.Unmarshal([]byte(b.eval("JSON.stringify([...document.querySelectorAll('#committed span')].map((s) => Number(s.dataset.after)))")), &after)
-	worst := 0.0
-	for _, a := range after {
-		worst = max(worst, a)
-	}
-	t.Logf("words settle after %.2f s, %.2f at worst", after, worst)
-	// A second on a machine that does nothing else (docs/serve.md).
-	if worst > 1 && os.Getenv("SOTTO_LOAD") != "" || worst > 5 {
-		t.Errorf("a word appears %.2f s after its end", worst)
+	for _, what := range []string{"shown", "settled"} {
+		var after []float64
+		json.Unmarshal([]byte(b.eval("JSON.stringify([...document.querySelectorAll('#committed span')].map((s) => Number(s.dataset."+what+")))")), &after)
+		slices.Sort(after)
+		t.Logf("words are %s %.2f s after their end", what, after)
+		// A second on a machine that does nothing else (docs/serve.md).
+		worst := after[len(after)-1]
+		if what == "shown" && worst > 1 && os.Getenv("SOTTO_LOAD") != "" || worst > 5 {
+			t.Errorf("a word is %s %.2f s after its end", what, worst)
+		}
 	}
 	t.Logf("the page shows %q", heard)
 	if _, fake := r.o.Recognizer.(counting); fake && !strings.HasPrefix(heard, "w0 w1 w2 w3") {

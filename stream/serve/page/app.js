@@ -4,6 +4,7 @@ import { matrix, spectrogram } from '/spectrum.js';
 const $ = (id) => document.getElementById(id);
 let info = null; // of the server
 let words = []; // committed
+let guessed = []; // tentative, and when they were first shown
 let players = []; // the original and each bitrate
 const levels = []; // of the microphone, newest last
 let current = null; // the player that was heard last
@@ -74,6 +75,7 @@ $('auth').addEventListener('close', () => {
 
 function clearWords() {
   words = [];
+  guessed = [];
   $('committed').replaceChildren();
   $('tentative').textContent = '';
   $('no-words').hidden = true;
@@ -92,9 +94,11 @@ function commit(list) {
     if (words.length > 1) $('committed').append(' ');
     $('committed').append(s);
     if (recording && recording.began) {
-      const after = (performance.now() - recording.began) / 1000 - w.end;
-      s.dataset.after = after.toFixed(3);
-      say(`Listening. The newest word settled ${Math.max(0, after).toFixed(1)} s after its end.`);
+      const now = performance.now(), first = guessed.shift();
+      const after = (at) => (at - recording.began) / 1000 - w.end;
+      s.dataset.shown = after(first && first.word === w.word ? first.at : now).toFixed(3);
+      s.dataset.settled = after(now).toFixed(3);
+      say(`Listening. The newest word showed ${Math.max(0, s.dataset.shown).toFixed(1)} s after its end and settled after ${Math.max(0, s.dataset.settled).toFixed(1)} s.`);
     }
   }
 }
@@ -102,6 +106,7 @@ function commit(list) {
 function show(m) {
   commit(m.committed);
   $('tentative').textContent = m.tentative.map((w) => w.word).join(' ');
+  guessed = m.tentative.map((w, i) => (guessed[i] && guessed[i].word === w.word ? guessed[i] : { word: w.word, at: performance.now() }));
 }
 
 // lines joins words into subtitles: two lines of text, seven seconds, no pause.
