@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -170,9 +171,11 @@ func TestMouthToEar(t *testing.T) {
 	// The buffers find their level first. A null sink renders far ahead for a
 	// patient player: this one is not.
 	time.Sleep(1500 * time.Millisecond)
-	loud := make([]float32, len(pcm))
-	copy(loud, pcm)
-	err = PlayOn(ctx, &slice{pcm: append(make([]float32, 16000), loud...)}, 16000, 1, PlayOptions{Device: "mouth", Latency: 20 * time.Millisecond})
+	patience := 60 * time.Millisecond
+	if os.Getenv("SOTTO_LOAD") != "" {
+		patience = 20 * time.Millisecond // the microphone's blocks are as short
+	}
+	err = PlayOn(ctx, &slice{pcm: append(make([]float32, 16000), pcm...)}, 16000, 1, PlayOptions{Device: "mouth", Latency: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,14 +186,21 @@ func TestMouthToEar(t *testing.T) {
 	mic.Close()
 	all.Wait()
 
-	// A stretch of speech, where it was heard at either end.
-	at, fit := delayOf(pcm[16000:48000], mouth.pcm, len(mouth.pcm)-32000)
+	// The stretch of speech that was heard best at the mouth, where a busy machine
+	// leaves gaps as well, and where it is at the ear.
+	const stretch = 12000
+	at, fit := 0, 0.0
+	for from := 4000; from+stretch < len(pcm); from += stretch / 2 {
+		if a, f := delayOf(pcm[from:from+stretch], mouth.pcm, len(mouth.pcm)-stretch); f > fit {
+			at, fit = a, f
+		}
+	}
 	if fit < 0.5 {
 		t.Fatalf("the speech played was not heard at the mouth: %.2f", fit)
 	}
-	spoken := mouth.pcm[at : at+32000]
+	spoken := mouth.pcm[at : at+stretch]
 	from := int((mouth.first-ear.first).Seconds()*16000) + at // the same moment at the ear
-	if from < 0 || from+32000 > len(ear.pcm) {
+	if from < 0 || from+stretch > len(ear.pcm) {
 		t.Fatalf("the recordings do not overlap: %d of %d", from, len(ear.pcm))
 	}
 	delay, fit := delayOf(spoken, ear.pcm[from:], 8000)
@@ -205,7 +215,7 @@ func TestMouthToEar(t *testing.T) {
 	}
 	// On a machine that does nothing else it is well below 150 ms (docs/live.md); a
 	// busy one makes the buffers grow.
-	if total > 400 {
+	if most := map[bool]float64{true: 150, false: 500}[os.Getenv("SOTTO_LOAD") != ""]; total > most {
 		t.Errorf("mouth to ear takes %.0f ms", total)
 	}
 }

