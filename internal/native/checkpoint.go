@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -123,8 +124,11 @@ func Unmarshal(data []byte, bases ...[]byte) (*Checkpoint, codec.Fingerprint, er
 		return nil, none, fmt.Errorf("sotto: %w", err)
 	}
 	canonical = append(canonical, f.Metadata[quantizerKey]...)
-	canonical = append(canonical, f.Metadata[baseKey]...)
-	tensors := f.Sum()
+	all := weights.File{Tensors: maps.Clone(f.Tensors)}
+	for _, p := range net.Params() { // those that are shared, too
+		all.Tensors[p.Name] = weights.Tensor{Shape: p.Shape, Data: p.Data}
+	}
+	tensors := all.Sum()
 	sum := sha256.Sum256(append(canonical, tensors[:]...))
 	return &Checkpoint{Name: name, Network: net, Quantizer: quantizer, Base: base}, codec.Fingerprint(sum[:8]), nil
 }

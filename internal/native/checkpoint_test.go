@@ -102,5 +102,8 @@ func FuzzUnmarshal(f *testing.F) {
 	good, _ := small(f, 3).Marshal(true)
 	f.Add(good)
 	f.Add(good[:100])
-	f.Fuzz(func(t *testing.T, data []byte) { Unmarshal(data) })
+	if more, err := gamed(f, good).Marshal(true); err == nil {
+		f.Add(more)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { Unmarshal(data, good) })
 }
