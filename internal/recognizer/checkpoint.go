@@ -35,7 +35,6 @@ type Search struct {
 	LMUnknown     float64 `json:"lm_unknown"`     // for each word that the language model does not know
 	MinConfidence float64 `json:"min_confidence"` // of a word
 	Languages     string  `json:"languages"`      // ISO 639-1 codes, with commas
-	Description   string  `json:"description"`    //
 }
 
 // Marshal gives the safetensors file of a checkpoint, in half precision where half

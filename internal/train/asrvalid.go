@@ -9,6 +9,7 @@ import (
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/recognizer"
+	"github.com/sotto-audio/sotto/internal/transcript"
 )
 
 // ASRScore is the greedy error of one source in one setting.
@@ -49,7 +50,7 @@ func (t *ASR) judge(s *nn.Stream, source string, chunk, levels int) (ASRScore, e
 	score := ASRScore{Source: source, Chunk: chunk, Levels: levels}
 	all := slices.Clone(t.data.Valid[source])
 	slices.SortFunc(all, func(a, b *Utterance) int { return a.Frames - b.Frames })
-	var wrong, chars, wrongChars int
+	var words, letters transcript.Errors
 	for len(all) > 0 {
 		n := min(8, len(all))
 		var batch []item
@@ -71,14 +72,13 @@ func (t *ASR) judge(s *nn.Stream, source string, chunk, levels int) (ASRScore, e
 			got := recognizer.Text(greedy(out.Slice(at+t.Network.Delay(), at+s.Lengths[i]/recognizer.Fast)))
 			got = strings.Join(strings.Fields(got), " ")
 			want := m[0].Spelling
-			wrong += distance(strings.Fields(got), strings.Fields(want))
-			wrongChars += distance(strings.Split(got, ""), strings.Split(want, ""))
+			words.Add(transcript.Align(strings.Fields(want), strings.Fields(got)))
+			letters.Add(transcript.Align(transcript.Letters(want), transcript.Letters(got)))
 			score.Words += len(strings.Fields(want))
-			chars += len(want)
 			score.Example = fmt.Sprintf("%s: %s", want, got)
 		}
 	}
-	score.WER, score.CER = float64(wrong)/float64(score.Words), float64(wrongChars)/float64(chars)
+	score.WER, score.CER = words.Rate(), letters.Rate()
 	return score, nil
 }
 
@@ -99,25 +99,4 @@ func greedy(scores *backend.Tensor) (labels []int32) {
 		last = best
 	}
 	return labels
-}
-
-// distance is that of Levenshtein.
-func distance(a, b []string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, x := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, y := range b {
-			d := diagonal
-			if x != y {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

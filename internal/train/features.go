@@ -256,7 +256,7 @@ func ReadFeatures(path, codec string) ([]Utterance, error) {
 
 // speeds are the rates of playback of augmented speech (Ko et al. 2015), as
 // sample rates of which 16000 is the original's.
-var speeds = []int{14400, 14880, 15200, 15680, 16000, 16000, 16320, 16800, 17280, 17920}
+var speeds = []int{13120, 13760, 14400, 14880, 15200, 15680, 16000, 16320, 16800, 17280, 17920, 18880}
 
 // Light is the first version that changes speed and level alone.
 const Light = 100
