@@ -1,6 +1,7 @@
 package sotto
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -31,6 +32,10 @@ type stream struct {
 // beamWithLM is the number of hypotheses that a language model chooses among.
 const beamWithLM = 16
 
+// opening is the confidence that an utterance begins with, where the weights do
+// not say: music and noise give lone words that are less certain.
+const opening = 0.93
+
 // Fusion with a language model where the weights say nothing of it.
 const (
 	lmWeight  = 0.5
@@ -47,6 +52,7 @@ func (m *Model) decoder(o asr.Options) (*ctc.Decoder, error) {
 		EndShift:      time.Duration(m.search.EndShift) * time.Millisecond,
 		Beam:          o.Beam,
 		MinConfidence: m.search.MinConfidence,
+		Opening:       cmp.Or(m.search.Opening, opening),
 	}
 	if o.Offline {
 		c.Agreement, c.MaxDelay = 0.999, 5*time.Second

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,10 @@ type Config struct {
 	Gap, Pause time.Duration
 	// MinConfidence drops words that are less certain.
 	MinConfidence float64
+	// Opening is the confidence that speech is begun with: less certain words at
+	// the begin of an utterance wait for one that has it, or for a third word, and
+	// are dropped where the utterance ends before.
+	Opening float64
 }
 
 // Defaults of Config, for values that are 0.
@@ -109,6 +114,7 @@ type Decoder struct {
 	quiet  int           // rows without a symbol, up to now
 	open   bool          // words were committed since the last endpoint
 	spoken time.Duration // end of the last word that was committed
+	held   []asr.Word    // that the utterance began with, not certain enough
 	scratch
 }
 
@@ -156,6 +162,7 @@ func (d *Decoder) Columns() int { return len(d.chars) + 1 }
 func (d *Decoder) Reset() {
 	d.now, d.first, d.quiet, d.open, d.spoken = 0, 0, 0, false, 0
 	d.dropRows(len(d.window))
+	d.held = d.held[:0]
 	d.restart(d.startContext())
 }
 
@@ -198,7 +205,7 @@ func (d *Decoder) Flush(at time.Duration) asr.Update {
 	d.finish(&u)
 	u.Endpoint = d.open
 	stamp(u.Committed, at)
-	d.open = false
+	d.open, d.held = false, d.held[:0]
 	return u
 }
 
@@ -246,7 +253,7 @@ func (d *Decoder) step(row []float32, u *asr.Update) {
 		if d.open {
 			u.Endpoint = true
 		}
-		d.open = false
+		d.open, d.held = false, d.held[:0]
 		d.restart(d.startContext())
 		d.dropRows(len(d.window))
 	}
@@ -313,11 +320,11 @@ func (d *Decoder) commit(n *node, u *asr.Update) {
 	best := d.active[0]
 	words, end := d.align(best, n)
 	if len(words) > 0 {
-		d.open, d.spoken = true, words[len(words)-1].End
+		d.spoken = words[len(words)-1].End
 	}
 	for _, w := range words {
 		if w.Confidence >= d.cfg.MinConfidence {
-			u.Committed = append(u.Committed, w)
+			d.give(w, u)
 		}
 	}
 	d.dropRows(end - d.first)
@@ -332,13 +339,27 @@ func (d *Decoder) commit(n *node, u *asr.Update) {
 	n.parent = nil
 }
 
+// enough is the number of words that are speech, however uncertain they are.
+const enough = 3
+
+// give commits a word, or holds it back at the begin of an utterance.
+func (d *Decoder) give(w asr.Word, u *asr.Update) {
+	if !d.open && w.Confidence < d.cfg.Opening && len(d.held)+1 < enough {
+		d.held = append(d.held, w)
+		return
+	}
+	u.Committed = append(append(u.Committed, d.held...), w)
+	d.held, d.open = d.held[:0], true
+}
+
 // tentative are the words of the best hypothesis that are not committed.
 func (d *Decoder) tentative() []asr.Word {
 	best := d.active[0]
-	if best == d.trie.root {
-		return nil
+	words := slices.Clone(d.held)
+	if best != d.trie.root {
+		more, _ := d.align(best, best)
+		words = append(words, more...)
 	}
-	words, _ := d.align(best, best)
 	return words
 }
 

@@ -281,6 +281,33 @@ func TestAPauseEndsWordAndUtterance(t *testing.T) {
 	}
 }
 
+// Uncertain words alone are noise; with more of them, or a certain one, they are
+// speech.
+func TestUncertainWordsBeginNoUtterance(t *testing.T) {
+	pause := strings.Repeat("_", 25)
+	for rows, want := range map[string]string{
+		"__7a__" + pause:                              "",
+		"__7a__ 7b__" + pause:                         "",
+		"__a__" + pause:                               "a",
+		"__7a__ b__" + pause:                          "a b",
+		"__7a__ 7b__ 7c__" + pause:                    "a b c",
+		"__a__ 7b__" + pause + "7c__" + pause + "d__": "a b d",
+		"__7a": "",
+	} {
+		d := newDecoder(t, Config{Symbols: letters, Opening: 0.9})
+		u, err := d.Push(peaks(letters, rows), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(rows, "7a") && said(u.Tentative) != "a" {
+			t.Errorf("%q: tentative %v", rows, u.Tentative)
+		}
+		if got := said(append(u.Committed, d.Flush(0).Committed...)); got != want {
+			t.Errorf("%q: %q, want %q", rows, got, want)
+		}
+	}
+}
+
 // speechLike are rows with words, pauses, doubts and noise.
 func speechLike(rng *rand.Rand, n int) []float32 {
 	var s strings.Builder
@@ -320,7 +347,7 @@ func TestAnySplitGivesTheSame(t *testing.T) {
 	w := len(letters) + 1
 	for trial := range 8 {
 		rng := rand.New(rand.NewPCG(uint64(trial), 3))
-		cfg := Config{Symbols: letters, Beam: []int{1, 4, 16}[trial%3]}
+		cfg := Config{Symbols: letters, Beam: []int{1, 4, 16}[trial%3], Opening: 0.5 * float64(trial%2)}
 		if trial%2 == 1 {
 			cfg.LM, cfg.Weight, cfg.Bonus = tiny{trial%4 == 1}, 0.3, 0.5
 		}
