@@ -14,7 +14,8 @@ const (
 	// Parallel has one step a frame and a column a codebook: [T][Q].
 	Parallel Layout = "parallel"
 	// Flat has the codes of frame 0, then those of frame 1, each codebook with
-	// its own range of ids: [T·Q].
+	// its own range of ids: [T·Q]. Where codebooks have different rates, the codes
+	// of a frame stand in the order of their time (Rates.Order).
 	Flat Layout = "flat"
 	// Delay is Parallel with the columns of residual level l moved l steps later,
 	// and padding in the corners: [T+L-1][Q] (MusicGen, arXiv 2306.05284, section
@@ -69,11 +70,6 @@ func (v *Vocabulary) Arrange(t *codec.Tokens) (Sequence, error) {
 	switch v.Layout {
 	case Parallel:
 		s.IDs = slices.Clone(t.Codes)
-	case Flat:
-		s.IDs = make([]int32, len(t.Codes))
-		for i, code := range t.Codes {
-			s.IDs[i] = v.Offsets[i%q] + code
-		}
 	case Delay:
 		if t.Frames == 0 {
 			break
@@ -88,9 +84,9 @@ func (v *Vocabulary) Arrange(t *codec.Tokens) (Sequence, error) {
 				s.IDs[(f+v.Levels[c])*q+c] = t.Codes[f*q+c]
 			}
 		}
-	case Coarse:
+	case Flat, Coarse:
 		s.IDs = make([]int32, 0, len(t.Codes))
-		for f, c := range v.coarse(t.Frames) {
+		for f, c := range v.order(t.Frames) {
 			s.IDs = append(s.IDs, v.Offsets[c]+t.Codes[f*q+c])
 		}
 	case Units, Runs:
@@ -210,27 +206,18 @@ const maxRun = 1 << 24
 
 // order gives frame and codebook of each id in a layout of one stream.
 func (v *Vocabulary) order(frames int) func(yield func(f, c int) bool) {
+	passes := [][]int{v.Order} // over the frames
 	if v.Layout == Coarse {
-		return v.coarse(frames)
-	}
-	return func(yield func(f, c int) bool) {
-		for f := range frames {
-			for c := range v.Sizes {
-				if !yield(f, c) {
-					return
-				}
-			}
+		passes = make([][]int, slices.Max(v.Levels)+1)
+		for _, c := range v.Order {
+			passes[v.Levels[c]] = append(passes[v.Levels[c]], c)
 		}
 	}
-}
-
-// coarse is order for Coarse.
-func (v *Vocabulary) coarse(frames int) func(yield func(f, c int) bool) {
 	return func(yield func(f, c int) bool) {
-		for l := range slices.Max(v.Levels) + 1 {
+		for _, pass := range passes {
 			for f := range frames {
-				for c, level := range v.Levels {
-					if level == l && !yield(f, c) {
+				for _, c := range pass {
+					if !yield(f, c) {
 						return
 					}
 				}

@@ -40,6 +40,7 @@ func TestLayoutsInvert(t *testing.T) {
 		"hificodec": {model([]int{1024, 1024, 1024, 1024}, 4), VocabularyOptions{Groups: 2}},
 		"one":       {model([]int{3}, 1), VocabularyOptions{}},
 		"snac":      {model(slices.Repeat([]int{4096}, 7), 7), VocabularyOptions{Rates: Rates{1, 2, 4}}},
+		"steps":     {model(slices.Repeat([]int{16}, 15), 1, 3, 7, 15), VocabularyOptions{}},
 		"shared":    {model(slices.Repeat([]int{4096}, 7), 7), VocabularyOptions{Rates: Rates{1, 2, 4}, Share: true}},
 	}
 	for name, m := range models {
@@ -151,28 +152,49 @@ func TestSNAC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []int32{10, 20, 30, 31, 21, 32, 33, 11, 22, 34, 35, 23, 36, 37}
-	if tokens.Frames != 2 || !slices.Equal(tokens.Codes, want) {
+	if want := []int32{10, 20, 21, 30, 31, 32, 33, 11, 22, 23, 34, 35, 36, 37}; tokens.Frames != 2 || !slices.Equal(tokens.Codes, want) {
 		t.Fatalf("%v, want %v", tokens, want)
 	}
 	back, err := r.Split(tokens)
 	if err != nil || !reflect.DeepEqual(back, codes) {
 		t.Fatalf("%v, %v, want %v", back, err, codes)
 	}
-	v, err := NewVocabulary(model(slices.Repeat([]int{4096}, 7)), 0, VocabularyOptions{Rates: r, Base: 128266})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := v.Arrange(tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, id := range s.IDs {
-		if want := 128266 + int32(i%7)*4096 + tokens.Codes[i]; id != want {
-			t.Errorf("id %d is %d, want %d", i, id, want)
+	want := []int32{10, 20, 30, 31, 21, 32, 33, 11, 22, 34, 35, 23, 36, 37}
+	// A model says by its bitrate steps that the rates differ.
+	for _, info := range []codec.Info{model(slices.Repeat([]int{4096}, 7)), model(slices.Repeat([]int{4096}, 7), 1, 3, 7)} {
+		o := VocabularyOptions{Base: 128266}
+		if info.Levels == nil {
+			o.Rates = r
+		}
+		v, err := NewVocabulary(info, 0, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := v.Arrange(tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, id := range s.IDs {
+			if want := 128266 + int32(i%7)*4096 + want[i]; id != want {
+				t.Errorf("id %d is %d, want %d", i, id, want)
+			}
 		}
 	}
-	if got := (Rates{1, 2, 4, 8}).Columns(); !slices.Equal(got, []int{0, 1, 2, 3, 3, 2, 3, 3, 1, 2, 3, 3, 2, 3, 3}) {
+	coarse, err := NewVocabulary(model(slices.Repeat([]int{100}, 7), 1, 3, 7), 0, VocabularyOptions{Layout: Coarse, Share: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := coarse.Arrange(tokens)
+	if want := []int32{10, 11, 120, 121, 122, 123, 230, 231, 232, 233, 234, 235, 236, 237}; err != nil || !slices.Equal(s.IDs, want) {
+		t.Errorf("coarse: %v, %v, want %v", s.IDs, err, want)
+	}
+	four := Rates{1, 2, 4, 8}
+	books := four.Codebooks()
+	var got []int
+	for _, c := range four.Order() {
+		got = append(got, books[c])
+	}
+	if !slices.Equal(got, []int{0, 1, 2, 3, 3, 2, 3, 3, 1, 2, 3, 3, 2, 3, 3}) {
 		t.Errorf("four rates: %v", got)
 	}
 	if _, err := r.Join([][]int32{{1}, {2}, {3}}); err == nil {

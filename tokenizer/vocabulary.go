@@ -36,7 +36,8 @@ type Vocabulary struct {
 	Sizes       []int          `json:"codebook_sizes"`       // of each code of a frame, Q of them
 	Levels      []int          `json:"levels"`               // residual level of each code of a frame
 	Base        int32          `json:"base"`                 // the first id, as where a text vocabulary ends
-	Offsets     []int32        `json:"offsets"`              // id of code 0 of each codebook
+	Order       []int          `json:"order"`                // the codes of a frame as they follow each other in Flat and Coarse
+	Offsets     []int32        `json:"offsets"`              // id of code 0 of each code of a frame
 	Special     map[string]int `json:"special"`              // id of each special token; where columns have their own ids, of column 0
 	Ends        bool           `json:"ends"`                 // sequences begin with bos and end with eos
 	Prefix      string         `json:"prefix"`               // "a" in <|a_123|>
@@ -57,11 +58,12 @@ type VocabularyOptions struct {
 	// together in Delay and Coarse: 2 for HiFi-Codec. 0 takes the bitrate steps of
 	// the model.
 	Groups int
-	// Rates says that the columns are those of a codec whose codebooks have
-	// different rates.
+	// Rates says that the model's codebooks have different rates; nil takes that
+	// from the bitrate steps of the model.
 	Rates Rates
-	// Share gives columns of the same codebook the same ids. Without it each
-	// column has its own, as language models on SNAC have it.
+	// Share gives codes of the same codebook the same ids, where rates differ.
+	// Without it each place in the frame has its own, as language models on SNAC
+	// have it.
 	Share bool
 }
 
@@ -87,13 +89,18 @@ func NewVocabulary(model codec.Info, codebooks int, o VocabularyOptions) (*Vocab
 	if v.Prefix == "" {
 		v.Prefix = "a"
 	}
-	columns := o.Rates.Columns()
-	if o.Rates != nil && len(columns) != codebooks {
-		return nil, fmt.Errorf("tokenizer: rates %v make frames of %d codes, not of %d", o.Rates, len(columns), codebooks)
+	rates := o.Rates
+	if rates == nil && o.Groups == 0 {
+		rates = ratesOf(model, codebooks)
+	}
+	columns := rates.Codebooks()
+	if rates != nil && len(columns) != codebooks {
+		return nil, fmt.Errorf("tokenizer: rates %v make frames of %d codes, not of %d", rates, len(columns), codebooks)
 	}
 	for c := range v.Levels {
+		v.Order = append(v.Order, c)
 		switch {
-		case o.Rates != nil:
+		case rates != nil:
 			v.Levels[c] = columns[c]
 		case o.Groups > 0:
 			v.Levels[c] = c / o.Groups
@@ -105,22 +112,25 @@ func NewVocabulary(model codec.Info, codebooks int, o VocabularyOptions) (*Vocab
 			}
 		}
 	}
+	if rates != nil {
+		v.Order = rates.Order()
+	}
 	next := int64(v.Base)
-	for c, size := range v.Sizes {
+	v.Offsets = make([]int32, codebooks)
+	for i, c := range v.Order {
 		same := -1
-		if o.Share && o.Rates != nil {
-			same = slices.Index(columns[:c], columns[c])
+		if o.Share && rates != nil {
+			same = slices.IndexFunc(v.Order[:i], func(d int) bool { return columns[d] == columns[c] })
 		}
 		switch {
 		case !v.Layout.single():
-			v.Offsets = append(v.Offsets, 0)
 		case same >= 0:
-			v.Offsets = append(v.Offsets, v.Offsets[same])
-		case next+int64(size)+int64(len(specials)) > math.MaxInt32:
+			v.Offsets[c] = v.Offsets[v.Order[same]]
+		case next+int64(v.Sizes[c])+int64(len(specials)) > math.MaxInt32:
 			return nil, errors.New("tokenizer: the ids do not fit 32 bits: give a smaller base")
 		default:
-			v.Offsets = append(v.Offsets, int32(next))
-			next += int64(size)
+			v.Offsets[c] = int32(next)
+			next += int64(v.Sizes[c])
 		}
 	}
 	v.derive()
@@ -208,8 +218,8 @@ func (v *Vocabulary) validate() error {
 		return fmt.Errorf("tokenizer: layout %q is not known: it is one of %v", v.Layout, Layouts)
 	case q < 1 || q > codec.MaxCodebooks:
 		return fmt.Errorf("tokenizer: %d codebooks are outside of 1 to %d", q, codec.MaxCodebooks)
-	case len(v.Levels) != q || len(v.Offsets) != q:
-		return fmt.Errorf("tokenizer: %d levels and %d offsets for %d codebooks", len(v.Levels), len(v.Offsets), q)
+	case len(v.Levels) != q || len(v.Offsets) != q || len(v.Order) != q:
+		return fmt.Errorf("tokenizer: %d levels, %d offsets and an order of %d for %d codebooks", len(v.Levels), len(v.Offsets), len(v.Order), q)
 	case v.Base < 0:
 		return fmt.Errorf("tokenizer: the first id %d is negative", v.Base)
 	case v.Base > 0 && !v.Layout.single():
@@ -222,6 +232,9 @@ func (v *Vocabulary) validate() error {
 		return fmt.Errorf("tokenizer: prefix %q: it takes letters, digits, - and _", v.Prefix)
 	}
 	for c, size := range v.Sizes {
+		if !slices.Contains(v.Order, c) {
+			return fmt.Errorf("tokenizer: the order %v is none of %d codes", v.Order, q)
+		}
 		if size < 1 || size > 1<<24 || v.Levels[c] < 0 || v.Levels[c] >= q {
 			return fmt.Errorf("tokenizer: codebook %d has %d entries at level %d", c, size, v.Levels[c])
 		}
