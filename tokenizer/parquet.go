@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
@@ -54,8 +55,8 @@ func newParquetWriter(v *Vocabulary, file io.WriteCloser) *parquetWriter {
 }
 
 func (w *parquetWriter) Write(u *Utterance) error {
-	r := w.row[:0]
 	s := u.Sequence
+	r := slices.Grow(w.row[:0], len(s.IDs)+8)
 	deepest := 1
 	if w.nested {
 		deepest = 2
@@ -80,9 +81,18 @@ func (w *parquetWriter) Write(u *Utterance) error {
 	} {
 		r = append(r, v.Level(0, 0, i+1))
 	}
-	w.row = r
-	if _, err := w.w.WriteRows([]parquet.Row{r}); err != nil {
-		return err
+	// Column by column: WriteRows would copy them once more.
+	for c, column := range w.w.ColumnWriters() {
+		values := r[:max(len(s.IDs), 1)]
+		if c > 0 {
+			values = r[max(len(s.IDs), 1)+c-1:][:1]
+		}
+		if _, err := column.WriteRowValues(values); err != nil {
+			return err
+		}
+	}
+	if w.row = r; cap(r) > 1<<20 { // 24 bytes an id
+		w.row = nil
 	}
 	if w.ids += len(s.IDs); w.ids >= rowGroup {
 		w.ids = 0
