@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/audio"
 )
 
 // model is what a codec with these codebooks says of itself.
@@ -230,6 +231,46 @@ func TestRestoreRefuses(t *testing.T) {
 	for _, ids := range [][]int32{{1, 0}, {1, -5}, {1, 2, 1, 3}, {1, 1 << 30}} {
 		if got, err := v.Restore(Sequence{ids, 2}); err == nil {
 			t.Errorf("runs %v gave %v", ids, got.Frames)
+		}
+	}
+}
+
+// TestLayoutsOnSpeech: what a model gives for speech comes back from every layout,
+// at every number of codebooks.
+func TestLayoutsOnSpeech(t *testing.T) {
+	m := native(t)
+	pcm, err := audio.ReadMono("../samples/speech.wav", m.Info().SampleRate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, books := range m.Info().Levels {
+		want, err := m.Encode(t.Context(), pcm, books)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, layout := range Layouts {
+			if (layout == Units || layout == Runs) && books > 1 {
+				continue
+			}
+			v, err := NewVocabulary(m.Info(), books, VocabularyOptions{Layout: layout, Ends: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := v.Arrange(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := v.Restore(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			codes := want.Codes
+			if layout == Units {
+				codes = slices.Compact(slices.Clone(codes))
+			}
+			if !slices.Equal(got.Codes, codes) {
+				t.Errorf("%d codebooks, %s: other codes come back", books, layout)
+			}
 		}
 	}
 }

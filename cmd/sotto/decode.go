@@ -33,7 +33,7 @@ Examples:
 
 // Validate refuses arguments that do not go together.
 func (c *decodeCmd) Validate() error {
-	if c.Bits == "32f" && c.flac() {
+	if c.Bits == "32f" && isFLAC(c.Out) {
 		return fmt.Errorf("--bits 32f: FLAC holds integers only: give 16 or 24, or a .wav name")
 	}
 	if c.Threads < 0 {
@@ -45,8 +45,6 @@ func (c *decodeCmd) Validate() error {
 	}
 	return nil
 }
-
-func (c *decodeCmd) flac() bool { return strings.EqualFold(filepath.Ext(c.Out), ".flac") }
 
 // sound is what decoding gives.
 type sound interface {
@@ -97,14 +95,35 @@ func (c *decodeCmd) Run(s *session) error {
 		return err
 	}
 	defer in.Close()
+	if err := distinct(c.In, c.Out); err != nil {
+		return err
+	}
+	bars := newProgress(s.stderr)
+	report, end := bars.task(name(c.In), src.Frames())
+	samples, err := writeSound(s, src, c.Out, c.Bits, c.Force, report)
+	end()
+	bars.wait()
+	if err != nil {
+		return err
+	}
+	if format := src.Format(); c.Out != "-" {
+		fmt.Fprintf(s.stdout, "%s: %s of %s at %d Hz\n", c.Out, duration(float64(samples)/float64(format.SampleRate)), channelCount(format.Channels), format.SampleRate)
+	}
+	if damage := src.Damage(); len(damage) > 0 {
+		return fmt.Errorf("%s: %w: what is whole was written", name(c.In), &transcode.DamageError{Damage: damage})
+	}
+	return nil
+}
+
+// writeSound writes all of src to a WAV or FLAC file, or as WAV to standard output,
+// and gives the number of samples a channel.
+func writeSound(s *session, src audio.Reader, out, bits string, force bool, report func(int64)) (int64, error) {
 	var dst io.Writer = pipe{s.stdout}
 	var file *output
-	if c.Out != "-" {
-		if err = distinct(c.In, c.Out); err != nil {
-			return err
-		}
-		if file, err = create(s.ctx, c.Out, c.Force); err != nil {
-			return err
+	if out != "-" {
+		var err error
+		if file, err = create(s.ctx, out, force); err != nil {
+			return 0, err
 		}
 		defer file.discard()
 		dst = file
@@ -113,35 +132,27 @@ func (c *decodeCmd) Run(s *session) error {
 		}
 	}
 	format := src.Format()
-	format.Bits = map[string]int{"16": 16, "24": 24, "32f": 32}[c.Bits]
-	format.Float = c.Bits == "32f"
+	format.Bits = map[string]int{"16": 16, "24": 24, "32f": 32}[bits]
+	format.Float = bits == "32f"
 	newWriter := audio.NewWAVWriter
-	if c.flac() {
+	if isFLAC(out) {
 		newWriter = audio.NewFLACWriter
 	}
 	w, err := newWriter(dst, format)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.Out, err)
+		return 0, fmt.Errorf("%s: %w", out, err)
 	}
-	bars := newProgress(s.stderr)
-	report, end := bars.task(name(c.In), src.Frames())
 	samples, err := transcode.Copy(s.ctx, w, src, report)
-	end()
-	bars.wait()
 	if err != nil {
-		return err
+		return samples, err
 	}
 	if err := w.Close(); err != nil {
-		return fmt.Errorf("%s: %w", c.Out, err)
+		return samples, fmt.Errorf("%s: %w", out, err)
 	}
-	if file != nil {
-		if err := file.commit(); err != nil {
-			return err
-		}
-		fmt.Fprintf(s.stdout, "%s: %s of %s at %d Hz\n", c.Out, duration(float64(samples)/float64(format.SampleRate)), channelCount(format.Channels), format.SampleRate)
+	if file == nil {
+		return samples, nil
 	}
-	if damage := src.Damage(); len(damage) > 0 {
-		return fmt.Errorf("%s: %w: what is whole was written", name(c.In), &transcode.DamageError{Damage: damage})
-	}
-	return nil
+	return samples, file.commit()
 }
+
+func isFLAC(name string) bool { return strings.EqualFold(filepath.Ext(name), ".flac") }

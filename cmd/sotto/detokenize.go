@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/sotto-audio/sotto/codec"
-	"github.com/sotto-audio/sotto/internal/audio"
 	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/tokenizer"
 )
@@ -41,7 +40,7 @@ Examples:
 
 // Validate refuses arguments that do not go together.
 func (c *detokenizeCmd) Validate() error {
-	if c.Bits == "32f" && strings.EqualFold(filepath.Ext(c.Out), ".flac") {
+	if c.Bits == "32f" && isFLAC(c.Out) {
 		return errors.New("--bits 32f: FLAC holds integers only: give 16 or 24, or a .wav name")
 	}
 	if c.Threads < 0 {
@@ -158,43 +157,6 @@ func (c *detokenizeCmd) decode(s *session, model codec.Codec, v *tokenizer.Vocab
 	if err != nil {
 		return err
 	}
-	return writeSound(s, src, out, c.Bits, c.Force)
-}
-
-// writeSound writes a WAV or FLAC file, or WAV to standard output.
-func writeSound(s *session, src audio.Reader, out, bits string, force bool) error {
-	var dst io.Writer = pipe{s.stdout}
-	var file *output
-	if out != "-" {
-		var err error
-		if file, err = create(s.ctx, out, force); err != nil {
-			return err
-		}
-		defer file.discard()
-		dst = file
-		if file.direct {
-			dst = pipe{file}
-		}
-	}
-	format := src.Format()
-	format.Bits = map[string]int{"16": 16, "24": 24, "32f": 32}[bits]
-	format.Float = bits == "32f"
-	newWriter := audio.NewWAVWriter
-	if strings.EqualFold(filepath.Ext(out), ".flac") {
-		newWriter = audio.NewFLACWriter
-	}
-	w, err := newWriter(dst, format)
-	if err != nil {
-		return fmt.Errorf("%s: %w", out, err)
-	}
-	if _, err := transcode.Copy(s.ctx, w, src, func(int64) {}); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("%s: %w", out, err)
-	}
-	if file == nil {
-		return nil
-	}
-	return file.commit()
+	_, err = writeSound(s, src, out, c.Bits, c.Force, func(int64) {})
+	return err
 }
