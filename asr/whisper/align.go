@@ -92,7 +92,7 @@ func (m *Model) addAttention(sum []float32, r *decoding, layer, head int, q *bac
 	d := r.width / b.cross.heads
 	keys := make([]float32, count*d)
 	for i := range count {
-		copy(keys[i*d:(i+1)*d], r.cross[layer].keys.Row(i)[head*d:])
+		copy(keys[i*d:(i+1)*d], r.keys[layer].Row(i)[head*d:])
 	}
 	n := q.Rows
 	x := make([]float32, n*count)

@@ -97,8 +97,7 @@ func (m *Model) causal(o asr.Options, chunk, startup int) (*causal, error) {
 func (c *causal) Reset() {
 	c.bands.reset()
 	c.encoding.reset()
-	c.decoding.reset()
-	c.decoding.audio = 0
+	c.decoding.deafen()
 	c.top, c.detected = never, c.options.Language != "" || !c.tokenizer.Multilingual()
 	c.context, c.text, c.line = nil, nil, nil
 	c.settled, c.read, c.base, c.samples, c.quiet, c.changed = 0, 0, 0, 0, 0, 0
@@ -267,8 +266,7 @@ func (c *causal) restart() {
 	c.encoding.mel = append(c.encoding.mel[:0], rest...)
 	c.encoding.done = 0
 	c.base = now
-	c.decoding.reset()
-	c.decoding.audio = 0
+	c.decoding.deafen()
 	c.text, c.settled, c.read, c.heard = nil, 0, 0, false
 	c.begin()
 }

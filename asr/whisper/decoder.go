@@ -39,10 +39,11 @@ type decoding struct {
 	*decoder
 	stream *nn.Stream
 	beams  int
-	done   int     // tokens of each hypothesis
-	audio  int     // states of the encoder
-	cross  []cache // [audio context, width]
-	own    []cache // [beams·context, width], a hypothesis after the other
+	done   int               // tokens of each hypothesis
+	audio  int               // states of the encoder
+	cross  []*backend.Memory // of the states, a layer each
+	keys   []*backend.Tensor // in it [audio context, width]
+	own    []cache           // [beams·context, width], a hypothesis after the other
 	// scores, if not nil, is called with the queries of each layer's
 	// cross-attention.
 	scores func(layer int, q *backend.Tensor)
@@ -52,8 +53,9 @@ type decoding struct {
 
 func (d *decoder) start(b backend.Backend, beams, audio int) *decoding {
 	r := &decoding{decoder: d, stream: nn.NewStream(b, 1), beams: beams}
-	for range d.blocks {
-		r.cross = append(r.cross, newCache(b, audio, d.width))
+	for _, block := range d.blocks {
+		r.cross = append(r.cross, b.NewMemory(audio, d.width, block.cross.heads))
+		r.keys = append(r.keys, b.New(audio, d.width))
 		r.own = append(r.own, newCache(b, beams*d.context, d.width))
 	}
 	return r
@@ -62,11 +64,23 @@ func (d *decoder) start(b backend.Backend, beams, audio int) *decoding {
 // reset forgets the tokens.
 func (r *decoding) reset() { r.done = 0 }
 
+// deafen forgets the states of the encoder, and the tokens.
+func (r *decoding) deafen() {
+	r.audio, r.done = 0, 0
+	for _, m := range r.cross {
+		m.Rows = 0
+	}
+}
+
 // listen adds states of the encoder.
 func (r *decoding) listen(states *backend.Tensor) {
-	r.stream.Begin()
+	s := r.stream
+	s.Begin()
 	for i, b := range r.blocks {
-		r.cross[i].fill(r.stream, &b.cross, states, r.audio)
+		keys, values := s.Rows(r.keys[i], r.audio, r.audio+states.Rows), s.Tensor(states.Rows, r.width)
+		b.cross.key.Into(s.Backend, keys, states, backend.Epilogue{})
+		b.cross.value.Into(s.Backend, values, states, backend.Epilogue{})
+		s.Remember(r.cross[i], keys, values)
 	}
 	r.audio += states.Rows
 }
@@ -93,8 +107,7 @@ func (r *decoding) step(tokens []int32, n int) *backend.Tensor {
 			r.scores(i, q)
 		}
 		y := s.Tensor(q.Rows, q.Cols)
-		r.ranges(q.Rows, func(int) (int, int) { return 0, r.audio })
-		s.Attention(y, q, s.Rows(r.cross[i].keys, 0, r.audio), s.Rows(r.cross[i].values, 0, r.audio), r.from, r.to, b.cross.heads, b.cross.scale())
+		s.Recall(y, q, r.cross[i], b.cross.scale())
 		x = b.cross.project(s, x, y)
 		x = b.perceive(s, x)
 	}
@@ -111,21 +124,13 @@ func (r *decoding) attend(x *backend.Tensor, i int, b *block, n int) *backend.Te
 		r.own[i].fill(s, &b.attention, s.Rows(h, j*n, (j+1)*n), j*r.context+r.done)
 	}
 	y := s.Tensor(q.Rows, q.Cols)
-	r.ranges(q.Rows, func(m int) (int, int) {
+	r.from, r.to = r.from[:0], r.to[:0]
+	for m := range q.Rows {
 		first := m / n * r.context
-		return first, first + r.done + m%n + 1
-	})
+		r.from, r.to = append(r.from, int32(first)), append(r.to, int32(first+r.done+m%n+1))
+	}
 	s.Attention(y, q, r.own[i].keys, r.own[i].values, r.from, r.to, b.attention.heads, b.attention.scale())
 	return b.attention.project(s, x, y)
-}
-
-// ranges sets the ranges of keys.
-func (r *decoding) ranges(rows int, f func(m int) (from, to int)) {
-	r.from, r.to = r.from[:0], r.to[:0]
-	for m := range rows {
-		from, to := f(m)
-		r.from, r.to = append(r.from, int32(from)), append(r.to, int32(to))
-	}
 }
 
 // predict gives the logits [rows, vocabulary] of outputs of a step.

@@ -193,7 +193,7 @@ func (t *transcriber) listen(frames int) {
 	for _, v := range t.mel[:frames*t.dims.Mels] {
 		t.encoding.mel = append(t.encoding.mel, normalise(v, t.top))
 	}
-	t.decoding.audio = 0
+	t.decoding.deafen()
 	t.decoding.listen(t.encoding.step(t.dims.AudioContext))
 }
 

@@ -20,4 +20,19 @@ type Attention interface {
 	//	dq[m,c] = scale·(Σ_j g[j]·k[j,c])
 	//	dk[j,c] += g[j]·x[c],  dv[j,c] += e[j]·d[c]   by FMA in the order of m
 	AttentionGrad(dq, dk, dv, q, k, v, y, dy *Tensor, from, to []int32, heads int, scale float32)
+
+	// NewMemory makes an empty Memory with room for that many rows.
+	NewMemory(rows, cols, heads int) *Memory
+	// Remember adds rows of keys and values.
+	Remember(m *Memory, k, v *Tensor)
+	// Recall is Attention of all rows of q to all rows of m, of which there is one or
+	// more.
+	Recall(y, q *Tensor, m *Memory, scale float32)
+}
+
+// Memory holds keys and values that queries attend to again and again, as a Backend
+// lays them out. Rows may be set to fewer, to forget the last ones.
+type Memory struct {
+	Rows, Cols, Heads int
+	Packed            any
 }

@@ -115,7 +115,12 @@ func (a *attention) forward(y *backend.Tensor) {
 	e, panels := buf[:(a.m1-a.m0)*pitch], buf[(a.m1-a.m0)*pitch:]
 	a.weights(e, pitch, panels)
 	a.pack(panels, a.v)
-	a.product(a.column(y, a.m0), y.Stride, a.d, e, pitch, n, panels)
+	a.product(a.column(y, a.m0), y.Stride, a.d, e, pitch, n, panels, n)
+	a.normalise(y)
+}
+
+// normalise multiplies the rows by their factors.
+func (a *attention) normalise(y *backend.Tensor) {
 	for m := a.m0; m < a.m1; m++ {
 		r := a.inverse[m-a.m0]
 		row := a.column(y, m)[:a.d]
@@ -129,7 +134,7 @@ func (a *attention) forward(y *backend.Tensor) {
 func (a *attention) weights(e []float32, pitch int, panels []float32) {
 	n := a.n1 - a.n0
 	a.packTransposed(panels, a.k)
-	a.product(e, pitch, n, a.column(a.q, a.m0), a.q.Stride, a.d, panels)
+	a.product(e, pitch, n, a.column(a.q, a.m0), a.q.Stride, a.d, panels, a.d)
 	for m := a.m0; m < a.m1; m++ {
 		row := e[(m-a.m0)*pitch:][:n]
 		lo, hi := int(a.from[m])-a.n0, int(a.to[m])-a.n0
@@ -193,12 +198,19 @@ func (a *attention) pack(panels []float32, t *backend.Tensor) {
 	packColumns(panels, a.column(t, a.n0), t.Stride, a.n1-a.n0, a.b.kernels.nr, 0, a.d)
 }
 
-// product sets the rows of y, of the given width, to those of x times the panels.
-func (a *attention) product(y []float32, ys, width int, x []float32, xs, k int, panels []float32) {
+// product sets the rows of y, of the given width, to those of x times the panels,
+// which have room for so many rows.
+func (a *attention) product(y []float32, ys, width int, x []float32, xs, k int, panels []float32, room int) {
 	nr, mr, rows := a.b.kernels.nr, a.b.kernels.mr(), a.m1-a.m0
-	for n := 0; n < width; n += nr {
+	n := 0
+	if wide := a.b.kernels.wide; rows < len(wide) && wide[rows] != nil {
+		for by := a.b.kernels.wideBy[rows] * nr; n+by <= width; n += by {
+			wide[rows](k, &x[0], uintptr(xs)*4, 4, &panels[n*room], uintptr(room*nr)*4, &y[n], uintptr(ys)*4, false)
+		}
+	}
+	for ; n < width; n += nr {
 		for i := 0; i < rows; i += mr {
-			a.b.tile(k, min(mr, rows-i), x[i*xs:], xs, 1, panels[n*k:], y[i*ys+n:], ys, min(nr, width-n), false, a.s)
+			a.b.tile(k, min(mr, rows-i), x[i*xs:], xs, 1, panels[n*room:], y[i*ys+n:], ys, min(nr, width-n), false, a.s)
 		}
 	}
 }
@@ -229,12 +241,12 @@ func (a *attention) gradient(dq, dk, dv, y, dy *backend.Tensor) {
 		}
 	}
 	a.packTransposed(panels, a.v)
-	a.product(g, pitch, n, d, a.d, a.d, panels)
+	a.product(g, pitch, n, d, a.d, a.d, panels, a.d)
 	for i := range rows {
 		softmaxGrad(a.b.kernels, g[i*pitch:][:n], e[i*pitch:], deltas[i])
 	}
 	a.pack(panels, a.k)
-	a.product(a.column(dq, a.m0), dq.Stride, a.d, g, pitch, n, panels)
+	a.product(a.column(dq, a.m0), dq.Stride, a.d, g, pitch, n, panels, n)
 	for m := a.m0; m < a.m1; m++ {
 		row := a.column(dq, m)[:a.d]
 		for c := range row {

@@ -63,6 +63,33 @@ func TestAttention(t *testing.T) {
 	})
 }
 
+// A memory that grows gives what attention to all of its rows gives.
+func TestMemory(t *testing.T) {
+	onEach(t, func(t *testing.T, b *cpu.Backend, g gen) {
+		for range 12 {
+			rows, heads, d := 1+g.IntN(80), 1+g.IntN(3), 1+g.IntN(70)
+			room := 1 + g.IntN(300)
+			cols := heads * d
+			k, v := g.tensor(room, cols, g.IntN(3)), g.tensor(room, cols, g.IntN(3))
+			m, plain := b.NewMemory(room, cols, heads), naive.NewMemory(room, cols, heads)
+			scale := float32(1 / math.Sqrt(float64(d)))
+			for m.Rows < room {
+				next := m.Rows + 1 + g.IntN(room-m.Rows)
+				b.Remember(m, k.Slice(m.Rows, next), v.Slice(m.Rows, next))
+				naive.Remember(plain, k.Slice(plain.Rows, next), v.Slice(plain.Rows, next))
+				q := g.tensor(1+g.IntN(rows), cols, g.IntN(3))
+				got := poisoned(q.Rows, cols, g.IntN(3))
+				want := clone(got)
+				b.Recall(got, q, m, scale)
+				naive.Recall(want, q, plain, scale)
+				sameBits(t, fmt.Sprintf("%d queries, %d rows, %d heads of %d", q.Rows, m.Rows, heads, d), got.Data, want.Data)
+			}
+			m.Rows = 0 // it can be filled again
+			b.Remember(m, k, v)
+		}
+	})
+}
+
 // Attention is softmax(q·kᵀ·scale)·v, and its gradient that of this function: both
 // in float64.
 func TestAttentionIsItsFormula(t *testing.T) {

@@ -29,6 +29,7 @@ type job struct {
 type operands struct {
 	y, x, z, hat   *backend.Tensor
 	w              *backend.Weights
+	memory         *backend.Memory
 	ep             backend.Epilogue
 	act            backend.Activation
 	v0, v1, v2, v3 []float32
