@@ -2,6 +2,7 @@ package whisper
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -328,3 +329,37 @@ func medianDuration(words []timedWord) float64 {
 }
 
 func hundredths(x float64) float64 { return math.RoundToEven(x*100) / 100 }
+
+// Align gives the words of a text their times in a recording of up to 30 s, by the
+// attention that a model pays while it reads the text.
+func (m *Model) Align(pcm []float32, text, language string) ([]Word, error) {
+	if err := m.ready(); err != nil {
+		return nil, err
+	}
+	o := decodeOptions{}
+	var err error
+	if o.language, err = m.language(language); err != nil {
+		return nil, err
+	}
+	tokens := m.tokenizer.Encode(" " + strings.TrimSpace(text))
+	if len(tokens)+8 > m.dims.TextContext || len(pcm) > windowFrames*hop {
+		return nil, errors.New("whisper: the text or the recording is too long to be aligned: 30 s is the most")
+	}
+	t, err := m.transcriber(Options{Temperatures: []float64{0}, Language: languages[o.language].code})
+	if err != nil {
+		return nil, err
+	}
+	t.push(pcm)
+	t.finish()
+	frames := len(pcm) / hop
+	t.listen(frames)
+	words := m.align(t.decoding, tokens, &o, frames/framesPerStep)
+	mergePunctuation(words)
+	var out []Word
+	for _, w := range words {
+		if w.text != "" {
+			out = append(out, Word{w.text, w.start, w.end, w.probability})
+		}
+	}
+	return out, nil
+}

@@ -19,6 +19,7 @@ var cli struct {
 	LM       lmCmd       `cmd:"" name:"lm" help:"Make a language model of text, for a recogniser."`
 	SE       seCmd       `cmd:"" name:"se" help:"Build codebooks by structural entropy for a released codec."`
 	Entropy  entropyCmd  `cmd:"" help:"Train the network that codes tokens in fewer bits."`
+	Whisper  whisperCmd  `cmd:"" help:"Train an adapter with which a Whisper checkpoint hears live."`
 	Plot     plotCmd     `cmd:"" help:"Draw a training log."`
 	Release  releaseCmd  `cmd:"" help:"Turn a trained run into the weights file of a release."`
 }
