@@ -40,8 +40,10 @@ func (f *recognizerFlags) Validate() error {
 	switch {
 	case f.Chunk < 0 || f.Beam < 0:
 		return errors.New("--chunk and --beam must not be negative")
-	case (f.Chunk > 0 || f.Stream) && f.Offline:
-		return errors.New("--offline excludes --chunk and --stream")
+	case f.Chunk > 0 && f.Offline:
+		return errors.New("--chunk and --offline exclude each other")
+	case f.Stream && f.Offline:
+		return errors.New("--stream and --offline exclude each other")
 	}
 	return nil
 }
