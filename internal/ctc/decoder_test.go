@@ -338,11 +338,6 @@ func speechLike(rng *rand.Rand, n int) []float32 {
 	return rows
 }
 
-type event struct {
-	word     asr.Word
-	endpoint bool
-}
-
 func TestAnySplitGivesTheSame(t *testing.T) {
 	w := len(letters) + 1
 	for trial := range 8 {

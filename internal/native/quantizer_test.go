@@ -68,11 +68,11 @@ func TestQuantizersOfManySizesRoundTrip(t *testing.T) {
 	if len(data) > len(base)/2 {
 		t.Errorf("%d bytes beside a model of %d: nothing is shared", len(data), len(base))
 	}
-	back, sum, err := Unmarshal(data, []byte{}, base)
-	if err == nil {
+	if _, _, err := Unmarshal(data, []byte{}, base); err == nil {
 		t.Error("a damaged base is passed over")
 	}
-	if back, sum, err = Unmarshal(data, base); err != nil {
+	back, sum, err := Unmarshal(data, base)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(back.Quantizer.Sizes(), c.Quantizer.Sizes()) {
@@ -132,7 +132,9 @@ func TestDamagedQuantizersAreRefused(t *testing.T) {
 			f.Metadata[quantizerKey] = strings.Replace(f.Metadata[quantizerKey], `"total":`, `"total":-`, 1)
 		},
 		"use the version": func(f *weights.File) { f.Metadata[baseKey] = "0123456789abcdef" },
-		"differs from":    func(f *weights.File) { f.Metadata["config"] = strings.Replace(f.Metadata["config"], `"width":24`, `"width":25`, 1) },
+		"differs from": func(f *weights.File) {
+			f.Metadata["config"] = strings.Replace(f.Metadata["config"], `"width":24`, `"width":25`, 1)
+		},
 	} {
 		f, err := weights.Parse(good)
 		if err != nil {
