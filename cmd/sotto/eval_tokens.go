@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/sotto-audio/sotto/internal/audio"
@@ -105,15 +106,18 @@ func (c *evalTokensCmd) Run(s *session) error {
 	return printTokens(s.stdout, report)
 }
 
-// stages shows one bar after the other.
+// stages shows one bar after the other. Its stage may be called side by side.
 type stages struct {
 	*progress
+	mu     sync.Mutex
 	name   string
 	report func(int64)
 	close  func()
 }
 
 func (b *stages) stage(name string, n, total int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if name != b.name {
 		b.stop()
 		b.name = name

@@ -118,5 +118,8 @@ func (c *serveCmd) Run(s *session) error {
 		scheme = "https"
 	}
 	fmt.Fprintf(s.stdout, "%s://%s\n", scheme, l.Addr())
+	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && token == "" {
+		fmt.Fprintln(s.stderr, "sotto: everyone who reaches this address may use the server: SOTTO_TOKEN or --token-file asks for a token")
+	}
 	return server.Serve(s.ctx, l, security)
 }

@@ -49,10 +49,11 @@ func (f *recognizerFlags) Validate() error {
 }
 
 func (f *recognizerFlags) load() (asr.Recognizer, error) {
+	open := func() (asr.Recognizer, error) { return asr.Load(f.Model) }
 	if f.Model == "" {
-		return embeddedRecognizer()
+		open = embeddedRecognizer
 	}
-	r, err := asr.Load(f.Model)
+	r, err := open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file: give a recogniser, or leave --model out", f.Model)
 	}

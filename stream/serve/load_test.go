@@ -104,7 +104,7 @@ func talk(ctx context.Context, r *running, pcm []float32, offset, seconds int) (
 // TestLoad runs sixteen streams at the speed of speech beside clients that flood,
 // stall, send garbage and leave: words come in time all the same.
 func TestLoad(t *testing.T) {
-	seconds := long(t, 5)
+	seconds := long(t, 3)
 	r := start(t, func(o *Options) { o.Recognizer = recognizer(t) })
 	pcm := append(speech(t), make([]float32, 16000)...)
 	ctx, cancel := context.WithCancel(t.Context())

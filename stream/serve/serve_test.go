@@ -509,7 +509,7 @@ func TestHarm(t *testing.T) {
 	before := runtime.NumGoroutine()
 	good := r.dial(t, `{"type":"start","task":"transcribe"}`)
 	rng := rand.New(rand.NewPCG(5, 5))
-	for i := range 20 {
+	for i := range 8 {
 		c := r.dial(t, `{"type":"start","task":"transcribe"}`)
 		switch i % 4 {
 		case 0: // leaves in the middle
