@@ -30,7 +30,7 @@ for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wi
 	GOOS=${target%/*} GOARCH=${target#*/} go build -o "$out/any" ./cmd/sotto-train
 	printf '%-15s %s bytes\n' "$target" "$(stat -c %s "$out/sotto-${target/\//-}" 2>/dev/null || stat -f %z "$out/sotto-${target/\//-}")"
 done
-GOOS=linux go build -tags static -o "$out/sotto-static" ./cmd/sotto
+GOOS=linux go build -tags static -trimpath -ldflags '-s -w' -o "$out/sotto-static" ./cmd/sotto
 if grep -q ld-linux "$out/sotto-static"; then
 	echo "the static build names a dynamic loader" >&2
 	exit 1
