@@ -3,6 +3,7 @@ package packet
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -46,6 +47,9 @@ const (
 	smoothing     = 1.0   // seconds over which the buffer is averaged
 	leap          = 512   // frames of a jump that two packets must agree on
 )
+
+// noBase is the base before the first packet; a stream's may lie below 0.
+const noBase = math.MinInt64
 
 // received is a frame that waits to be played.
 type received struct {
@@ -131,7 +135,7 @@ func (r *Receiver) restart(ssrc uint32) {
 	r.stamps, r.numbers, r.delays = clock{}, clock{}, delays{}
 	r.frames, r.seen = map[int64]received{}, [1024]int64{}
 	r.count.first, r.count.received, r.count.expectedPrior, r.count.receivedPrior = -1, 0, 0, 0
-	r.cursor, r.newest, r.jump, r.base = 0, -1, 0, -1
+	r.cursor, r.newest, r.jump, r.base = 0, -1, 0, noBase
 	r.guessed, r.flushed = 0, false
 	r.jitter, r.transit, r.report.middle = 0, 0, 0
 	r.sender, r.reader, r.read, r.block = trend{}, trend{}, 0, 0
@@ -161,7 +165,7 @@ func (r *Receiver) Packet(now time.Duration, data []byte) error {
 	}
 	number := r.numbers.unwrap(uint64(h.SequenceNumber), 16)
 	stamp := r.stamps.unwrap(uint64(h.Timestamp), 32)
-	if r.base < 0 {
+	if r.base == noBase {
 		// Repairs of earlier frames lie before it.
 		r.base = stamp - int64(256*r.info.HopLength)
 		r.count.first = number
