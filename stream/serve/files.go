@@ -82,7 +82,7 @@ func (s *Server) encode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer src.Close()
-	out := &starting{w: w, kind: "application/vnd.sotto", name: "speech.sotto"}
+	out := &starting{w: w, t: src.t, kind: "application/vnd.sotto", name: "speech.sotto"}
 	held := bufio.NewWriterSize(out, 1<<20) // half an hour of speech
 	if _, err = transcode.Encode(r.Context(), s.o.Codec, src, held, o); err == nil {
 		err = held.Flush()
@@ -109,6 +109,7 @@ func (s *Server) encodeOptions(r *http.Request) (o transcode.EncodeOptions, err 
 // error before them can still be told.
 type starting struct {
 	w          http.ResponseWriter
+	t          *turn // given back while the client takes the bytes
 	kind, name string
 	begun      bool
 }
@@ -119,6 +120,7 @@ func (s *starting) Write(b []byte) (int, error) {
 		s.w.Header().Set("Content-Type", s.kind)
 		s.w.Header().Set("Content-Disposition", `attachment; filename="`+s.name+`"`)
 	}
+	s.t.done()
 	return s.w.Write(b)
 }
 

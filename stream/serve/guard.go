@@ -176,7 +176,7 @@ func (l *lively) Read(p []byte) (int, error) {
 func (s *Server) recorded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		rec := &recorder{ResponseWriter: w, idle: s.o.Limits.Idle, status: http.StatusOK}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
@@ -211,10 +211,11 @@ func pattern(r *http.Request) string {
 	return "page"
 }
 
-// recorder remembers the status. Unwrap lets the response controller and the web
-// socket reach what is under it.
+// recorder remembers the status, and ends an answer that its client does not take.
+// Unwrap lets the response controller and the web socket reach what is under it.
 type recorder struct {
 	http.ResponseWriter
+	idle   time.Duration
 	status int
 	begun  bool
 }
@@ -226,9 +227,20 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-func (r *recorder) Write(b []byte) (int, error) {
+// pieceBytes of an answer are to be taken within the idle time.
+const pieceBytes = 1 << 16
+
+func (r *recorder) Write(b []byte) (n int, err error) {
 	r.begun = true
-	return r.ResponseWriter.Write(b)
+	c := http.NewResponseController(r.ResponseWriter)
+	defer c.SetWriteDeadline(time.Time{}) // what comes next takes the time that it needs
+	for err == nil && n < len(b) {
+		c.SetWriteDeadline(time.Now().Add(r.idle))
+		var k int
+		k, err = r.ResponseWriter.Write(b[n:min(n+pieceBytes, len(b))])
+		n += k
+	}
+	return n, err
 }
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

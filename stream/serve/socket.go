@@ -102,6 +102,7 @@ type stream struct {
 	start   startMessage
 	ready   readyMessage
 	task    task
+	turn    turn
 	rate    float64 // units a second
 	taken   float64 // seconds
 	arrived []mark
@@ -205,8 +206,8 @@ func (st *stream) run(ctx context.Context) error {
 	if err := st.send(ctx, st.ready); err != nil {
 		return err
 	}
-	t := turn{s: st.s}
-	defer t.done()
+	st.turn.s = st.s
+	defer st.turn.done()
 	life := time.After(time.Duration(st.s.o.Limits.Seconds) * time.Second)
 	idle := time.NewTimer(st.s.o.Limits.Idle)
 	defer idle.Stop()
@@ -229,7 +230,7 @@ func (st *stream) run(ctx context.Context) error {
 			ending, cutoff = nil, time.After(closeWait)
 			continue
 		case <-cutoff:
-			return st.finish(ctx, &t, "server ending", websocket.StatusGoingAway)
+			return st.finish(ctx, "server ending", websocket.StatusGoingAway)
 		}
 		idle.Reset(st.s.o.Limits.Idle)
 		if m.kind == websocket.MessageText {
@@ -241,7 +242,7 @@ func (st *stream) run(ctx context.Context) error {
 			}
 			switch c.Type {
 			case "end":
-				return st.finish(ctx, &t, "end", websocket.StatusNormalClosure)
+				return st.finish(ctx, "end", websocket.StatusNormalClosure)
 			case "ping":
 				if err := st.send(ctx, map[string]string{"type": "pong"}); err != nil {
 					return err
@@ -251,7 +252,7 @@ func (st *stream) run(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := st.work(ctx, &t, m); err != nil {
+		if err := st.work(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -269,7 +270,7 @@ func clientError(err error) error {
 }
 
 // work takes a message in, in turns.
-func (st *stream) work(ctx context.Context, t *turn, m received) error {
+func (st *stream) work(ctx context.Context, m received) error {
 	n, err := st.task.units(m.data)
 	if err != nil {
 		return err
@@ -285,11 +286,11 @@ func (st *stream) work(ctx context.Context, t *turn, m received) error {
 	}
 	step := max(1, int(stepSeconds*st.rate))
 	for from := 0; from < n; from += step {
-		if err := t.next(ctx); err != nil {
+		if err := st.turn.next(ctx); err != nil {
 			return err
 		}
 		err := st.task.step(ctx, m.data, from, min(from+step, n))
-		t.done()
+		st.turn.done()
 		if err != nil {
 			return err
 		}
@@ -299,12 +300,12 @@ func (st *stream) work(ctx context.Context, t *turn, m received) error {
 }
 
 // finish works on the end, says that all is done and closes the socket.
-func (st *stream) finish(ctx context.Context, t *turn, reason string, code websocket.StatusCode) error {
-	if err := t.next(ctx); err != nil {
+func (st *stream) finish(ctx context.Context, reason string, code websocket.StatusCode) error {
+	if err := st.turn.next(ctx); err != nil {
 		return err
 	}
 	err := st.task.finish(ctx)
-	t.done()
+	st.turn.done()
 	if err != nil {
 		return err
 	}
@@ -325,7 +326,10 @@ func (st *stream) send(ctx context.Context, v any) error {
 	return st.write(ctx, websocket.MessageText, data)
 }
 
+// write sends a message. The turn is given back first: a client that does not take
+// it keeps no other waiting.
 func (st *stream) write(ctx context.Context, kind websocket.MessageType, data []byte) error {
+	st.turn.done()
 	ctx, cancel := context.WithTimeout(ctx, sendWait)
 	defer cancel()
 	if err := st.c.Write(ctx, kind, data); err != nil {

@@ -48,7 +48,8 @@ func (s *Server) recognize(w http.ResponseWriter, r *http.Request, translate boo
 	}
 }
 
-// answer recognises the file of a form. Once it has begun to answer it returns nil.
+// answer recognises the file of a form. What fails once it has begun to answer cuts
+// the connection.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, translate bool) error {
 	form := r.MultipartForm
 	value := func(name string) string {
@@ -85,16 +86,21 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, translate bool) 
 		return err
 	}
 	defer file.Close()
-	live := value("stream") == "true"
+	live, begun := value("stream") == "true", false
 	var told func(string) error
 	if live {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("Cache-Control", "no-cache")
 		told = func(delta string) error {
+			begun = true
 			return event(w, map[string]any{"type": "transcript.text.delta", "delta": delta})
 		}
 	}
 	t, err := s.recognizeFile(r.Context(), file, files[0], o, told)
+	if err != nil && begun {
+		s.o.Log.Info("transcription", "error", err)
+		panic(http.ErrAbortHandler) // as where a file was begun: the client sees that it is not whole
+	}
 	if err != nil {
 		return err
 	}
