@@ -73,7 +73,15 @@ func start(t testing.TB, change func(o *Options)) *running {
 // dial opens a web socket and starts a task.
 func (r *running) dial(t testing.TB, start string) *websocket.Conn {
 	t.Helper()
-	c, _, err := websocket.Dial(t.Context(), r.url+"/v1/stream", &websocket.DialOptions{Subprotocols: []string{"sotto"}})
+	c, resp, err := websocket.Dial(t.Context(), r.url+"/v1/stream", &websocket.DialOptions{Subprotocols: []string{"sotto"}})
+	// A connection counts until the server has seen its end.
+	for range 100 {
+		if err == nil || resp == nil || resp.StatusCode != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		c, resp, err = websocket.Dial(t.Context(), r.url+"/v1/stream", &websocket.DialOptions{Subprotocols: []string{"sotto"}})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

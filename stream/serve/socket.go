@@ -168,6 +168,7 @@ type received struct {
 
 // run speaks the protocol.
 func (st *stream) run(ctx context.Context) error {
+	reading := ctx // the end of a context that is read with cuts the connection
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in := make(chan received, queued)
@@ -175,16 +176,14 @@ func (st *stream) run(ctx context.Context) error {
 	go func() {
 		defer close(in)
 		for {
-			kind, data, err := st.c.Read(ctx)
+			kind, data, err := st.c.Read(reading)
 			if err != nil {
 				gone <- err
 				return
 			}
 			select {
 			case in <- received{kind, data, time.Now()}:
-			case <-ctx.Done():
-				gone <- ctx.Err()
-				return
+			case <-ctx.Done(): // what still comes is not taken; closing waits for its answer
 			}
 		}
 	}()
