@@ -139,10 +139,12 @@ func (e *encoder) load(ctx context.Context, j *job) (err error) {
 		if err != nil {
 			return err
 		}
-		s.Close()
-		if s, err = openSound(i); err != nil {
+		again, err := openSound(i)
+		if err != nil {
 			return err
 		}
+		s.Close()
+		s = again
 		s.limit(from, to)
 		j.dropped = float64(total-(min(to, total)-from)) / float64(s.rate)
 	}

@@ -47,6 +47,10 @@ func openSound(i *Item) (*sound, error) {
 		return nil, fmt.Errorf("%s: has %d channels: there is no channel %d", i.Path, s.channels, s.channel)
 	}
 	if i.Start > 0 || i.Duration > 0 {
+		if most := 1e9; i.Start > most || i.Duration > most {
+			s.Close()
+			return nil, fmt.Errorf("%s: a part of %g s from %g s on: no recording is that long", i.Path, i.Duration, i.Start)
+		}
 		s.part = true
 		s.skip = int64(math.Round(i.Start * float64(s.rate)))
 		if i.Duration > 0 {

@@ -69,8 +69,9 @@ func Send(ctx context.Context, address string, c codec.Codec, src Source, o Send
 		mu.Lock()
 		if n > 0 {
 			if err := s.Push(block[:n], emit); err != nil {
+				stats := s.Stats()
 				mu.Unlock()
-				return s.Stats(), err
+				return stats, err
 			}
 		}
 		if now := time.Now(); now.Sub(reported) >= reportEvery {

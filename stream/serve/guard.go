@@ -97,7 +97,8 @@ func (s *Server) knownHost(host string) bool {
 		name = host
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
-	return net.ParseIP(name) != nil || name == "localhost" || slices.Contains(s.o.Hosts, name)
+	return net.ParseIP(name) != nil || name == "localhost" ||
+		slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
 func (s *Server) knownOrigin(origin, host string) bool {

@@ -382,7 +382,7 @@ func TestTranscriptions(t *testing.T) {
 // clients without the token get nothing.
 func TestGuards(t *testing.T) {
 	r := start(t, func(o *Options) {
-		o.Token, o.Origins, o.Hosts = "secret", []string{"https://good.example"}, []string{"speech.example"}
+		o.Token, o.Origins, o.Hosts = "secret", []string{"https://good.example"}, []string{"Speech.example"}
 	})
 	bearer := []string{"Authorization", "Bearer secret"}
 	for _, c := range []struct {
