@@ -93,7 +93,7 @@ func counted(n, unit string) string {
 // read says a numeral of running text: years in pairs, decimals digit by digit.
 func read(m string) string {
 	whole, part, decimal := strings.Cut(m, ".")
-	year := len(whole) == 4 && whole >= "1100" && whole < "2000" && !decimal
+	year := len(whole) == 4 && whole >= "1100" && whole < "2000" && !decimal && !strings.Contains(whole, ",")
 	whole = strings.ReplaceAll(whole, ",", "")
 	var out string
 	switch {
