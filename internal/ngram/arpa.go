@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // looksARPA says whether a text has the first line of the format.
@@ -115,6 +116,9 @@ func (p *arpaReader) name(s string, id uint32) {
 }
 
 func (p *arpaReader) line(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("not UTF-8")
+	}
 	switch {
 	case s == "" || p.ended:
 		return nil
