@@ -22,8 +22,8 @@ from vq.codec_decoder import CodecDecoder  # noqa: E402
 from vq.codec_encoder import CodecEncoder  # noqa: E402
 
 
-def make(out, prefix, encoder, decoder, size, seconds):
-    enc, dec = fixture.randomize(CodecEncoder(**encoder), seed=9, gain=1.0), fixture.randomize(CodecDecoder(**decoder), seed=10, gain=1.0)
+def make(out, prefix, encoder, decoder, size, seconds, gain=1.0):
+    enc, dec = fixture.randomize(CodecEncoder(**encoder), seed=9, gain=gain), fixture.randomize(CodecDecoder(**decoder), seed=10, gain=gain)
     for m in (enc, dec):
         for name, p in m.named_parameters():
             if name.endswith((".alpha", ".beta")):
@@ -41,12 +41,12 @@ def make(out, prefix, encoder, decoder, size, seconds):
             wave = dec(dec.vq2emb(codes.permute(1, 2, 0)).transpose(1, 2), vq=False)[0, 0]
             margin = fixture.margin(F.normalize(project(c)), F.normalize(layer._codebook.weight))
             items.append(dict(pcm=c[0], codes=codes[0].T, margin=margin[:, None], wave=wave))
-    fixture.save(out / f"{prefix}.fixture.safetensors", items, [size])
+    fixture.save(out / f"{prefix}.fixture.safetensors", items, [size], check=len(sys.argv) <= 3)
     torch.save({"CodecEnc": enc.state_dict(), "generator": dec.state_dict()}, out / f"{prefix}.pt")
 
 
 if len(sys.argv) > 3:
-    make(pathlib.Path(sys.argv[3]), "bigcodec", {}, {}, 8192, 1)
+    make(pathlib.Path(sys.argv[3]), "bigcodec", {}, {}, 8192, 1, 0.5)  # a deep network of larger weights amplifies the rounding of both sides
 else:
     make(HERE, "small", dict(ngf=4, up_ratios=[2, 5], out_channels=16),
          dict(in_channels=16, upsample_initial_channel=24, up_ratios=[5, 2], vq_dim=16, codebook_size=64, codebook_dim=4), 64, 0.06)

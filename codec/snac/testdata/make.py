@@ -74,8 +74,8 @@ def margins(quantizer, z):
     return interleave(out)
 
 
-def make(out, prefix, config, seconds):
-    m = fixture.randomize(snac.SNAC(**config), seed=5, gain=1.0)
+def make(out, prefix, config, seconds, gain=1.0):
+    m = fixture.randomize(snac.SNAC(**config), seed=5, gain=gain)
     # Lengths that the original pads by a part of a frame: it decodes whole windows only.
     frame = m.hop_length * m.vq_strides[0]
     whole = frame * max(1, (m.attn_window_size or 1) // m.vq_strides[0])
@@ -93,7 +93,7 @@ def make(out, prefix, config, seconds):
             codes, margin = interleave(levels), margins(m.quantizer, z)
             items.append(dict(pcm=c[0], codes=codes, margin=margin, wave=wave))
     sizes = [config["codebook_size"]] * items[0]["codes"].shape[1]
-    fixture.save(out / f"{prefix}.fixture.safetensors", items, sizes)
+    fixture.save(out / f"{prefix}.fixture.safetensors", items, sizes, check=len(sys.argv) <= 2)
     (out / prefix).mkdir(exist_ok=True)
     (out / prefix / "config.json").write_text(json.dumps(config, indent=1))
     torch.save(m.state_dict(), out / prefix / "pytorch_model.bin")
@@ -103,9 +103,9 @@ if len(sys.argv) > 2:
     folder = pathlib.Path(sys.argv[2])
     full = dict(latent_dim=None, codebook_size=4096, codebook_dim=8, noise=True, depthwise=True)
     make(folder, "snac-24", dict(sampling_rate=24000, encoder_dim=48, encoder_rates=[2, 4, 8, 8], decoder_dim=1024, decoder_rates=[8, 8, 4, 2],
-                                 attn_window_size=None, vq_strides=[4, 2, 1], **full), 0.9)
+                                 attn_window_size=None, vq_strides=[4, 2, 1], **full), 0.9, 0.5)
     make(folder, "snac-44", dict(sampling_rate=44100, encoder_dim=64, encoder_rates=[3, 3, 7, 7], decoder_dim=1536, decoder_rates=[7, 7, 3, 3],
-                                 attn_window_size=32, vq_strides=[8, 4, 2, 1], **full), 0.9)
+                                 attn_window_size=32, vq_strides=[8, 4, 2, 1], **full), 0.9, 0.5)
 else:
     shape = dict(sampling_rate=24000, latent_dim=None, codebook_size=64, codebook_dim=4, noise=True, depthwise=True)
     make(HERE, "small", dict(encoder_dim=16, encoder_rates=[3, 2], decoder_dim=64, decoder_rates=[2, 3], attn_window_size=8, vq_strides=[4, 2, 1], **shape), 0.05)
