@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,52 +17,13 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/internal/audio"
-	"github.com/sotto-audio/sotto/internal/metrics"
+	"github.com/sotto-audio/sotto/stream/packet"
 	"github.com/sotto-audio/sotto/stream/packet/packettest"
 )
 
-// intelligible is the mean ESTOI of stretches of speech, each at the delay at which
-// the sound heard fits it best: a live stream's delay moves.
-func intelligible(t *testing.T, spoken, heard []float32) float64 {
-	t.Helper()
-	// The buffer may insert a frame at any time: stretches are short, so that it
-	// shifts few of them in their middle.
-	const stretch, before, after = 24000, 1600, 9600 // samples; delays to look at
-	heard = append(append(make([]float32, before), heard...), make([]float32, stretch+after)...)
-	var sum float64
-	n := 0
-	for from := 0; from+stretch <= len(spoken) && from+before+after+stretch <= len(heard); from += stretch {
-		ref := spoken[from : from+stretch]
-		best, lag := math.Inf(-1), 0
-		try := func(l, step int) {
-			x := heard[from+l:]
-			var s float64
-			for i := 0; i < stretch; i += step {
-				s += float64(x[i] * ref[i])
-			}
-			if s > best {
-				best, lag = s, l
-			}
-		}
-		for l := 0; l < before+after; l += 4 {
-			try(l, 3)
-		}
-		best = math.Inf(-1)
-		for l := max(0, lag-4); l <= lag+4; l++ {
-			try(l, 1)
-		}
-		e, err := metrics.ESTOI(ref, heard[from+lag:from+lag+stretch], 16000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum += e
-		n++
-	}
-	return sum / float64(n)
-}
-
-// TestSendReceive joins two processes by networks of every kind: with repairs,
-// speech through a loss of a fifth is nine tenths as intelligible as through none.
+// TestSendReceive joins two processes by networks of every kind: the stream ends by
+// itself, all of it is accounted for, and it can be understood. How well depends here
+// on what else the machine does; stream/packet measures it on a simulated clock.
 func TestSendReceive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the speech")
@@ -99,58 +61,62 @@ func TestSendReceive(t *testing.T) {
 		{"loss20", packettest.Network{Loss: 0.2}},
 		{"all", packettest.Network{Loss: 0.15, Burst: 2, Jitter: 50 * time.Millisecond, Reorder: 0.05, Duplicate: 0.05}},
 	}
-	scores := map[string]float64{}
-	t.Run("networks", func(t *testing.T) {
-		results := make(chan func(), len(networks))
-		for i := range networks {
-			n := &networks[i]
-			t.Run(n.name, func(t *testing.T) {
-				t.Parallel()
-				port := freePort(t)
-				relay, err := packettest.NewRelay(&n.net, port)
-				if err != nil {
-					t.Fatal(err)
+	for i := range networks {
+		n := &networks[i]
+		t.Run(n.name, func(t *testing.T) {
+			t.Parallel()
+			port := freePort(t)
+			relay, err := packettest.NewRelay(&n.net, port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer relay.Close()
+			out := filepath.Join(dir, n.name+".wav")
+			var told, errors bytes.Buffer
+			receive := exec.Command(program, "receive", port, out, "--delay", "60000", "--json")
+			receive.Stdout, receive.Stderr = &told, &errors
+			if err := receive.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer receive.Process.Kill()
+			for taken := false; !taken; time.Sleep(20 * time.Millisecond) {
+				conn, err := net.ListenPacket("udp", port)
+				if taken = err != nil; !taken {
+					conn.Close()
 				}
-				defer relay.Close()
-				out := filepath.Join(dir, n.name+".wav")
-				var told, errors bytes.Buffer
-				receive := exec.Command(program, "receive", port, out, "--timeout", "2", "--json")
-				receive.Stdout, receive.Stderr = &told, &errors
-				if err := receive.Start(); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(500 * time.Millisecond)
-				send := runs(t, dir, nil, "send", "--repair", "100", "--json", relay.Addr(), "spoken.wav")
-				if err := receive.Wait(); err != nil || send.code != 0 {
-					t.Fatalf("%v, %s, %+v", err, &errors, send)
-				}
-				var stats struct{ Played, Repaired, Concealed int }
-				if err := json.Unmarshal(told.Bytes(), &stats); err != nil {
-					t.Fatal(err)
-				}
-				heard, err := audio.ReadMono(out, 16000)
-				if err != nil {
-					t.Fatal(err)
-				}
-				score := intelligible(t, spoken, heard)
-				t.Logf("ESTOI %.3f, receiver %s, sender %s", score, strings.TrimSpace(told.String()), send.stdout)
-				if frames := stats.Played + stats.Repaired + stats.Concealed; math.Abs(float64(frames-len(spoken)/320)) > 15 {
-					t.Errorf("%d frames of %d", frames, len(spoken)/320)
-				}
-				results <- func() { scores[n.name] = score }
-			})
-		}
-		t.Cleanup(func() {
-			close(results)
-			for r := range results {
-				r()
+			}
+			send := runs(t, dir, nil, "send", "--repair", "100", "--json", relay.Addr(), "spoken.wav")
+			if err := receive.Wait(); err != nil || send.code != 0 {
+				t.Fatalf("%v, %s, %+v", err, &errors, send)
+			}
+			var sent packet.SenderStats
+			var got packet.Stats
+			if err := json.Unmarshal([]byte(send.stdout), &sent); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(told.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			heard, err := audio.ReadMono(out, 16000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			score, err := packettest.ESTOI(spoken, heard, 5*16000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("ESTOI %.3f, receiver %+v, sender %+v", score, got, sent)
+			if score < 0.4 {
+				t.Errorf("ESTOI %.3f: what was heard is not what was spoken", score)
+			}
+			// What was lost at the very end is not known to have been there.
+			if got.Refused != 0 || math.Abs(float64(got.Packets+got.Lost-sent.Packets)) > 8 {
+				t.Errorf("%d packets came and %d were lost of %d", got.Packets, got.Lost, sent.Packets)
+			}
+			if frames := got.Played + got.Repaired + got.Concealed + got.Skipped; math.Abs(float64(frames-sent.Packets)) > 8 {
+				t.Errorf("%d frames of %d", frames, sent.Packets)
 			}
 		})
-	})
-	for name, share := range map[string]float64{"loss5": 0.95, "loss20": 0.9, "all": 0.75} {
-		if scores[name] < share*scores["clean"] {
-			t.Errorf("%s: ESTOI %.3f of %.3f", name, scores[name], scores["clean"])
-		}
 	}
 }
 
