@@ -30,15 +30,9 @@ type ASRRunConfig struct {
 // Run trains until the end of the schedule or of the context, and leaves a
 // checkpoint in both cases.
 func (t *ASR) Run(ctx context.Context, c ASRRunConfig) error {
-	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	if err := trimLog(filepath.Join(c.Dir, LogName), t.Step); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(filepath.Join(c.Dir, LogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	file, err := openLog(c.Dir, t.Step)
 	if err != nil {
-		return fmt.Errorf("train: %w", err)
+		return err
 	}
 	defer file.Close()
 	log := json.NewEncoder(file)
@@ -175,24 +169,8 @@ func (t *ASR) Save(path string) error {
 // readASRCheckpoint reads the file and its recipe.
 func readASRCheckpoint(path string) (*weights.File, ASRConfig, error) {
 	var c ASRConfig
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, c, fmt.Errorf("train: checkpoint: %w", err)
-	}
-	f, err := weights.Parse(data)
-	if err != nil {
-		return nil, c, fmt.Errorf("train: checkpoint %s: %w", path, err)
-	}
-	if f.Metadata["kind"] != asrCheckpointKind {
-		return nil, c, fmt.Errorf("train: %s is no checkpoint of a recogniser's training", path)
-	}
-	if sum := f.Sum(); hex.EncodeToString(sum[:]) != f.Metadata["sum"] {
-		return nil, c, fmt.Errorf("train: checkpoint %s is damaged: its sum does not match", path)
-	}
-	if err := json.Unmarshal([]byte(f.Metadata["config"]), &c); err != nil {
-		return nil, c, fmt.Errorf("train: checkpoint %s: recipe: %w", path, err)
-	}
-	return f, c, nil
+	f, err := openCheckpoint(path, asrCheckpointKind, &c)
+	return f, c, err
 }
 
 // ASRCheckpointConfig gives the recipe of a checkpoint.

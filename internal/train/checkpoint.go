@@ -76,24 +76,31 @@ const checkpointKind = "sotto training checkpoint 1"
 // readCheckpoint reads the file and its recipe.
 func readCheckpoint(path string) (*weights.File, CodecConfig, error) {
 	c := DefaultCodecConfig()
+	f, err := openCheckpoint(path, checkpointKind, &c)
+	return f, c, err
+}
+
+// openCheckpoint reads a checkpoint of a kind, holds it to its sum, and reads its
+// recipe into config.
+func openCheckpoint(path, kind string, config any) (*weights.File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, c, fmt.Errorf("train: checkpoint: %w", err)
+		return nil, fmt.Errorf("train: checkpoint: %w", err)
 	}
 	f, err := weights.Parse(data)
 	if err != nil {
-		return nil, c, fmt.Errorf("train: checkpoint %s: %w", path, err)
+		return nil, fmt.Errorf("train: checkpoint %s: %w", path, err)
 	}
-	if f.Metadata["kind"] != checkpointKind {
-		return nil, c, fmt.Errorf("train: %s is no checkpoint of this trainer", path)
+	if got := f.Metadata["kind"]; got != kind {
+		return nil, fmt.Errorf("train: %s is no %s, but %q", path, kind, got)
 	}
 	if sum := f.Sum(); hex.EncodeToString(sum[:]) != f.Metadata["sum"] {
-		return nil, c, fmt.Errorf("train: checkpoint %s is damaged: its sum does not match", path)
+		return nil, fmt.Errorf("train: checkpoint %s is damaged: its sum does not match", path)
 	}
-	if err := json.Unmarshal([]byte(f.Metadata["config"]), &c); err != nil {
-		return nil, c, fmt.Errorf("train: checkpoint %s: recipe: %w", path, err)
+	if err := json.Unmarshal([]byte(f.Metadata["config"]), config); err != nil {
+		return nil, fmt.Errorf("train: checkpoint %s: recipe: %w", path, err)
 	}
-	return f, c, nil
+	return f, nil
 }
 
 // CheckpointConfig gives the recipe of a checkpoint.

@@ -65,15 +65,9 @@ type Record struct {
 // checkpoint in both cases.
 func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 	defer t.Close()
-	if err := os.MkdirAll(c.Dir, 0o777); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	if err := trimLog(filepath.Join(c.Dir, LogName), t.Step); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(filepath.Join(c.Dir, LogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	file, err := openLog(c.Dir, t.Step)
 	if err != nil {
-		return fmt.Errorf("train: %w", err)
+		return err
 	}
 	defer file.Close()
 	log := json.NewEncoder(file)
@@ -132,6 +126,23 @@ func (t *Codec) Run(ctx context.Context, c RunConfig) error {
 			m = newMeans(t)
 		}
 	}
+}
+
+// openLog makes the folder of a run and opens its log for more lines, without those
+// beyond the step that the run continues from.
+func openLog(dir string, step int) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	path := filepath.Join(dir, LogName)
+	if err := trimLog(path, step); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	return f, nil
 }
 
 // trimLog drops lines beyond the checkpoint that a run continues from.
