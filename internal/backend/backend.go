@@ -17,9 +17,10 @@ import "fmt"
 // (Stride < Cols), which makes a strided convolution a matrix product.
 type Tensor struct {
 	Rows, Cols, Stride int
-	// Data is the storage on host backends, first element first.
+	// Data is the storage, first element first. Backends of other devices share it
+	// with the host, which may look at it, and change it, after Wait.
 	Data []float32
-	// Device is the storage on other backends.
+	// Device is what keeps the storage of other backends alive: views carry it.
 	Device any
 }
 
@@ -110,8 +111,9 @@ type AdamW struct {
 }
 
 // Backend runs operations on its own tensors. Shapes are the caller's duty: a
-// mismatch is a programming error and panics. Work may be enqueued; only
-// Download waits. A Backend is safe for concurrent use.
+// mismatch is a programming error and panics. Work may be enqueued: Download waits,
+// and so do operations that give values to slices and tensors of the host; see Wait.
+// What a device fails to do panics as a Fault. A Backend is safe for concurrent use.
 //
 // Operations marked T are needed in training only.
 type Backend interface {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/backendtest"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
@@ -55,9 +56,9 @@ func BenchmarkReducedMatMul(t *testing.B) {
 		for name, b := range backends() {
 			for _, p := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
 				t.Run(fmt.Sprintf("%dx%dx%d/%s/%v", s[0], s[1], s[2], name, p), func(t *testing.B) {
-					g := newGen(1)
-					x, y := g.tensor(s[0], s[1], 0), b.New(s[0], s[2])
-					w := b.PackReduced(g.vector(s[1]*s[2]), s[1], s[2], p)
+					g := backendtest.NewGen(b, 1)
+					x, y := g.Tensor(s[0], s[1], 0), b.New(s[0], s[2])
+					w := b.PackReduced(g.Vector(s[1]*s[2]), s[1], s[2], p)
 					rate(t, b, 2*float64(s[0]*s[1]*s[2]), func() { b.MatMul(y, x, w, backend.Epilogue{}) })
 				})
 			}
@@ -78,20 +79,20 @@ func BenchmarkMatMulTN(t *testing.B) {
 
 func BenchmarkOps(t *testing.B) {
 	const rows, cols, taps = 400, 384, 7
-	g := newGen(1)
 	for name, b := range backends() {
-		x, dy := g.tensor(rows+taps-1, cols, 0), g.tensor(rows, cols, 0)
+		g := backendtest.NewGen(b, 1)
+		x, dy := g.Tensor(rows+taps-1, cols, 0), g.Tensor(rows, cols, 0)
 		y := b.New(rows, cols)
 		xr := &backend.Tensor{Rows: rows, Cols: cols, Stride: cols, Data: x.Data[:rows*cols]}
-		v, u := g.vector(cols), g.vector(cols)
-		w := g.vector(taps * cols)
+		v, u := g.Vector(cols), g.Vector(cols)
+		w := g.Vector(taps * cols)
 		big := make([][]float32, 4)
 		for i := range big {
 			big[i] = make([]float32, 1<<20)
 		}
 		packed := b.Pack(big[0], 1024, 1024)
-		book, half := b.PackT(g.vector(1024*64), 1024, 64), make([]float32, 1024)
-		z, codes := g.tensor(rows, 64, 0), make([]int32, rows)
+		book, half := b.PackT(g.Vector(1024*64), 1024, 64), make([]float32, 1024)
+		z, codes := g.Tensor(rows, 64, 0), make([]int32, rows)
 		ops := []struct {
 			name   string
 			values int
@@ -119,6 +120,31 @@ func BenchmarkOps(t *testing.B) {
 					op.f()
 				}
 				t.ReportMetric(float64(t.Elapsed().Nanoseconds())/float64(t.N)/float64(op.values), "ns/value")
+			})
+		}
+	}
+}
+
+func BenchmarkAttention(t *testing.B) {
+	for _, s := range [][3]int{{400, 400, 400}, {400, 8, 128}, {8, 8, 200}} {
+		rows, chunk, left := s[0], s[1], s[2]
+		const heads, d = 3, 64
+		for name, b := range backends() {
+			g := backendtest.NewGen(b, 1)
+			keys := rows + left
+			q, k, v, y := g.Tensor(rows, heads*d, 0), g.Tensor(keys, heads*d, 0), g.Tensor(keys, heads*d, 0), b.New(rows, heads*d)
+			from, to := make([]int32, rows), make([]int32, rows)
+			var flops float64
+			for m := range from {
+				from[m], to[m] = int32(m/chunk*chunk), int32(min(keys, m/chunk*chunk+chunk+left))
+				flops += 4 * float64(to[m]-from[m]) * heads * d
+			}
+			t.Run(fmt.Sprintf("%dx%d+%d/%s", rows, left, chunk, name), func(t *testing.B) {
+				rate(t, b, flops, func() { b.Attention(y, q, k, v, from, to, heads, 0.125) })
+			})
+			dq, dk, dv := b.New(rows, heads*d), b.New(keys, heads*d), b.New(keys, heads*d)
+			t.Run(fmt.Sprintf("grad/%dx%d+%d/%s", rows, left, chunk, name), func(t *testing.B) {
+				rate(t, b, 2.5*flops, func() { b.AttentionGrad(dq, dk, dv, q, k, v, y, y, from, to, heads, 0.125) })
 			})
 		}
 	}

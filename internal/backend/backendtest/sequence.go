@@ -1,24 +1,24 @@
-package cpu_test
+package backendtest
 
 import (
 	"fmt"
 	"math"
 	"testing"
 
-	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/backend"
 )
 
-func TestGroupNorm(t *testing.T) {
-	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
+func testGroupNorm(t *testing.T, b backend.Backend, g Gen) {
+	cases(g, func(r, c int, what string) {
 		groups := 1 + g.IntN(4)
 		c = (c + groups - 1) / groups * groups
-		x := g.tensor(r, c, 3)
+		x := g.Tensor(r, c, 3)
 		gamma, beta := g.maybe(c), g.maybe(c)
-		got := poisoned(r, c, 2)
+		got := g.poisoned(r, c, 2)
 		want := clone(got)
 		b.GroupNorm(got, x, groups, gamma, beta, 1e-5)
 		naive.GroupNorm(want, x, groups, gamma, beta, 1e-5)
-		sameBits(t, fmt.Sprint(groups, " groups ", what), got.Data, want.Data)
+		g.same(t, fmt.Sprint(groups, " groups ", what), got.Data, want.Data)
 
 		// The definition, in float64.
 		width := c / groups
@@ -56,14 +56,14 @@ func TestGroupNorm(t *testing.T) {
 	})
 }
 
-func TestRMSNorm(t *testing.T) {
-	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
-		x, gamma := g.tensor(r, c, 3), g.maybe(c)
-		got := poisoned(r, c, 2)
+func testRMSNorm(t *testing.T, b backend.Backend, g Gen) {
+	cases(g, func(r, c int, what string) {
+		x, gamma := g.Tensor(r, c, 3), g.maybe(c)
+		got := g.poisoned(r, c, 2)
 		want := clone(got)
 		b.RMSNorm(got, x, gamma, 1e-5)
 		naive.RMSNorm(want, x, gamma, 1e-5)
-		sameBits(t, what, got.Data, want.Data)
+		g.same(t, what, got.Data, want.Data)
 		for i := range r {
 			var square float64
 			for _, v := range x.Row(i) {
@@ -82,15 +82,15 @@ func TestRMSNorm(t *testing.T) {
 	})
 }
 
-func TestLSTMCell(t *testing.T) {
-	cases(t, func(b *cpu.Backend, g gen, r, c int, what string) {
-		gates, state := g.tensor(r, 4*c, 3), g.tensor(r, c, 1)
+func testLSTMCell(t *testing.T, b backend.Backend, g Gen) {
+	cases(g, func(r, c int, what string) {
+		gates, state := g.Tensor(r, 4*c, 3), g.Tensor(r, c, 1)
 		wantG, wantC := clone(gates), clone(state)
-		h := poisoned(r, c, 2)
+		h := g.poisoned(r, c, 2)
 		wantH := clone(h)
 		b.LSTMCell(h, state, gates)
 		naive.LSTMCell(wantH, wantC, wantG)
-		sameBits(t, "h "+what, h.Data, wantH.Data)
-		sameBits(t, "c "+what, state.Data, wantC.Data)
+		g.same(t, "h "+what, h.Data, wantH.Data)
+		g.same(t, "c "+what, state.Data, wantC.Data)
 	})
 }

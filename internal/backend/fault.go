@@ -1,0 +1,37 @@
+package backend
+
+import "fmt"
+
+// Fault is what operations panic with when a device fails: it is lost, or its memory
+// is exhausted. The operations of models return it as an error, by Recover.
+type Fault struct{ Err error }
+
+// Error is that of the device.
+func (f *Fault) Error() string { return f.Err.Error() }
+
+// Unwrap gives the error of the device.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Recover sets *err to a Fault that panics; other panics go on. Use it as
+// defer backend.Recover(&err).
+func Recover(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *Fault:
+		*err = fmt.Errorf("device failed: %w", r)
+	default:
+		panic(r)
+	}
+}
+
+// Waiter is a Backend whose operations may not have run when they return. The host
+// reads and writes Data of its tensors after Wait alone.
+type Waiter interface{ Wait() }
+
+// Wait returns when all operations on a Backend have run, and the host may look at
+// tensors. It must be called before the host writes to one, too.
+func Wait(b Backend) {
+	if w, ok := b.(Waiter); ok {
+		w.Wait()
+	}
+}

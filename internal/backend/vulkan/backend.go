@@ -1,0 +1,290 @@
+//go:build !static && (amd64 || arm64) && (linux || darwin || windows)
+
+package vulkan
+
+import (
+	"math"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+)
+
+func fault(err error) error { return &backend.Fault{Err: err} }
+
+// Backend runs operations on a device.
+type Backend struct {
+	host *cpu.Backend // for what has no kernel
+
+	mu     sync.Mutex // of all that follows
+	device *device
+	heap   heap
+	queue  *queue
+	kernel map[variant]uint64 // pipelines
+	temp   []*temporary
+	now    int    // of temp, in use
+	at     uint64 // bytes of it in use
+
+	freed struct {
+		sync.Mutex // the collector of garbage does not wait for a step
+		blocks     []block
+	}
+}
+
+var (
+	_ backend.Backend = (*Backend)(nil)
+	_ backend.Waiter  = (*Backend)(nil)
+)
+
+// Open opens a device of Devices, or the one that is likely the fastest where index
+// is below 0. The host works with that many threads, all processors where it is 0.
+func Open(index, threads int) (backend.Backend, error) {
+	p, err := choose(index)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDevice(p)
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{host: cpu.New(threads), device: d, kernel: map[variant]uint64{}, queue: newQueue(d)}
+	b.heap.device = d
+	return b, nil
+}
+
+// Close gives the device back. Tensors must not be used after it.
+func (b *Backend) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	api.vkDeviceWaitIdle.call(b.device.handle)
+	for _, p := range b.kernel {
+		api.vkDestroyPipeline.call(b.device.handle, uintptr(p), 0)
+	}
+	for _, c := range b.heap.chunks {
+		b.heap.release(c)
+	}
+	b.heap.chunks = nil
+	b.device.close()
+}
+
+// Name is "vulkan (the name of the device)".
+func (b *Backend) Name() string { return "vulkan (" + b.device.Name + ")" }
+
+// Each calls f for parts of n rows on the host, side by side.
+func (b *Backend) Each(n, unit int, cost float64, f func(lo, hi int)) {
+	b.host.Each(n, unit, cost, f)
+}
+
+// Wait returns when all operations have run: the host may look at tensors then.
+func (b *Backend) Wait() {
+	b.begin()
+	defer b.mu.Unlock()
+	b.queue.wait()
+}
+
+// begin locks the backend for an operation. Memory that nothing points to is given
+// back here alone: the operation's own operands are still in use by its caller.
+func (b *Backend) begin() {
+	b.mu.Lock()
+	b.freed.Lock()
+	b.heap.limbo = append(b.heap.limbo, b.freed.blocks...)
+	b.freed.blocks = b.freed.blocks[:0]
+	b.freed.Unlock()
+	if b.idle() {
+		b.heap.idle()
+		b.now, b.at = 0, 0
+	}
+}
+
+// idle says that nothing is enqueued.
+func (b *Backend) idle() bool { return len(b.queue.pending) == 0 && !b.queue.running }
+
+// storage is what the tensors over one range of memory point to.
+type storage struct{ block block }
+
+// allocate gives memory for n values, of any content. It is nobody else's, and
+// nothing that is enqueued looks at it.
+func (b *Backend) allocate(n int) (*storage, error) {
+	blk, err := b.heap.allocate(4*uint64(n), func() {
+		b.queue.wait()
+		b.heap.idle()
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &storage{blk}
+	runtime.AddCleanup(s, func(blk block) {
+		b.freed.Lock()
+		b.freed.blocks = append(b.freed.blocks, blk)
+		b.freed.Unlock()
+	}, blk)
+	return s, nil
+}
+
+// claim is allocate outside of an operation. It lets the collector of garbage, which
+// does not see the device's memory, find what nothing points to: now and then, and
+// where there is no room.
+func (b *Backend) claim(n int) *storage {
+	for try := 0; ; try++ {
+		b.begin()
+		crowded := try == 0 && b.heap.crowded(4*uint64(n))
+		var s *storage
+		var err error
+		if !crowded {
+			s, err = b.allocate(n)
+		}
+		b.mu.Unlock()
+		switch {
+		case s != nil:
+			return s
+		case try == 4:
+			panic(fault(err))
+		}
+		runtime.GC()
+		time.Sleep(time.Millisecond << try) // cleanups run beside us
+	}
+}
+
+// New gives a zeroed dense tensor.
+func (b *Backend) New(rows, cols int) *backend.Tensor {
+	s := b.claim(rows * cols)
+	t := backend.Host(s.block.floats(rows*cols), rows, cols)
+	clear(t.Data)
+	t.Device = s
+	return t
+}
+
+// Upload copies host values into a dense tensor.
+func (b *Backend) Upload(dst *backend.Tensor, src []float32) {
+	b.begin()
+	defer b.mu.Unlock()
+	if !b.idle() {
+		// Through a copy that is enqueued behind what still reads the tensor.
+		if len(src) > 0 {
+			x := &backend.Tensor{Rows: 1, Cols: len(src), Stride: len(src), Data: src}
+			y := &backend.Tensor{Rows: 1, Cols: len(src), Stride: len(src), Data: dst.Data}
+			b.finish(y, x, backend.Epilogue{})
+		}
+		return
+	}
+	copy(dst.Data, src)
+}
+
+// Download waits and copies a tensor to the host.
+func (b *Backend) Download(dst []float32, src *backend.Tensor) {
+	b.Wait()
+	for r := range src.Rows {
+		copy(dst[r*src.Cols:], src.Row(r))
+	}
+	runtime.KeepAlive(src)
+}
+
+// temporary is memory for operands of the host until the next wait.
+type temporary struct {
+	store *storage
+	size  uint64
+}
+
+const temporarySize = 1 << 20
+
+// scratch gives memory for n values until the next wait.
+func (b *Backend) scratch(n int) (uint64, []float32) {
+	need := (4*uint64(n) + 63) / 64 * 64
+	for {
+		if b.now == len(b.temp) {
+			size := max(need, temporarySize)
+			s, err := b.allocate(int(size / 4))
+			if err != nil {
+				panic(fault(err))
+			}
+			b.temp = append(b.temp, &temporary{s, size})
+			continue
+		}
+		t := b.temp[b.now]
+		if b.at+need <= t.size {
+			address, values := t.store.block.address()+b.at, t.store.block.floats(int(t.size / 4))[b.at/4:][:n]
+			b.at += need
+			return address, values
+		}
+		b.now, b.at = b.now+1, 0
+	}
+}
+
+// address gives where values lie on the device.
+func (b *Backend) address(v []float32) (uint64, bool) {
+	return b.heap.address(unsafe.Pointer(unsafe.SliceData(v)))
+}
+
+// vector gives host values to the device, nil as 0.
+func (b *Backend) vector(v []float32) uint64 {
+	if v == nil {
+		return 0
+	}
+	if a, ok := b.address(v); ok {
+		return a
+	}
+	a, to := b.scratch(len(v))
+	copy(to, v)
+	return a
+}
+
+func (b *Backend) ints(v []int32) uint64 {
+	a, to := b.scratch(len(v))
+	for i, x := range v {
+		to[i] = math.Float32frombits(uint32(x))
+	}
+	return a
+}
+
+// extent is the number of values from the first to the last of a tensor.
+func extent(t *backend.Tensor) int {
+	if t.Rows == 0 {
+		return 0
+	}
+	return (t.Rows-1)*t.Stride + t.Cols
+}
+
+// input gives a tensor to the device, a copy of one in host memory.
+func (b *Backend) input(t *backend.Tensor) uint64 {
+	if t == nil {
+		return 0
+	}
+	return b.vector(t.Data[:extent(t)])
+}
+
+// output gives a tensor to the device that it writes to. One in host memory is a copy,
+// and back brings it home; back is nil otherwise.
+func (b *Backend) output(t *backend.Tensor) (a uint64, back func()) {
+	return b.outputs(t.Data[:extent(t)])
+}
+
+func (b *Backend) outputs(v []float32) (a uint64, back func()) {
+	if v == nil {
+		return 0, nil
+	}
+	if a, ok := b.address(v); ok {
+		return a, nil
+	}
+	a, values := b.scratch(len(v))
+	copy(values, v)
+	return a, func() { copy(v, values) }
+}
+
+// bring waits where outputs have to come home.
+func (b *Backend) bring(backs ...func()) {
+	waited := false
+	for _, back := range backs {
+		if back == nil {
+			continue
+		}
+		if !waited {
+			// The copies are read before their memory is used again.
+			b.queue.wait()
+			waited = true
+		}
+		back()
+	}
+}
