@@ -1,14 +1,13 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"strconv"
-	"strings"
+
+	"github.com/sotto-audio/sotto/internal/npy"
 )
 
 // npyType is the NumPy type of a vocabulary's ids: 16 bits where they fit, since
@@ -27,7 +26,7 @@ func appendNPY(dst []byte, v *Vocabulary, s Sequence) []byte {
 	if s.Width > 1 || !v.Layout.single() {
 		shape = append(shape, s.Width)
 	}
-	dst = appendNPYHeader(dst, v.npyType(), shape...)
+	dst = npy.AppendHeader(dst, v.npyType(), shape...)
 	le := binary.LittleEndian
 	if v.npyType() == "<i2" {
 		for _, id := range s.IDs {
@@ -41,28 +40,6 @@ func appendNPY(dst []byte, v *Vocabulary, s Sequence) []byte {
 	return dst
 }
 
-const npyMagic = "\x93NUMPY\x01\x00"
-
-func appendNPYHeader(dst []byte, descr string, shape ...int) []byte {
-	dims := make([]string, len(shape))
-	for i, n := range shape {
-		dims[i] = strconv.Itoa(n)
-	}
-	tuple := strings.Join(dims, ", ")
-	if len(shape) == 1 {
-		tuple += ","
-	}
-	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, tuple)
-	// The data begins at a multiple of 64 bytes.
-	size := (len(npyMagic) + 2 + len(header) + 1 + 63) / 64 * 64
-	pad := size - len(npyMagic) - 2 - len(header) - 1
-	dst = append(dst, npyMagic...)
-	dst = binary.LittleEndian.AppendUint16(dst, uint16(size-len(npyMagic)-2))
-	dst = append(dst, header...)
-	dst = append(dst, bytes.Repeat([]byte{' '}, pad)...)
-	return append(dst, '\n')
-}
-
 // maxNPY bounds a NumPy file, in bytes: 30 hours of 8 codes 50 times a second.
 const maxNPY = 256 << 20
 
@@ -70,7 +47,7 @@ const maxNPY = 256 << 20
 // programs, are refused. Width is 1 for one dimension.
 func readNPY(r io.Reader) (Sequence, error) {
 	var s Sequence
-	shape, descr, err := readNPYHeader(r)
+	shape, descr, err := npy.ReadHeader(r)
 	if err != nil {
 		return s, err
 	}
@@ -119,54 +96,6 @@ func readNPY(r io.Reader) (Sequence, error) {
 		}
 	}
 	return s, nil
-}
-
-func readNPYHeader(r io.Reader) (shape []int64, descr string, err error) {
-	bad := errors.New("not a NumPy array")
-	var h [12]byte
-	if _, err := io.ReadFull(r, h[:10]); err != nil || string(h[:6]) != npyMagic[:6] {
-		return nil, "", bad
-	}
-	n := int(binary.LittleEndian.Uint16(h[8:]))
-	if h[6] >= 2 {
-		if _, err := io.ReadFull(r, h[10:12]); err != nil {
-			return nil, "", bad
-		}
-		n = int(binary.LittleEndian.Uint32(h[8:]))
-	}
-	if n > 1<<16 {
-		return nil, "", bad
-	}
-	text := make([]byte, n)
-	if _, err := io.ReadFull(r, text); err != nil {
-		return nil, "", bad
-	}
-	field := func(name string) string {
-		_, rest, _ := strings.Cut(string(text), "'"+name+"':")
-		return strings.TrimSpace(rest)
-	}
-	if !strings.HasPrefix(field("fortran_order"), "False") {
-		return nil, "", errors.New("NumPy array in Fortran order: save it with numpy.ascontiguousarray")
-	}
-	if d := field("descr"); strings.HasPrefix(d, "'") {
-		descr, _, _ = strings.Cut(d[1:], "'")
-	}
-	dims, ok := strings.CutPrefix(field("shape"), "(")
-	dims, _, closed := strings.Cut(dims, ")")
-	if !ok || !closed {
-		return nil, "", bad
-	}
-	for d := range strings.SplitSeq(dims, ",") {
-		if d = strings.TrimSpace(d); d == "" {
-			continue
-		}
-		x, err := strconv.ParseInt(d, 10, 64)
-		if err != nil || x < 0 || len(shape) == 8 {
-			return nil, "", bad
-		}
-		shape = append(shape, x)
-	}
-	return shape, descr, nil
 }
 
 // npyWriter writes a file an utterance, and the rest of what is known of them as

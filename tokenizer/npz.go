@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"github.com/sotto-audio/sotto/internal/npy"
 )
 
 // npzWriter writes an archive an utterance: codes, samples, sample_rate, id, text,
@@ -37,7 +39,7 @@ func writeNPZ(w io.Writer, v *Vocabulary, u *Utterance) error {
 		return err
 	}
 	number := func(x int64) []byte {
-		return binary.LittleEndian.AppendUint64(appendNPYHeader(nil, "<i8"), uint64(x))
+		return binary.LittleEndian.AppendUint64(npy.AppendHeader(nil, "<i8"), uint64(x))
 	}
 	return errors.Join(
 		add("codes", appendNPY(nil, v, u.Sequence)),
@@ -55,7 +57,7 @@ func writeNPZ(w io.Writer, v *Vocabulary, u *Utterance) error {
 // has no strings of length 0.
 func npyString(s string) []byte {
 	n := utf8.RuneCountInString(s)
-	b := appendNPYHeader(nil, fmt.Sprintf("<U%d", max(n, 1)))
+	b := npy.AppendHeader(nil, fmt.Sprintf("<U%d", max(n, 1)))
 	for _, r := range s {
 		b = binary.LittleEndian.AppendUint32(b, uint32(r))
 	}
@@ -113,7 +115,7 @@ func (u *Utterance) readEntry(f *zip.File, found *bool) (err error) {
 }
 
 func readNPYNumber(r io.Reader) (int64, error) {
-	shape, descr, err := readNPYHeader(r)
+	shape, descr, err := npy.ReadHeader(r)
 	var b [8]byte
 	if err == nil {
 		_, err = io.ReadFull(r, b[:])
@@ -125,7 +127,7 @@ func readNPYNumber(r io.Reader) (int64, error) {
 }
 
 func readNPYString(r io.Reader) (string, error) {
-	_, descr, err := readNPYHeader(r)
+	_, descr, err := npy.ReadHeader(r)
 	if err != nil || len(descr) < 2 || descr[:2] != "<U" {
 		return "", errDamaged
 	}

@@ -15,6 +15,7 @@ type decodeCmd struct {
 	In  string `arg:"" help:".sotto file, or .ecdc file of EnCodec; \"-\" is standard input."`
 	Out string `arg:"" help:"WAV file, or FLAC where the name ends in .flac; \"-\" is WAV on standard output."`
 	decoderFlag
+	vocoderFlag
 	lmFlag
 	Bits    string `default:"16" enum:"16,24,32f" help:"Bits of a sample: ${enum} (32f is floating point, WAV only)."`
 	Threads int    `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
@@ -28,6 +29,7 @@ func (decodeCmd) Help() string {
 Examples:
   sotto decode speech.sotto speech.wav
   sotto decode --bits 24 speech.sotto speech.flac
+  sotto decode --vocoder vocos-encodec-24khz speech.sotto speech.wav
   sotto decode speech.sotto - | aplay`
 }
 
@@ -38,6 +40,9 @@ func (c *decodeCmd) Validate() error {
 	}
 	if c.Threads < 0 {
 		return fmt.Errorf("--threads must not be negative")
+	}
+	if c.Vocoder != "" && c.Precision != "f32" {
+		return fmt.Errorf("--precision %s: a vocoder decodes in f32 only", c.Precision)
 	}
 	switch ext := strings.ToLower(filepath.Ext(c.Out)); ext {
 	case ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".aiff", ".sotto":
@@ -63,7 +68,7 @@ func (c *decodeCmd) source(s *session) (sound, io.Closer, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		src, err := c.openECDC(s.ctx, model, bufio.NewReader(in))
+		src, err := c.openECDC(s.ctx, model, c.vocoderFlag, bufio.NewReader(in))
 		if err != nil {
 			in.Close()
 			return nil, nil, fmt.Errorf("%s: %w", name(c.In), err)
@@ -74,7 +79,11 @@ func (c *decodeCmd) source(s *session) (sound, io.Closer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	model, err := c.loadFor(tokens.Header())
+	load := c.decoderFlag.loadFor
+	if c.Vocoder != "" {
+		load = c.vocoderFlag.loadFor
+	}
+	model, err := load(tokens.Header())
 	if err != nil {
 		in.Close()
 		return nil, nil, err

@@ -144,8 +144,8 @@ type ecdcSound struct {
 
 var _ audio.Reader = (*ecdcSound)(nil)
 
-// openECDC decodes a file.
-func (l lmFlag) openECDC(ctx context.Context, c codec.Codec, r io.Reader) (*ecdcSound, error) {
+// openECDC decodes a file, with a vocoder where one was chosen.
+func (l lmFlag) openECDC(ctx context.Context, c codec.Codec, v vocoderFlag, r io.Reader) (*ecdcSound, error) {
 	m, err := asEnCodec(c)
 	if err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (l lmFlag) openECDC(ctx context.Context, c codec.Codec, r io.Reader) (*ecdc
 	if err != nil {
 		return nil, err
 	}
-	pcm, err := m.DecodeSegments(ctx, segments)
+	pcm, err := v.decodeSegments(ctx, m, segments)
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (c *infoCmd) describe(s *session) (description, error) {
 	case isECDC(s, c.File):
 		return describeECDC(c.File)
 	case isWeights(c.File):
-		model, err := modelFlag{Model: c.File}.load()
+		model, err := modelFlag{Model: c.File}.any()
 		if err != nil {
 			return description{}, err
 		}
@@ -256,8 +256,10 @@ func (d description) print(w io.Writer) error {
 			row("bits", "%d", d.Bits)
 		}
 	}
-	if d.Codebooks > 0 {
+	if d.FrameRate > 0 {
 		row("frame rate", "%.4g Hz", d.FrameRate)
+	}
+	if d.Codebooks > 0 {
 		row("codebooks", "%d of %v entries", d.Codebooks, d.CodebookSizes)
 	}
 	if d.Kind == "sotto" {
@@ -276,7 +278,9 @@ func (d description) print(w io.Writer) error {
 			}
 			steps += fmt.Sprint(b / 1000)
 		}
-		row("bitrates", "%s kbit/s", steps)
+		if len(d.Bitrates) > 0 {
+			row("bitrates", "%s kbit/s", steps)
+		}
 		row("latency", "%.4g ms", d.LatencyMS)
 		row("streaming", "%s", d.Streaming)
 		row("parameters", "%.2f million", float64(d.Parameters)/1e6)

@@ -38,6 +38,7 @@ type commands struct {
 	Receive    receiveCmd       `cmd:"" help:"Play or record what sotto send sends."`
 	Tokenize   tokenizeCmd      `cmd:"" help:"Turn a corpus into token sequences for language models."`
 	Detokenize detokenizeCmd    `cmd:"" help:"Turn token sequences back into sound."`
+	Vocode     vocodeCmd        `cmd:"" help:"Make sound of log-mel spectra with a vocoder."`
 	Serve      serveCmd         `cmd:"" help:"Serve a page, web sockets and transcription."`
 	Info       infoCmd          `cmd:"" help:"Describe an audio file, a .sotto file or a model."`
 	Models     modelsCmd        `cmd:"" help:"List the models that this program has."`
@@ -162,7 +163,7 @@ func fail(s *session, err error) int {
 // line brings an error to one line: what, why, what to do.
 func line(err error) string {
 	msg := strings.ReplaceAll(err.Error(), "\n", "; ")
-	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "packet: ", "serve: ", "tokenizer: ", "metrics: ", "weights: ", "sotto: "} {
+	for _, pkg := range []string{"codec: ", "audio: ", "stream: ", "packet: ", "serve: ", "tokenizer: ", "metrics: ", "weights: ", "sotto: ", "vocos: ", "encodec: "} {
 		msg = strings.TrimPrefix(msg, pkg)
 		msg = strings.ReplaceAll(msg, ": "+pkg, ": ")
 	}

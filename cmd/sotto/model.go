@@ -9,6 +9,7 @@ import (
 	"github.com/sotto-audio/sotto/codec"
 	_ "github.com/sotto-audio/sotto/codec/all" // families that Load knows
 	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/codec/vocos"
 	"github.com/sotto-audio/sotto/internal/published"
 )
 
@@ -19,7 +20,21 @@ type modelFlag struct {
 	Window    float64 `default:"60" placeholder:"SECONDS" help:"For models that look at the whole signal: the longest one that they see whole. Longer ones are cut into windows of this length, which overlap by two seconds."`
 }
 
+// load opens a model that has tokens of its own.
 func (m modelFlag) load() (codec.Codec, error) {
+	c, err := m.any()
+	if v, ok := c.(*vocos.Model); ok {
+		how := "decode tokens of EnCodec by it with sotto decode --vocoder"
+		if v.Bands() > 0 {
+			how = "make sound of spectra by it with sotto vocode"
+		}
+		return nil, &usageError{fmt.Errorf("--model %s: is %s, a vocoder without tokens of its own: %s", m.Model, v.Info().Name, how)}
+	}
+	return c, err
+}
+
+// any opens a model of any kind.
+func (m modelFlag) any() (codec.Codec, error) {
 	if m.Model == "" {
 		return inside(m.Quantizer)
 	}

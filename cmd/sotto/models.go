@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/published"
 	"github.com/sotto-audio/sotto/internal/transcode"
 )
@@ -99,6 +100,14 @@ func (c *modelsConvertCmd) Run(s *session) error {
 		return err
 	}
 	i := model.Info()
-	fmt.Fprintf(s.stdout, "%s: %s, %.2f M parameters, %s kbit/s, fingerprint %s\n", c.Out, i.Name, float64(i.Parameters)/1e6, transcode.Steps(i), i.Fingerprint)
+	fmt.Fprintf(s.stdout, "%s: %s, %.2f M parameters, %sfingerprint %s\n", c.Out, i.Name, float64(i.Parameters)/1e6, bitrates(i), i.Fingerprint)
 	return nil
+}
+
+// bitrates is the part of a sentence that names a model's bitrates; a vocoder has none.
+func bitrates(i codec.Info) string {
+	if len(i.Bitrates) == 0 {
+		return ""
+	}
+	return transcode.Steps(i) + " kbit/s, "
 }

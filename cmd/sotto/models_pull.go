@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sotto-audio/sotto/codec/vocos"
 	"github.com/sotto-audio/sotto/internal/hub"
 	"github.com/sotto-audio/sotto/internal/published"
-	"github.com/sotto-audio/sotto/internal/transcode"
 )
 
 type modelsPullCmd struct {
@@ -70,7 +70,11 @@ func (c *modelsPullCmd) Run(s *session) error {
 		return fmt.Errorf("%s: what was brought cannot be used: %w", dir, err)
 	}
 	i := model.Info()
-	fmt.Fprintf(s.stdout, "%s: %s, %.2f M parameters, %s kbit/s, fingerprint %s: use it with --model %s\n", dir, i.Name, float64(i.Parameters)/1e6, transcode.Steps(i), i.Fingerprint, c.Name)
+	flag := "--model"
+	if i.Family == vocos.Family && len(i.Bitrates) > 0 {
+		flag = "--vocoder"
+	}
+	fmt.Fprintf(s.stdout, "%s: %s, %.2f M parameters, %sfingerprint %s: use it with %s %s\n", dir, i.Name, float64(i.Parameters)/1e6, bitrates(i), i.Fingerprint, flag, c.Name)
 	return nil
 }
 

@@ -13,5 +13,6 @@ import (
 	_ "github.com/sotto-audio/sotto/codec/snac"
 	_ "github.com/sotto-audio/sotto/codec/sotto"
 	_ "github.com/sotto-audio/sotto/codec/speechtokenizer"
+	_ "github.com/sotto-audio/sotto/codec/vocos"
 	_ "github.com/sotto-audio/sotto/codec/wavtokenizer"
 )

@@ -158,7 +158,7 @@ func (m *Model) readECDC(r io.Reader, h Header, decode func(b *bufio.Reader, fra
 	if h.Model != m.ECDCName() {
 		return nil, fmt.Errorf("the file was made with %s, the model at hand is %s: give that one with --model", h.Model, m.ECDCName())
 	}
-	if _, err := m.Width(h.Codebooks); err != nil {
+	if _, err := m.net.Width(h.Codebooks); err != nil {
 		return nil, err
 	}
 	b, ok := r.(*bufio.Reader)
@@ -170,7 +170,7 @@ func (m *Model) readECDC(r io.Reader, h Header, decode func(b *bufio.Reader, fra
 	for at := int64(0); at < h.Samples; at += stride {
 		n := min(length, h.Samples-at)
 		seg := Segment{}
-		seg.Codebooks, seg.Frames = h.Codebooks, int((n+int64(m.Hop)-1)/int64(m.Hop))
+		seg.Codebooks, seg.Frames = h.Codebooks, int((n+int64(m.net.Hop)-1)/int64(m.net.Hop))
 		if m.normalize {
 			if err := binary.Read(b, binary.BigEndian, &seg.Scale); err != nil {
 				return nil, fmt.Errorf("%w: it is cut off", ErrFormat)

@@ -174,7 +174,7 @@ func build(c *published.Checkpoint) (*published.Model, error) {
 		Name:       fmt.Sprintf("encodec-%skhz", strings.TrimSuffix(fmt.Sprintf("%.1f", float64(s.sampleRate)/1000), ".0")),
 		SampleRate: s.sampleRate, Hop: s.network.Hop(), Levels: s.levels(),
 		Encoder: seanet.Encoder(c, s.network), Quantizer: q, Decoder: seanet.Decoder(c, s.network),
-		Wrap: func(c *published.Codec) codec.Codec { return &Model{Codec: c, shape: s} },
+		Wrap: func(c *published.Codec) codec.Codec { return &Model{net: c, shape: s} },
 	}
 	return m, nil
 }

@@ -57,8 +57,8 @@ func LoadLanguageModel(path string, m *Model) (*LanguageModel, error) {
 		return nil, fmt.Errorf("%s: not a language model for codebooks of %d entries", path, m.size)
 	}
 	l := &LanguageModel{
-		dim: first[1], heads: lmHeads, card: m.size, device: m.Stream().Backend,
-		past: int(lmSeconds * math.Ceil(float64(m.sampleRate)/float64(m.Hop))),
+		dim: first[1], heads: lmHeads, card: m.size, device: m.net.Stream().Backend,
+		past: int(lmSeconds * math.Ceil(float64(m.sampleRate)/float64(m.net.Hop))),
 		norm: c.LayerNorm("transformer.norm_in", first[1], 1e-5),
 	}
 	for k := 0; c.Has(fmt.Sprintf("emb.%d.weight", k)) && k < 64; k++ {

@@ -15,11 +15,14 @@ import (
 // own level, which tokens alone cannot hold: it gives Segments, and files of its
 // own format (WriteECDC).
 type Model struct {
-	*published.Codec
+	net *published.Codec
 	shape
 }
 
 var _ codec.Codec = (*Model)(nil)
+
+// Info describes the model.
+func (m *Model) Info() codec.Info { return m.net.Info() }
 
 // Channels of the signal: 1 or 2.
 func (m *Model) Channels() int { return m.network.Channels }
@@ -27,7 +30,7 @@ func (m *Model) Channels() int { return m.network.Channels }
 // plain reports whether tokens say everything.
 func (m *Model) plain() error {
 	if m.Channels() > 1 || m.normalize || m.segment > 0 {
-		return fmt.Errorf("%s encodes %d channels together, with a level for each second: give an output that ends in .ecdc", m.Name, m.Channels())
+		return fmt.Errorf("%s encodes %d channels together, with a level for each second: give an output that ends in .ecdc", m.net.Name, m.Channels())
 	}
 	return nil
 }
@@ -37,7 +40,7 @@ func (m *Model) NewEncoder(codebooks int) (codec.Encoder, error) {
 	if err := m.plain(); err != nil {
 		return nil, err
 	}
-	return m.Codec.NewEncoder(codebooks)
+	return m.net.NewEncoder(codebooks)
 }
 
 // NewDecoder makes a streaming decoder of the model of 24 kHz.
@@ -45,7 +48,7 @@ func (m *Model) NewDecoder(codebooks int) (codec.Decoder, error) {
 	if err := m.plain(); err != nil {
 		return nil, err
 	}
-	return m.Codec.NewDecoder(codebooks)
+	return m.net.NewDecoder(codebooks)
 }
 
 // Encode encodes a mono signal with the model of 24 kHz.
@@ -53,7 +56,7 @@ func (m *Model) Encode(ctx context.Context, pcm []float32, codebooks int) (*code
 	if err := m.plain(); err != nil {
 		return nil, err
 	}
-	return m.Codec.Encode(ctx, pcm, codebooks)
+	return m.net.Encode(ctx, pcm, codebooks)
 }
 
 // Decode decodes tokens with the model of 24 kHz.
@@ -61,7 +64,7 @@ func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, er
 	if err := m.plain(); err != nil {
 		return nil, err
 	}
-	return m.Codec.Decode(ctx, tokens)
+	return m.net.Decode(ctx, tokens)
 }
 
 // Segment is a stretch of sound in codes.
@@ -82,7 +85,7 @@ func (m *Model) lengths(n int64) (length, stride int64) {
 // EncodeSegments encodes interleaved samples of Channels channels with the first
 // codebooks (0 for all).
 func (m *Model) EncodeSegments(ctx context.Context, pcm []float32, codebooks int) ([]Segment, error) {
-	width, err := m.Width(codebooks)
+	width, err := m.net.Width(codebooks)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (m *Model) EncodeSegments(ctx context.Context, pcm []float32, codebooks int
 	}
 	n := len(pcm) / ch
 	if m.plain() == nil {
-		t, err := m.Codec.Encode(ctx, pcm, width)
+		t, err := m.net.Encode(ctx, pcm, width)
 		if err != nil || n == 0 {
 			return nil, err
 		}
@@ -100,7 +103,7 @@ func (m *Model) EncodeSegments(ctx context.Context, pcm []float32, codebooks int
 	}
 	var all []Segment
 	length, stride := m.lengths(int64(n))
-	s := m.Stream()
+	s := m.net.Stream()
 	for at := int64(0); at < int64(n); at += stride {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -125,8 +128,8 @@ func (m *Model) encode(s *nn.Stream, pcm []float32, width int) Segment {
 			x.Data[i] /= seg.Scale
 		}
 	}
-	z := m.Encoder.Step(s, x)
-	seg.Codes = m.Quantizer.Encode(s, z, width)
+	z := m.net.Encoder.Step(s, x)
+	seg.Codes = m.net.Quantizer.Encode(s, z, width)
 	seg.Frames, seg.Codebooks = z.Rows, width
 	return seg
 }
@@ -154,10 +157,10 @@ func (m *Model) DecodeSegments(ctx context.Context, segments []Segment) ([]float
 		if err := t.Validate(); err != nil {
 			return nil, err
 		}
-		if _, err := m.Width(t.Codebooks); err != nil {
+		if _, err := m.net.Width(t.Codebooks); err != nil {
 			return nil, err
 		}
-		if err := m.Check(t.Codes, t.Codebooks); err != nil {
+		if err := m.net.Check(t.Codes, t.Codebooks); err != nil {
 			return nil, err
 		}
 	}
@@ -168,16 +171,16 @@ func (m *Model) DecodeSegments(ctx context.Context, segments []Segment) ([]float
 		if len(segments) > 1 {
 			return nil, fmt.Errorf("encodec: %d segments of a model that has one", len(segments))
 		}
-		return m.Codec.Decode(ctx, &segments[0].Tokens)
+		return m.net.Decode(ctx, &segments[0].Tokens)
 	}
 	// A sample's weight is a triangle over the first segment.
-	first := segments[0].Frames * m.Hop
+	first := segments[0].Frames * m.net.Hop
 	weight := make([]float32, first)
 	for i := range weight {
 		weight[i] = float32(0.5 - math.Abs(float64(i+1)/float64(first+1)-0.5))
 	}
 	_, stride := m.lengths(math.MaxInt32)
-	s := m.Stream()
+	s := m.net.Stream()
 	var out, sum []float32
 	for i, seg := range segments {
 		if err := ctx.Err(); err != nil {
@@ -212,7 +215,7 @@ func (m *Model) decode(s *nn.Stream, seg Segment) []float32 {
 	s.Reset()
 	s.Begin()
 	s.Last = true
-	y := m.Decoder.Step(s, m.Quantizer.Decode(s, seg.Codes, seg.Codebooks))
+	y := m.net.Decoder.Step(s, m.net.Quantizer.Decode(s, seg.Codes, seg.Codebooks))
 	wave := make([]float32, y.Rows*y.Cols)
 	s.Download(wave, y)
 	if seg.Scale != 0 {

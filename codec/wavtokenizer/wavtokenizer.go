@@ -45,6 +45,9 @@ func find(c *published.Checkpoint) (layout, bool) {
 	bare.encoder, bare.book = strings.TrimPrefix(bare.encoder, bare.decoder), strings.TrimPrefix(bare.book, bare.decoder)
 	bare.decoder = ""
 	for _, l := range []layout{original, bare, transformers} {
+		if c.Has(l.decoder + "feature_extractor.codebook_weights") {
+			continue // Vocos, trained on EnCodec's codes
+		}
 		if c.HasWeight(l.decoder+"backbone.embed") && c.HasWeight(l.decoder+l.head) && c.Has(l.entries(0)) {
 			return l, true
 		}
@@ -85,12 +88,12 @@ func build(c *published.Checkpoint) (*published.Model, error) {
 	}
 	m.Quantizer = q
 	c.Prefix = l.decoder
-	decoder, dim := vocos.Backbone(c, "backbone")
-	head := vocos.Head(c, l.head, dim, m.Hop)
+	decoders, dim := vocos.Backbones(c, "backbone")
+	head := vocos.Head(c, l.head, dim, m.Hop, vocos.Same)
 	if !c.Sound() {
 		return nil, nil
 	}
-	m.Decoder = append(decoder, head)
+	m.Decoder = append(decoders[0], head) // the first condition is the one that inference uses
 	m.Name = fmt.Sprintf("wavtokenizer-%d", sampleRate/m.Hop)
 	return m, nil
 }

@@ -31,6 +31,9 @@ var transformers = []File{{"model.safetensors", "model.safetensors"}, {"config.j
 // original are those of SNAC and of others that keep PyTorch's format.
 var original = []File{{"pytorch_model.bin", "pytorch_model.bin"}, {"config.json", "config.json"}}
 
+// vocos are those of Vocos.
+var vocos = []File{{"pytorch_model.bin", "pytorch_model.bin"}, {"config.yaml", "config.yaml"}}
+
 const ccBYNC = "CC BY-NC 4.0"
 
 // academicodec is a checkpoint of AcademiCodec, which has many in one repository
@@ -67,6 +70,8 @@ var catalog = []Model{
 	{Name: "speechtokenizer", Repo: "fnlp/SpeechTokenizer", Licence: "Apache-2.0", Files: []File{
 		{"speechtokenizer_hubert_avg/SpeechTokenizer.pt", "SpeechTokenizer.pt"}, {"speechtokenizer_hubert_avg/config.json", "config.json"},
 	}},
+	{Name: "vocos-encodec-24khz", Repo: "charactr/vocos-encodec-24khz", Files: vocos, Licence: "MIT"},
+	{Name: "vocos-mel-24khz", Repo: "charactr/vocos-mel-24khz", Files: vocos, Licence: "MIT"},
 	{Name: "wavtokenizer-40-speech-small", Repo: "swiss-ai/wavtokenizer-small-speech-40token", Files: transformers, Licence: "MIT"},
 	{Name: "wavtokenizer-75-speech-small", Repo: "swiss-ai/wavtokenizer-small-speech-75token", Files: transformers, Licence: "MIT"},
 	{Name: "wavtokenizer-75-speech-medium", Repo: "swiss-ai/wavtokenizer-medium-speech-75token-v2", Files: transformers, Licence: "MIT"},

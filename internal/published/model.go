@@ -192,6 +192,14 @@ func (c *Codec) Windowed(length time.Duration) *Codec {
 	return &w
 }
 
+// WithDecoder gives the same model with another decoder of the same sizes.
+func (c *Codec) WithDecoder(l nn.Layer) *Codec {
+	w, m := *c, *c.Model
+	m.Decoder = l
+	w.Model = &m
+	return &w
+}
+
 // Window is the longest signal that is seen whole.
 func (c *Codec) Window() time.Duration {
 	return time.Duration(float64(c.window) / c.info.FrameRate * float64(time.Second))

@@ -121,6 +121,10 @@ def save(path, items, sizes, check=True):
         if check:
             assert bits >= 5, "a fixture needs at least 5 bits in every codebook"
     print("frames", len(codes), "smallest margin", min(float(np.min(np.asarray(i["margin"]))) for i in items))
+    save_arrays(path, items)
+
+
+def save_arrays(path, items):
     arrays = {}
     for n, item in enumerate(items):
         for key, value in item.items():

@@ -1,4 +1,4 @@
-// Package vocos builds the decoder of Vocos (Siuzdak 2024): ConvNeXt blocks at the
+// Package vocos builds the network of Vocos (Siuzdak 2024): ConvNeXt blocks at the
 // rate of the frames and an inverse Fourier transform, with the attention that
 // WavTokenizer (Ji et al. 2025, section 3.3) puts before them.
 package vocos
@@ -18,9 +18,11 @@ const eps = 1e-6
 // groups of the norms around attention.
 const groups = 32
 
-// Backbone gives rows [T, dim] for the head: an embedding, residual blocks around
-// attention where the checkpoint has them (WavTokenizer), and ConvNeXt blocks.
-func Backbone(c *published.Checkpoint, name string) (chain nn.Chain, dim int) {
+// Backbones gives layers to rows [T, dim] for the head: an embedding, residual
+// blocks around attention where the checkpoint has them (WavTokenizer), and
+// ConvNeXt blocks. Where norms are adaptive there is one chain a condition; chains
+// differ in their norms only and share the rest.
+func Backbones(c *published.Checkpoint, name string) (chains []nn.Chain, dim int) {
 	embed := c.WeightShape(name + ".embed")
 	inner := c.WeightShape(name + ".convnext.0.pwconv1")
 	if len(embed) != 3 || len(inner) != 2 || embed[2]%2 == 0 {
@@ -28,24 +30,36 @@ func Backbone(c *published.Checkpoint, name string) (chain nn.Chain, dim int) {
 		return nil, 0
 	}
 	dim = embed[0]
-	chain = nn.Chain{conv(c, name+".embed", embed[1], dim, embed[2])}
+	chains = make([]nn.Chain, conditions(c, name+".norm"))
+	add := func(l nn.Layer) {
+		for i := range chains {
+			chains[i] = append(chains[i], l)
+		}
+	}
+	add(conv(c, name+".embed", embed[1], dim, embed[2]))
 	if c.HasWeight(name + ".pos_net.2.q") {
 		c.Within("dim modulo the groups of its norms", dim%groups, 0, 0)
 		for i := range 5 {
 			part := fmt.Sprintf("%s.pos_net.%d", name, i)
 			if i == 2 {
-				chain = append(chain, attention(c, part, dim))
+				add(attention(c, part, dim))
 			} else {
-				chain = append(chain, resnet(c, part, dim))
+				add(resnet(c, part, dim))
 			}
 		}
-		chain = append(chain, c.GroupNorm(name+".pos_net.5", groups, dim, eps))
+		add(c.GroupNorm(name+".pos_net.5", groups, dim, eps))
 	}
-	chain = append(chain, norm(c, name+".norm", dim))
-	for i := 0; c.HasWeight(fmt.Sprintf("%s.convnext.%d.dwconv", name, i)); i++ {
-		chain = append(chain, convNeXt(c, fmt.Sprintf("%s.convnext.%d", name, i), dim, inner[0]))
+	for i, l := range norms(c, name+".norm", dim, len(chains)) {
+		chains[i] = append(chains[i], l)
 	}
-	return append(chain, c.LayerNorm(name+".final_layer_norm", dim, eps)), dim
+	scaled := c.Has(name + ".convnext.0.gamma") // all blocks or none
+	for k := 0; c.HasWeight(fmt.Sprintf("%s.convnext.%d.dwconv", name, k)); k++ {
+		for i, l := range convNeXt(c, fmt.Sprintf("%s.convnext.%d", name, k), dim, inner[0], len(chains), scaled) {
+			chains[i] = append(chains[i], l)
+		}
+	}
+	add(c.LayerNorm(name+".final_layer_norm", dim, eps))
+	return chains, dim
 }
 
 // conv is a convolution that keeps the number of rows.
@@ -53,33 +67,55 @@ func conv(c *published.Checkpoint, name string, in, out, kernel int) *nn.Conv1d 
 	return c.Conv(&nn.Conv1d{In: in, Out: out, Kernel: kernel, Pad: nn.Padding{Left: kernel / 2, Right: kernel / 2}}, name)
 }
 
-// norm is a LayerNorm; where it is adaptive, that of the first condition, which is
-// the one that inference uses.
-func norm(c *published.Checkpoint, name string, dim int) *nn.LayerNorm {
-	if !c.HasWeight(name + ".scale") {
-		return c.LayerNorm(name, dim, eps)
+// maxConditions bounds the number of chains.
+const maxConditions = 64
+
+// conditions is the number of those that a norm knows, 1 where it has none.
+func conditions(c *published.Checkpoint, name string) int {
+	if shape := c.Shape(name + ".scale.weight"); len(shape) == 2 {
+		c.Within("number of conditions", shape[0], 1, maxConditions)
+		return min(max(shape[0], 1), maxConditions)
 	}
-	first := func(part string) *nn.Param {
-		p := c.Param(name+part, -1, dim)
-		if len(p.Data) < dim {
-			return p
-		}
-		return &nn.Param{Name: p.Name, Shape: []int{dim}, Data: p.Data[:dim]}
-	}
-	return &nn.LayerNorm{Gamma: first(".scale.weight"), Beta: first(".shift.weight"), Eps: eps}
+	return 1
 }
 
-// convNeXt is the block of Liu et al. 2022 (figure 4) in one dimension.
-func convNeXt(c *published.Checkpoint, name string, dim, hidden int) nn.Layer {
-	depthwise := &nn.Conv1d{In: dim, Out: dim, Kernel: 7, Groups: dim, Pad: nn.Padding{Left: 3, Right: 3}}
-	branch := nn.Chain{
-		c.Conv(depthwise, name+".dwconv"), norm(c, name+".norm", dim),
-		c.Linear(name+".pwconv1", dim, hidden), nn.Activation{Func: backend.GELUErf}, c.Linear(name+".pwconv2", hidden, dim),
+// norms are LayerNorms, one a condition.
+func norms(c *published.Checkpoint, name string, dim, count int) []*nn.LayerNorm {
+	all := make([]*nn.LayerNorm, count)
+	if !c.HasWeight(name + ".scale") {
+		for i := range all {
+			if all[i] = all[0]; i == 0 {
+				all[0] = c.LayerNorm(name, dim, eps)
+			}
+		}
+		return all
 	}
-	if c.Has(name + ".gamma") {
-		branch = append(branch, &nn.LayerScale{Gamma: c.Param(name+".gamma", dim)})
+	scale, shift := c.Param(name+".scale.weight", count, dim), c.Param(name+".shift.weight", count, dim)
+	of := func(p *nn.Param, i int) *nn.Param {
+		if len(p.Data) != count*dim {
+			return p // an error that is kept
+		}
+		return &nn.Param{Name: fmt.Sprintf("%s[%d]", p.Name, i), Shape: []int{dim}, Data: p.Data[i*dim : (i+1)*dim]}
 	}
-	return &nn.Residual{Branch: branch}
+	for i := range all {
+		all[i] = &nn.LayerNorm{Gamma: of(scale, i), Beta: of(shift, i), Eps: eps}
+	}
+	return all
+}
+
+// convNeXt is the block of Liu et al. 2022 (figure 4) in one dimension, with a layer
+// scale or without, once a condition.
+func convNeXt(c *published.Checkpoint, name string, dim, hidden, count int, scaled bool) []nn.Layer {
+	depthwise := c.Conv(&nn.Conv1d{In: dim, Out: dim, Kernel: 7, Groups: dim, Pad: nn.Padding{Left: 3, Right: 3}}, name+".dwconv")
+	after := nn.Chain{c.Linear(name+".pwconv1", dim, hidden), nn.Activation{Func: backend.GELUErf}, c.Linear(name+".pwconv2", hidden, dim)}
+	if scaled {
+		after = append(after, &nn.LayerScale{Gamma: c.Param(name+".gamma", dim)})
+	}
+	blocks := make([]nn.Layer, count)
+	for i, norm := range norms(c, name+".norm", dim, count) {
+		blocks[i] = &nn.Residual{Branch: append(nn.Chain{depthwise, norm}, after...)}
+	}
+	return blocks
 }
 
 // resnet is a residual block of two convolutions, each after norm and swish.

@@ -13,20 +13,38 @@ import (
 // maxMagnitude is the largest magnitude of a bin.
 const maxMagnitude = 100
 
-// head gives samples [N, 1] of rows [T, dim], Hop of each: a linear layer to the
-// logarithms of magnitudes and the phases, and the inverse Fourier transform, of
-// which (Size − Hop)/2 samples at both ends are left out. Each sample is divided by
-// the sum of the squared windows that reach it, at the ends fewer than elsewhere.
+// Padding says which samples at both ends of a transform are left out, and what
+// stands around the signal of which frames are made.
+type Padding string
+
+// Paddings, in the original's words.
+const (
+	Same   Padding = "same"   // (n_fft − hop)/2 samples: T frames are T·hop samples
+	Center Padding = "center" // n_fft/2 samples: T frames are (T − 1)·hop samples
+)
+
+// samples is the number at each end.
+func (p Padding) samples(size, hop int) int {
+	if p == Center {
+		return size / 2
+	}
+	return (size - hop) / 2
+}
+
+// head gives samples [N, 1] of rows [T, dim]: a linear layer to the logarithms of
+// magnitudes and the phases, and the inverse Fourier transform, without the padding
+// at both ends. Each sample is divided by the sum of the squared windows that reach
+// it, at the ends fewer than elsewhere.
 type head struct {
 	linear    *nn.Linear
 	synthesis *nn.ISTFT
-	pad       int       // samples left out at the start
+	pad       int       // samples left out at each end
 	squares   []float32 // of the window
 }
 
 // Head builds the last part of the decoder; its sizes follow from the weight called
 // name and the hop.
-func Head(c *published.Checkpoint, name string, dim, hop int) nn.Layer {
+func Head(c *published.Checkpoint, name string, dim, hop int, padding Padding) nn.Layer {
 	shape := c.WeightShape(name)
 	if len(shape) != 2 {
 		c.Fail(fmt.Errorf("%s.weight is missing, or no matrix", name))
@@ -44,7 +62,7 @@ func Head(c *published.Checkpoint, name string, dim, hop int) nn.Layer {
 		c.Fail(err)
 		return nil
 	}
-	h := &head{linear: c.Linear(name, dim, size+2), synthesis: synthesis, pad: (size - hop) / 2}
+	h := &head{linear: c.Linear(name, dim, size+2), synthesis: synthesis, pad: padding.samples(size, hop)}
 	for _, w := range window {
 		h.squares = append(h.squares, float32(w*w))
 	}
@@ -57,8 +75,8 @@ func (h *head) Params() []*nn.Param { return h.linear.Params() }
 // Reach is what the windows overlap: row t gives samples of which the last windows
 // start pad samples later.
 func (h *head) Reach() nn.Reach {
-	rows := float64(h.pad) / float64(h.synthesis.Hop)
-	return nn.Reach{Past: rows, Ahead: rows, Rate: float64(h.synthesis.Hop)}
+	hop := float64(h.synthesis.Hop)
+	return nn.Reach{Past: float64(h.synthesis.Size-h.pad)/hop - 1, Ahead: float64(h.pad) / hop, Rate: hop}
 }
 
 // Step gives the samples that are settled.
@@ -72,7 +90,7 @@ func (h *head) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
 	st.Seen += x.Rows
 	tail := 0 // rows of silence that push out the end
 	if s.Last && st.Seen > 0 {
-		tail = (h.pad + hop - 1) / hop
+		tail = (h.synthesis.Size - h.pad - 1) / hop
 	}
 	spectra := s.Tensor(x.Rows+tail, h.synthesis.Size+2)
 	h.spectra(s, spectra, x)
@@ -81,7 +99,7 @@ func (h *head) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
 	first := max(before*hop, h.pad)
 	end := (before + sum.Rows) * hop
 	if s.Last {
-		end = st.Seen*hop + h.pad
+		end = (st.Seen-1)*hop + h.synthesis.Size - h.pad
 	}
 	y := s.Tensor(max(end-first, 0), 1)
 	for i := range y.Rows {
