@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -327,4 +328,20 @@ func FuzzReaders(f *testing.F) {
 			x.Restore(u.Sequence)
 		}
 	})
+}
+
+// TestLargeNPY: an array is bounded by its bytes, before any of them is read.
+func TestLargeNPY(t *testing.T) {
+	for _, c := range []struct {
+		descr string
+		rows  int
+		large bool
+	}{
+		{"<i2", maxNPY / 2, false}, {"<i2", maxNPY/2 + 1, true}, {"<i8", maxNPY / 8, false}, {"<i8", maxNPY/8 + 1, true}, {"<i4", math.MaxInt32, true},
+	} {
+		_, err := readNPY(bytes.NewReader(appendNPYHeader(nil, c.descr, c.rows)))
+		if err == nil || strings.Contains(err.Error(), "larger than 256 MiB") != c.large {
+			t.Errorf("%d of %s: %v", c.rows, c.descr, err)
+		}
+	}
 }

@@ -58,7 +58,7 @@ func readNPY(r io.Reader) (Sequence, error) {
 	}
 	n := int64(1)
 	for _, d := range shape {
-		if d > 0 && n > maxNPY/d {
+		if d > 0 && n > maxNPY/int64(size)/d {
 			return s, fmt.Errorf("NumPy array of shape %v is larger than %d MiB", shape, maxNPY>>20)
 		}
 		n *= d

@@ -15,8 +15,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/sotto-audio/sotto/codec"
+	"golang.org/x/sync/errgroup"
 )
 
 // RunConfig says what a run makes. All that shapes the data set is stored with
@@ -259,7 +261,19 @@ func (o *partOutput) create(name string) (io.WriteCloser, error) {
 	return os.Create(path)
 }
 
+// publish puts the files in their places. They are on the disk by its end: the report
+// that follows must not outlive them where power fails.
 func (o *partOutput) publish() error {
+	var files, entries errgroup.Group
+	files.SetLimit(32) // a file system writes many at a time about as fast as one
+	for _, name := range o.names {
+		files.Go(func() error { return flush(filepath.Join(o.tmp, filepath.FromSlash(name))) })
+	}
+	if err := files.Wait(); err != nil {
+		return err
+	}
+	root := filepath.Clean(o.dir)
+	folders := map[string]bool{}
 	for _, name := range o.names {
 		path := filepath.Join(o.dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -268,8 +282,39 @@ func (o *partOutput) publish() error {
 		if err := os.Rename(filepath.Join(o.tmp, filepath.FromSlash(name)), path); err != nil {
 			return err
 		}
+		for dir := filepath.Dir(path); !folders[dir] && len(dir) >= len(root); dir = filepath.Dir(dir) {
+			folders[dir] = true
+		}
 	}
-	return nil
+	for dir := range folders {
+		entries.Go(func() error { return flushFolder(dir) })
+	}
+	return entries.Wait()
+}
+
+// flush waits until a file is on the disk.
+func flush(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// flushFolder waits until the names in a folder are on the disk, on systems that can.
+func flushFolder(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+		err = nil // a file system without
+	}
+	return errors.Join(err, f.Close())
 }
 
 // Bounds of what is in work ahead of the writer.

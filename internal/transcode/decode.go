@@ -21,6 +21,7 @@ type Decoder struct {
 	codes [][]int32 // of the current packet, not yet decoded
 	given int64     // frames given out
 	ended bool
+	count struct{ whole, lost int64 } // token frames so far
 }
 
 var _ audio.Reader = (*Decoder)(nil)
@@ -72,6 +73,10 @@ func (d *Decoder) Frames() int64 { return d.r.Samples() }
 // Damage lists what was found damaged so far.
 func (d *Decoder) Damage() []error { return d.r.Damage() }
 
+// Extent is the number of token frames so far: those that are there, and those that
+// are lost and concealed.
+func (d *Decoder) Extent() (whole, lost int64) { return d.count.whole, d.count.lost }
+
 // Close does nothing: the stream belongs to the caller.
 func (d *Decoder) Close() error { return nil }
 
@@ -113,6 +118,7 @@ func (d *Decoder) advance() error {
 	case d.lost > 0:
 		n := min(step, d.lost)
 		d.lost -= n
+		d.count.lost += int64(n)
 		return d.each(func(_ int, l *decodeLane) error { return l.conceal(n) })
 	case d.codes != nil:
 		n := min(step*books, len(d.codes[0]))
@@ -143,6 +149,7 @@ func (d *Decoder) advance() error {
 		d.lost = p.Frames
 	case p.Frames > 0:
 		d.codes = p.Codes
+		d.count.whole += int64(p.Frames)
 	}
 	return nil
 }

@@ -185,6 +185,22 @@ func (s *Server) tokens(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// mostlyWhole refuses a .sotto file that lacks more than it holds: what a few bytes
+// claim to be lost is not concealed for hours.
+type mostlyWhole struct {
+	*transcode.Decoder
+	rate float64 // token frames a second
+}
+
+const concealed = 60 // seconds, beyond what is there
+
+func (m mostlyWhole) Read(dst []float32) (int, error) {
+	if whole, lost := m.Extent(); float64(lost-whole) > concealed*m.rate {
+		return 0, bad("file", "most of the file is lost: %.0f s, with %.0f s that are there", float64(lost)/m.rate, float64(whole)/m.rate)
+	}
+	return m.Decoder.Read(dst)
+}
+
 // decode turns a .sotto file into a WAV file.
 func (s *Server) decode(w http.ResponseWriter, r *http.Request) {
 	tokens, err := codec.NewReader(r.Body)
@@ -201,7 +217,7 @@ func (s *Server) decode(w http.ResponseWriter, r *http.Request) {
 		fail(w, bad("file", "%v", err))
 		return
 	}
-	src := &upload{Reader: d, ctx: r.Context(), t: &turn{s: s}, s: s, task: "decode"}
+	src := &upload{Reader: mostlyWhole{d, s.o.Codec.Info().FrameRate}, ctx: r.Context(), t: &turn{s: s}, s: s, task: "decode"}
 	defer src.Close()
 	// The header of a WAV file holds its length, and browsers read it.
 	file, err := os.CreateTemp("", "sotto-*.wav")

@@ -15,11 +15,13 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/audio"
 )
@@ -215,6 +217,26 @@ func TestStreamWords(t *testing.T) {
 	}
 }
 
+// TestEndpointAtEnd: the end of an utterance is told that only the last samples, which
+// resampling holds back, complete: 0.32 s after word 7, which ends at 3.9 s.
+func TestEndpointAtEnd(t *testing.T) {
+	r := start(t, nil)
+	c := r.dial(t, `{"type":"start","task":"transcribe","sample_rate":48000}`)
+	go give(t.Context(), c, make([]byte, 2*48000*422/100), 2, 3)
+	_, texts, _ := drain(t, c)
+	told := false
+	for _, text := range texts {
+		var m wordsMessage
+		if err := json.Unmarshal([]byte(text), &m); err != nil {
+			t.Fatal(err)
+		}
+		told = told || m.Endpoint && len(m.Committed) == 1 && m.Committed[0].Word == "w7"
+	}
+	if !told {
+		t.Errorf("no endpoint after w7: %s", texts)
+	}
+}
+
 func (r *running) do(t testing.TB, method, path string, body io.Reader, header ...string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, body)
@@ -314,6 +336,42 @@ func TestFiles(t *testing.T) {
 		status, text := r.do(t, "POST", path, strings.NewReader("no sound at all, really"))
 		if status != want || !strings.Contains(text, `"message"`) {
 			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+}
+
+// TestHoles: a .sotto file may lack some packets, and not claim an hour without its
+// bytes.
+func TestHoles(t *testing.T) {
+	r := start(t, nil)
+	info := r.o.Codec.Info()
+	for _, c := range []struct{ whole, lost, status int }{{5, 55, 200}, {1, 3600, 400}} {
+		var b bytes.Buffer
+		w, err := codec.NewWriter(&b, codec.Header{
+			Model: info.Name, Fingerprint: info.Fingerprint, ModelRate: info.SampleRate, HopLength: info.HopLength,
+			CodebookSizes: info.CodebookSizes[:1], SampleRate: info.SampleRate, Channels: 1,
+			Samples: -1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := 0
+		for i := range c.whole + c.lost {
+			if i == c.whole {
+				from = b.Len()
+			}
+			if err := w.WriteFrames([][]int32{make([]int32, int(info.FrameRate))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		to := b.Len()
+		if err := w.Close(int64(c.whole+c.lost) * int64(info.SampleRate)); err != nil {
+			t.Fatal(err)
+		}
+		file := slices.Delete(b.Bytes(), from, to)
+		status, text := r.do(t, "POST", "/v1/audio/decode", bytes.NewReader(file))
+		if status != c.status || status != 200 && !strings.Contains(text, "most of the file is lost") {
+			t.Errorf("%d s of %d: %d %.200q", c.whole, c.whole+c.lost, status, text)
 		}
 	}
 }

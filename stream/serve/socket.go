@@ -631,6 +631,7 @@ func (t *transcribeTask) finish(ctx context.Context) error {
 	}
 	u, err := t.stream.Flush()
 	u.Committed = append(first.Committed, u.Committed...)
+	u.Endpoint = u.Endpoint || first.Endpoint
 	return errors.Join(err, t.tell(ctx, t.st, u))
 }
 
