@@ -3,6 +3,7 @@ package audio
 import (
 	"bytes"
 	"crypto/md5"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -76,6 +77,13 @@ func (r *flacReader) Read(dst []float32) (int, error) {
 	}
 	n := min(len(dst)/ch, len(r.frame[0])-r.next)
 	for c, x := range r.frame {
+		if ch == 1 {
+			dst := dst[:n]
+			for i, v := range x[r.next:][:n] {
+				dst[i] = float32(v) * r.scale
+			}
+			break
+		}
 		for i, v := range x[r.next:][:n] {
 			dst[i*ch+c] = float32(v) * r.scale
 		}
@@ -118,6 +126,15 @@ func (r *flacReader) readFrame() (err error) {
 func (r *flacReader) hash() {
 	size, ch := (r.format.Bits+7)/8, len(r.frame)
 	r.bytes = slices.Grow(r.bytes[:0], size*ch*len(r.frame[0]))[:size*ch*len(r.frame[0])]
+	if size == 2 && ch == 1 {
+		b := r.bytes
+		for _, v := range r.frame[0] {
+			binary.LittleEndian.PutUint16(b, uint16(v))
+			b = b[2:]
+		}
+		r.md5.Write(r.bytes)
+		return
+	}
 	for c, x := range r.frame {
 		at := c * size
 		for _, v := range x {
@@ -162,21 +179,31 @@ func crc8(b []byte) (c byte) {
 	return c
 }
 
-// crc16Table serves the polynomial x^16+x^15+x^2+1 (RFC 9639 section 9.3).
-var crc16Table = func() (t [256]uint16) {
-	for i := range t {
+// crc16Tables serve the polynomial x^16+x^15+x^2+1 (RFC 9639 section 9.3): table k is
+// what a byte adds that k others follow.
+var crc16Tables = func() (t [8][256]uint16) {
+	for i := range 256 {
 		c := uint16(i) << 8
 		for range 8 {
 			c = c<<1 ^ 0x8005*(c>>15)
 		}
-		t[i] = c
+		t[0][i] = c
+	}
+	for k := 1; k < len(t); k++ {
+		for i, c := range t[k-1] {
+			t[k][i] = c<<8 ^ t[0][c>>8]
+		}
 	}
 	return t
 }()
 
 func crc16(c uint16, b []byte) uint16 {
+	t := &crc16Tables
+	for ; len(b) >= 8; b = b[8:] {
+		c = t[7][b[0]^byte(c>>8)] ^ t[6][b[1]^byte(c)] ^ t[5][b[2]] ^ t[4][b[3]] ^ t[3][b[4]] ^ t[2][b[5]] ^ t[1][b[6]] ^ t[0][b[7]]
+	}
 	for _, v := range b {
-		c = c<<8 ^ crc16Table[byte(c>>8)^v]
+		c = c<<8 ^ t[0][byte(c>>8)^v]
 	}
 	return c
 }

@@ -261,7 +261,7 @@ func (f *flacFrames) subframe(x []int32, depth int) error {
 		for i := range order {
 			x[i] = f.signed(depth)
 		}
-		shift := 0
+		shift, bound := 0, 5 // sums of samples of n bits have at most n + bound - 1
 		if kind >= 32 {
 			precision := int(f.take(4)) + 1
 			if shift = int(f.signed(5)); precision == 16 || shift < 0 {
@@ -270,13 +270,18 @@ func (f *flacFrames) subframe(x []int32, depth int) error {
 			for i := range order {
 				f.coeffs[i] = int64(f.signed(precision))
 			}
+			bound = precision + bits.Len(uint(order-1))
 		} else { // section 9.2.5
 			copy(f.coeffs[:], flacPolynomials[order][:])
 		}
 		if err := f.residual(x, order); err != nil {
 			return err
 		}
-		predict(x, f.coeffs[:order], shift)
+		if depth+bound <= 32 && order <= 12 {
+			predictNarrow(x, f.coeffs[:order], shift)
+		} else {
+			predict(x, f.coeffs[:order], shift)
+		}
 	default:
 		return errFLAC
 	}
@@ -306,6 +311,41 @@ func predict(x []int32, coeffs []int64, shift int) {
 			sum += coeffs[k] * int64(v)
 		}
 		x[i] += int32(sum >> shift)
+	}
+}
+
+// predictNarrow is predict where sums fit 32 bits and the order is no more than 12.
+// Two samples are predicted at a time: one product of 64 bits holds those of a sample
+// before them and its coefficients for the first, below, and for the second, above.
+func predictNarrow(x []int32, coeffs []int64, shift int) {
+	const most = 12
+	order := len(coeffs)
+	if order == 0 {
+		return
+	}
+	var c [most]int64 // the last belongs to the sample before the two
+	for k, v := range coeffs {
+		c[most-1-k] += v
+		if k > 0 {
+			c[most-k] += v << 32
+		}
+	}
+	first := int32(coeffs[0])
+	by := uint(shift) & 31
+	i := min(len(x), most)
+	predict(x[:i], coeffs, shift)
+	for ; i+1 < len(x); i += 2 {
+		p := (*[most]int32)(x[i-most:])
+		sum := c[0]*int64(p[0]) + c[1]*int64(p[1]) + c[2]*int64(p[2]) + c[3]*int64(p[3]) +
+			c[4]*int64(p[4]) + c[5]*int64(p[5]) + c[6]*int64(p[6]) + c[7]*int64(p[7]) +
+			c[8]*int64(p[8]) + c[9]*int64(p[9]) + c[10]*int64(p[10]) + c[11]*int64(p[11])
+		low := int32(sum)
+		x[i] += low >> by
+		high := int32((sum-int64(low))>>32) + first*x[i]
+		x[i+1] += high >> by
+	}
+	if i < len(x) {
+		predict(x[i-order:], coeffs, shift)
 	}
 }
 
@@ -349,25 +389,32 @@ func (f *flacFrames) residual(x []int32, order int) error {
 // rice decodes numbers of k low bits behind a unary quotient, folded to be
 // positive.
 func (f *flacFrames) rice(x []int32, k int) error {
+	acc, n, pos, buf := f.acc, uint(f.n), f.pos, f.buf
 	for i := range x {
-		if f.n < 56 {
-			f.fill()
-		}
-		z := bits.LeadingZeros64(f.acc)
 		var v uint32
-		if z+1+k <= f.n {
-			acc := f.acc << z << 1
-			v = uint32(z)<<k | uint32(acc>>(63-k)>>1)
-			f.acc = acc << k
-			f.n -= z + 1 + k
+		used := uint(65)
+		if pos+8 <= len(buf) {
+			acc |= binary.BigEndian.Uint64(buf[pos:]) >> (n & 63)
+			pos += int((63 - n) >> 3)
+			n |= 56
+			z := uint(bits.LeadingZeros64(acc))
+			used = z + 1 + uint(k)
+			v = uint32(z)<<(k&31) | uint32(acc<<(z&63)<<1>>((63-k)&63)>>1)
+		}
+		if used <= n {
+			acc = acc << ((used - 1) & 63) << 1
+			n -= used
 		} else {
+			f.acc, f.n, f.pos = acc, int(n), pos
 			q, err := f.unary()
 			if err != nil {
 				return err
 			}
 			v = uint32(q)<<k | uint32(f.take(k))
+			acc, n, pos, buf = f.acc, uint(f.n), f.pos, f.buf
 		}
 		x[i] = int32(v>>1) ^ -int32(v&1)
 	}
+	f.acc, f.n, f.pos = acc, int(n), pos
 	return nil
 }
