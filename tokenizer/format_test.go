@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/npy"
 )
 
 // filesIn gives a Create for a folder.
@@ -339,7 +340,7 @@ func TestLargeNPY(t *testing.T) {
 	}{
 		{"<i2", maxNPY / 2, false}, {"<i2", maxNPY/2 + 1, true}, {"<i8", maxNPY / 8, false}, {"<i8", maxNPY/8 + 1, true}, {"<i4", math.MaxInt32, true},
 	} {
-		_, err := readNPY(bytes.NewReader(appendNPYHeader(nil, c.descr, c.rows)))
+		_, err := readNPY(bytes.NewReader(npy.AppendHeader(nil, c.descr, c.rows)))
 		if err == nil || strings.Contains(err.Error(), "larger than 256 MiB") != c.large {
 			t.Errorf("%d of %s: %v", c.rows, c.descr, err)
 		}
