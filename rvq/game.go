@@ -6,14 +6,14 @@ import "github.com/sotto-audio/sotto/internal/backend"
 // entry: package se has those of structural entropy.
 type Game interface {
 	// On prepares the game for a device.
-	On(device backend.Backend) Player
+	On(device Device) Player
 }
 
 // Player is a Game on a device, with scratch memory of its own: one for each stream.
 type Player interface {
-	// Play sets codes[t] to the entry for vector x[t], in host memory; −1 leaves the
-	// choice to the search for the nearest entry.
-	Play(codes []int32, x *backend.Tensor)
+	// Play sets codes[t] to the entry for the vector that starts at x[t·stride]; −1
+	// leaves the choice to the search for the nearest entry.
+	Play(codes []int32, x []float32, stride int)
 	// Fork gives a player for another stream.
 	Fork() Player
 }
@@ -32,7 +32,7 @@ func (q *GRVQ) Games() []Game { return append([]Game(nil), q.games...) }
 // play finds the codes of codebook i for q.rows by its game.
 func (q *Quantizer) play(i int, codes []int32) {
 	x := &q.rows
-	q.players[i].Play(codes, x)
+	q.players[i].Play(codes, x.Data, x.Stride)
 	for t, c := range codes {
 		if c < 0 {
 			q.row = backend.Tensor{Rows: 1, Cols: x.Cols, Stride: x.Cols, Data: x.Row(t)}

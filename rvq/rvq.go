@@ -9,11 +9,10 @@
 package rvq
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
 // Config is the shape of a quantizer.
@@ -132,24 +131,22 @@ type Quantizer struct {
 	players  []Player // of codebooks that have a game
 	residual []float32
 	column   []int32
+	chosen   []float32 // an entry of each frame
 
 	rows, row backend.Tensor // views of residuals
 }
 
 // On packs the codebooks for a device; nil is the processor. Quantizers made
 // from the result by Fork share the packing.
-func (q *GRVQ) On(device backend.Backend) *Quantizer {
-	if device == nil {
-		device = cpu.New(0)
-	}
-	d := &Quantizer{GRVQ: q, device: device}
+func (q *GRVQ) On(device Device) *Quantizer {
+	d := &Quantizer{GRVQ: q, device: on(device)}
 	for i := range q.books {
-		d.packed = append(d.packed, device.PackT(q.books[i].entries, len(q.books[i].half), q.Dim/q.Groups))
+		d.packed = append(d.packed, d.device.PackT(q.books[i].entries, len(q.books[i].half), q.Dim/q.Groups))
 	}
 	d.players = make([]Player, len(q.books))
 	for i, g := range q.games {
 		if g != nil {
-			d.players[i] = g.On(device)
+			d.players[i] = g.On(d.device)
 		}
 	}
 	return d
@@ -174,10 +171,12 @@ func (q *Quantizer) Encode(codes []int32, z []float32, levels int) {
 	steps := len(z) / q.Dim
 	width := levels * q.Groups
 	q.residual = append(q.residual[:0], z...)
-	if cap(q.column) < steps {
-		q.column = make([]int32, steps)
+	q.grow(steps)
+	column := q.column
+	if d, parts := q.sharer(steps); parts > 0 && !slices.ContainsFunc(q.players[:width], func(p Player) bool { return p != nil }) {
+		d.Share(steps, parts, func(d backend.Backend, lo, hi int) { q.encodeRows(d, codes, width, lo, hi) })
+		return
 	}
-	column := q.column[:steps]
 	for i := range width {
 		q.nearest(i, column, q.residual)
 		for t, c := range column {
@@ -189,23 +188,74 @@ func (q *Quantizer) Encode(codes []int32, z []float32, levels int) {
 
 // Decode is GRVQ.Decode, shared out where the frames are many.
 func (q *Quantizer) Decode(z []float32, codes []int32, levels int) error {
-	const many, cost = 64, 20.0 // frames; nanoseconds of an entry of a group
-	device, ok := q.device.(interface {
-		Each(n, unit int, cost float64, f func(lo, hi int))
-	})
-	width := levels * q.Groups
-	frames := len(z) / q.Dim
-	if !ok || frames < many || levels < 1 || len(codes) != frames*width {
+	frames, width := len(z)/q.Dim, levels*q.Groups
+	d, parts := q.sharer(frames)
+	if parts == 0 || q.check(len(z), codes, levels) != nil {
 		return q.GRVQ.Decode(z, codes, levels)
 	}
-	errs := make([]error, frames)
-	device.Each(frames, many, cost*float64(width), func(lo, hi int) {
-		errs[lo] = q.GRVQ.Decode(z[lo*q.Dim:hi*q.Dim], codes[lo*width:hi*width], levels)
+	q.grow(frames)
+	clear(z)
+	d.Share(frames, parts, func(d backend.Backend, lo, hi int) {
+		for i := range width {
+			for t := lo; t < hi; t++ {
+				q.column[t] = codes[t*width+i]
+			}
+			sum := q.part(z, i, lo, hi)
+			d.Add(sum, sum, q.pick(d, i, lo, hi))
+		}
 	})
-	if errors.Join(errs...) != nil {
-		return q.GRVQ.Decode(z, codes, levels) // which names the frame
-	}
 	return nil
+}
+
+const (
+	manyFrames = 32  // from which frames are shared out
+	partFrames = 128 // of a part: its residuals stay in the second-level cache
+)
+
+// sharer gives the device and into how many parts it cuts the frames, 0 where they
+// are better taken together.
+func (q *Quantizer) sharer(frames int) (d backend.Sharer, parts int) {
+	d, ok := q.device.(backend.Sharer)
+	if !ok || frames < manyFrames {
+		return nil, 0
+	}
+	return d, d.Parts(frames, partFrames)
+}
+
+// grow makes room for the columns of so many frames.
+func (q *Quantizer) grow(frames int) {
+	q.column = slices.Grow(q.column[:0], frames)[:frames]
+	q.chosen = slices.Grow(q.chosen[:0], frames*q.Dim/q.Groups)[:frames*q.Dim/q.Groups]
+}
+
+// encodeRows is Encode for the frames lo to hi of the residual.
+func (q *Quantizer) encodeRows(d backend.Backend, codes []int32, width, lo, hi int) {
+	minus := slices.Repeat([]float32{-1}, q.Dim/q.Groups)
+	for i := range width {
+		r := q.part(q.residual, i, lo, hi)
+		d.Nearest(q.column[lo:hi], r, q.packed[i], q.books[i].half)
+		for t := lo; t < hi; t++ {
+			codes[t*width+i] = q.column[t]
+		}
+		if i < width-q.Groups { // a level follows
+			d.ScaleAdd(r, q.pick(d, i, lo, hi), minus, r)
+		}
+	}
+}
+
+// part is the group of codebook i in the frames lo to hi of x [T, Dim].
+func (q *Quantizer) part(x []float32, i, lo, hi int) *backend.Tensor {
+	dim := q.Dim / q.Groups
+	return &backend.Tensor{Rows: hi - lo, Cols: dim, Stride: q.Dim, Data: x[lo*q.Dim+i%q.Groups*dim:]}
+}
+
+// pick gives the entries of codebook i that the column names for the frames lo to
+// hi.
+func (q *Quantizer) pick(d backend.Backend, i, lo, hi int) *backend.Tensor {
+	dim := q.Dim / q.Groups
+	y := backend.Host(q.chosen[lo*dim:hi*dim], hi-lo, dim)
+	d.Gather(y, backend.Host(q.books[i].entries, len(q.books[i].half), dim), q.column[lo:hi])
+	return y
 }
 
 // nearest finds the codes of codebook i for rows of residuals [T, Dim], by its game
@@ -236,24 +286,35 @@ func (q *GRVQ) subtract(i int, c int32, residual []float32) {
 // [T][levels·Groups], the first level first. Codes outside a codebook, and
 // lengths that do not fit each other, are errors.
 func (q *GRVQ) Decode(z []float32, codes []int32, levels int) error {
+	if err := q.check(len(z), codes, levels); err != nil {
+		return err
+	}
 	width := levels * q.Groups
 	dim := q.Dim / q.Groups
-	if levels < 1 || levels > q.Levels {
-		return fmt.Errorf("rvq: %d levels asked for, there are 1 to %d", levels, q.Levels)
-	}
-	if len(codes)%width != 0 || len(z) != len(codes)/width*q.Dim {
-		return fmt.Errorf("rvq: %d codes of %d a frame do not fill %d values of %d a frame", len(codes), width, len(z), q.Dim)
-	}
 	clear(z)
 	for t := range len(codes) / width {
 		for i, c := range codes[t*width : (t+1)*width] {
-			if size := len(q.books[i].half); c < 0 || int(c) >= size {
-				return fmt.Errorf("rvq: frame %d codebook %d: code %d is not in [0, %d)", t, i, c, size)
-			}
 			out := z[t*q.Dim+i%q.Groups*dim:][:dim]
 			for k, v := range q.books[i].entries[int(c)*dim:][:dim] {
 				out[k] += v
 			}
+		}
+	}
+	return nil
+}
+
+// check reports codes that Decode cannot take for so many values.
+func (q *GRVQ) check(values int, codes []int32, levels int) error {
+	width := levels * q.Groups
+	if levels < 1 || levels > q.Levels {
+		return fmt.Errorf("rvq: %d levels asked for, there are 1 to %d", levels, q.Levels)
+	}
+	if len(codes)%width != 0 || values != len(codes)/width*q.Dim {
+		return fmt.Errorf("rvq: %d codes of %d a frame do not fill %d values of %d a frame", len(codes), width, values, q.Dim)
+	}
+	for at, c := range codes {
+		if size := len(q.books[at%width].half); c < 0 || int(c) >= size {
+			return fmt.Errorf("rvq: frame %d codebook %d: code %d is not in [0, %d)", at/width, at%width, c, size)
 		}
 	}
 	return nil

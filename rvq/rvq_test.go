@@ -261,6 +261,43 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// Frames that threads share have the codes and the sums of frames alone.
+func TestManyFramesEqualSingleOnes(t *testing.T) {
+	const frames = 100
+	c := Config{Dim: 12, Groups: 2, Levels: 3, Size: 50}
+	rng := rand.New(rand.NewPCG(3, 1))
+	q, err := New(c, normal(c.Codebooks()*c.Size*6, rng))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := normal(frames*c.Dim, rng)
+	for _, levels := range []int{1, 3} {
+		width := levels * c.Groups
+		codes, sums := make([]int32, frames*width), make([]float32, frames*c.Dim)
+		alone := q.On(CPU(1))
+		for f := range frames {
+			alone.Encode(codes[f*width:(f+1)*width], z[f*c.Dim:(f+1)*c.Dim], levels)
+		}
+		if err := q.Decode(sums, codes, levels); err != nil {
+			t.Fatal(err)
+		}
+		for _, threads := range []int{1, 2, 5} {
+			on := q.On(CPU(threads))
+			gotCodes, gotSums := make([]int32, len(codes)), make([]float32, len(sums))
+			on.Encode(gotCodes, z, levels)
+			if err := on.Decode(gotSums, codes, levels); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(gotCodes, codes) || !slices.Equal(gotSums, sums) {
+				t.Errorf("%d levels, %d threads: other codes or sums", levels, threads)
+			}
+			if on.Decode(gotSums, append([]int32{50}, codes[1:]...), levels) == nil {
+				t.Error("a code outside its codebook is accepted")
+			}
+		}
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	c := Config{Dim: 128, Groups: 2, Levels: 4, Size: 1024}
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -1,10 +1,6 @@
 package rvq
 
-import (
-	"math/rand/v2"
-
-	"github.com/sotto-audio/sotto/internal/backend"
-)
+import "math/rand/v2"
 
 // TrainConfig holds the constants of codebook training.
 type TrainConfig struct {
@@ -43,7 +39,7 @@ type Trainer struct {
 
 // NewTrainer makes a trainer whose codebooks are zero until Start or Load. It
 // searches on device; nil is the processor.
-func NewTrainer(c Config, cfg TrainConfig, device backend.Backend, rng *rand.Rand) (*Trainer, error) {
+func NewTrainer(c Config, cfg TrainConfig, device Device, rng *rand.Rand) (*Trainer, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

@@ -220,12 +220,8 @@ func Encode[V any](r nn.Runner[V], e *Encoder, samples V) V {
 
 // EncodeFeatures is the part of Encode that is trained.
 func EncodeFeatures[V any](r nn.Runner[V], e *Encoder, features V) V {
-	h := r.Apply(e.Input, features)
-	for _, b := range e.Blocks {
-		h = nn.ApplyConvNeXt(r, b, h)
-	}
-	h = r.Apply(e.Project, r.Apply(e.Norm, h))
-	return r.Apply(e.Latent, r.Add(h, r.Apply(e.Skip, features)))
+	h := nn.ApplyConvNeXts(r, e.Blocks, r.Apply(e.Input, features))
+	return r.Apply(e.Latent, nn.ApplySum(r, e.Project, r.Apply(e.Norm, h), e.Skip, features))
 }
 
 // Decode is the decoder's forward pass: rows of latents become rows of HopLength
@@ -236,15 +232,11 @@ func Decode[V any](r nn.Runner[V], d *Decoder, latent V) V {
 
 // DecodeSpectrum is Decode up to the compressed spectrum.
 func DecodeSpectrum[V any](r nn.Runner[V], d *Decoder, latent V) V {
-	h := r.Apply(d.Input, latent)
-	for _, b := range d.Blocks {
-		h = nn.ApplyConvNeXt(r, b, h)
-	}
-	h = r.Apply(d.Output, r.Apply(d.Norm, h))
+	h := nn.ApplyConvNeXts(r, d.Blocks, r.Apply(d.Input, latent))
 	if d.Delay != nil {
 		latent = r.Apply(d.Delay, latent)
 	}
-	return r.Add(h, r.Apply(d.Skip, latent))
+	return nn.ApplySum(r, d.Output, r.Apply(d.Norm, h), d.Skip, latent)
 }
 
 // Delay is the number of token frames by which decoded samples trail the

@@ -46,6 +46,18 @@ func (b *ConvNeXt) Params() []*Param {
 	return Params(b.Depthwise, b.Norm, b.Expand, b.Project, b.Scale)
 }
 
+// ApplyConvNeXts runs blocks one after the other, each on what the one before gave.
+func ApplyConvNeXts[V any](r Runner[V], blocks []*ConvNeXt, x V) V {
+	for i, b := range blocks {
+		y := ApplyConvNeXt(r, b, x)
+		if s, ok := any(r).(*Stream); ok && i > 0 {
+			s.Release(any(x).(*backend.Tensor))
+		}
+		x = y
+	}
+	return x
+}
+
 // ApplyConvNeXt is the block's forward pass. A Stream, which keeps nothing for a
 // gradient, runs the same operations fused into the matrix products.
 func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
@@ -65,12 +77,40 @@ func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
 }
 
 func (b *ConvNeXt) step(s *Stream, x *backend.Tensor) *backend.Tensor {
+	if d, parts := s.sharer(x.Rows); parts > 0 {
+		return b.share(s, d, parts, x)
+	}
 	h := b.Norm.Step(s, b.Depthwise.Step(s, x))
 	h = b.Expand.fused(s, h, backend.Epilogue{Act: backend.GELU})
 	if b.Delay != nil {
 		x = b.Delay.Step(s, x)
 	}
 	return b.Project.fused(s, h, backend.Epilogue{Scale: b.Scale.Gamma.Data, Residual: x})
+}
+
+// share is step in parts of rows that go through all of the block.
+func (b *ConvNeXt) share(s *Stream, d backend.Sharer, parts int, x *backend.Tensor) *backend.Tensor {
+	expand, project := b.Expand.weights(s.Backend), b.Project.weights(s.Backend)
+	y, h, hidden := s.Tensor(x.Rows, x.Cols), s.Tensor(x.Rows, x.Cols), s.Tensor(x.Rows, b.Expand.Out)
+	head, residual := b.Depthwise.head(s, 0, x), x
+	if b.Delay != nil {
+		residual = b.Delay.Step(s, x)
+	}
+	gamma, beta := b.Norm.affine()
+	row := (*backend.Tensor).Slice
+	d.Share(x.Rows, parts, func(d backend.Backend, lo, hi int) {
+		h := row(h, lo, hi)
+		b.Depthwise.rows(d, row, y, x, head, lo, hi)
+		d.LayerNorm(h, row(y, lo, hi), gamma, beta, b.Norm.Eps)
+		hidden := row(hidden, lo, hi)
+		d.MatMul(hidden, h, expand, backend.Epilogue{Bias: b.Expand.Bias.Data, Act: backend.GELU})
+		d.MatMul(row(y, lo, hi), hidden, project, backend.Epilogue{Bias: b.Project.Bias.Data, Scale: b.Scale.Gamma.Data, Residual: row(residual, lo, hi)})
+	})
+	if residual != x {
+		s.Release(residual)
+	}
+	s.Release(head, h, hidden)
+	return y
 }
 
 // Params joins the parameters of several layers.

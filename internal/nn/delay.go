@@ -17,13 +17,15 @@ func (d *Delay) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	}
 	steps := x.Rows / s.Batch
 	past := s.State(d, d.Rows, d.Channels).History
-	joined := s.Tensor(d.Rows+steps, d.Channels)
+	near := min(d.Rows, steps)
+	joined := s.Tensor(d.Rows+near, d.Channels)
 	for i := range s.Batch {
-		item := s.Rows(past, i*d.Rows, (i+1)*d.Rows)
+		item, in, out := s.Rows(past, i*d.Rows, (i+1)*d.Rows), s.Rows(x, i*steps, (i+1)*steps), s.Rows(y, i*steps, (i+1)*steps)
 		s.Copy(s.Rows(joined, 0, d.Rows), item)
-		s.Copy(s.Rows(joined, d.Rows, d.Rows+steps), s.Rows(x, i*steps, (i+1)*steps))
-		s.Copy(s.Rows(y, i*steps, (i+1)*steps), s.Rows(joined, 0, steps))
-		s.Copy(item, s.Rows(joined, steps, steps+d.Rows))
+		s.Copy(s.Rows(joined, d.Rows, d.Rows+near), s.Rows(in, steps-near, steps))
+		s.Copy(s.Rows(out, 0, near), s.Rows(joined, 0, near))
+		s.Copy(s.Rows(out, near, steps), s.Rows(in, 0, steps-near))
+		s.Copy(item, s.Rows(joined, near, near+d.Rows))
 	}
 	return y
 }

@@ -32,17 +32,44 @@ func (l *DepthwiseConv) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	if x.Rows == 0 {
 		return y
 	}
-	ctx, steps := l.context(), x.Rows/s.Batch
-	history := s.State(l, ctx, l.Channels).History
-	joined := s.Tensor(ctx+steps, l.Channels)
+	steps := x.Rows / s.Batch
 	for i := range s.Batch {
-		past := s.Rows(history, i*ctx, (i+1)*ctx)
-		s.Copy(s.Rows(joined, 0, ctx), past)
-		s.Copy(s.Rows(joined, ctx, ctx+steps), s.Rows(x, i*steps, (i+1)*steps))
-		s.Backend.DepthwiseConv(s.Rows(y, i*steps, (i+1)*steps), joined, l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
-		s.Copy(past, s.Rows(joined, steps, ctx+steps))
+		item := s.Rows(x, i*steps, (i+1)*steps)
+		head := l.head(s, i, item)
+		l.rows(s.Backend, s.Rows, s.Rows(y, i*steps, (i+1)*steps), item, head, 0, steps)
 	}
 	return y
+}
+
+// head gives the rows that the first ones of an item look at: its history and,
+// behind it, as many rows of x. The history moves on.
+func (l *DepthwiseConv) head(s *Stream, item int, x *backend.Tensor) *backend.Tensor {
+	ctx := l.context()
+	near := min(ctx, x.Rows)
+	past := s.Rows(s.State(l, ctx, l.Channels).History, item*ctx, (item+1)*ctx)
+	head := s.Tensor(ctx+near, l.Channels)
+	s.Copy(s.Rows(head, 0, ctx), past)
+	s.Copy(s.Rows(head, ctx, ctx+near), s.Rows(x, 0, near))
+	if near == ctx {
+		s.Copy(past, s.Rows(x, x.Rows-ctx, x.Rows))
+	} else {
+		s.Copy(past, s.Rows(head, near, near+ctx))
+	}
+	return head
+}
+
+// rows convolves the rows lo to hi of an item on a device; view gives views of rows.
+func (l *DepthwiseConv) rows(d backend.Backend, view func(t *backend.Tensor, lo, hi int) *backend.Tensor, y, x, head *backend.Tensor, lo, hi int) {
+	ctx := l.context()
+	near := head.Rows - ctx
+	if lo < near {
+		end := min(hi, near)
+		d.DepthwiseConv(view(y, lo, end), view(head, lo, end+ctx), l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
+		lo = end
+	}
+	if lo < hi {
+		d.DepthwiseConv(view(y, lo, hi), view(x, lo-ctx, hi), l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
+	}
 }
 
 // Backward convolves dy with the reversed taps and correlates x with dy.

@@ -41,6 +41,17 @@ func (l *Linear) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	return l.fused(s, x, backend.Epilogue{})
 }
 
+// ApplySum gives a(x) + b(z). A Stream adds where the product ends.
+func ApplySum[V any](r Runner[V], a *Linear, x V, b *Linear, z V) V {
+	if s, ok := any(r).(*Stream); ok {
+		other := b.Step(s, any(z).(*backend.Tensor))
+		y := a.fused(s, any(x).(*backend.Tensor), backend.Epilogue{Residual: other})
+		s.Release(other)
+		return any(y).(V)
+	}
+	return r.Add(r.Apply(a, x), r.Apply(b, z))
+}
+
 // fused is Step with what follows it.
 func (l *Linear) fused(s *Stream, x *backend.Tensor, ep backend.Epilogue) *backend.Tensor {
 	y := s.Tensor(x.Rows, l.Out)

@@ -230,20 +230,38 @@ func (f *SpectralFeatures) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 // bands sets the mel bands in the rows lo to hi of y from magnitudes m, each of
 // which is there twice.
 func (f *SpectralFeatures) bands(y, m *backend.Tensor, lo, hi int) {
+	bands := len(f.Mel)
 	for t := lo; t < hi; t++ {
-		out := y.Row(t)[m.Cols:]
-		for frame := range f.Frames {
-			magnitude := m.Row(t)[2*f.Bins*frame:]
+		out, row := y.Row(t)[m.Cols:], m.Row(t)
+		frame := 0
+		for ; frame+2 <= f.Frames; frame += 2 { // two sums wait less than one
+			p, q := row[2*f.Bins*frame:][:2*f.Bins], row[2*f.Bins*(frame+1):][:2*f.Bins]
 			for b, filter := range f.Mel {
-				var sum float32
-				for k, w := range filter.Weights {
-					sum += float32(w * magnitude[2*(filter.First+k)])
+				var s, u float32
+				at := 2 * filter.First
+				for _, w := range filter.Weights {
+					s += float32(w * p[at])
+					u += float32(w * q[at])
+					at += 2
 				}
-				out[frame*len(f.Mel)+b] = 5 * (sqrt(sqrt(sqrt(sum))) - 0.62)
+				out[frame*bands+b], out[(frame+1)*bands+b] = band(s), band(u)
+			}
+		}
+		if frame < f.Frames {
+			p := row[2*f.Bins*frame:]
+			for b, filter := range f.Mel {
+				var s float32
+				for k, w := range filter.Weights {
+					s += float32(w * p[2*(filter.First+k)])
+				}
+				out[frame*bands+b] = band(s)
 			}
 		}
 	}
 }
+
+// band compresses a sum of magnitudes.
+func band(m float32) float32 { return 5 * (sqrt(sqrt(sqrt(m))) - 0.62) }
 
 // Expand scales each complex number c = (re, im) to c·(|c|²+Eps), the inverse of
 // a compression to the cube root, with a slope at zero.

@@ -88,6 +88,20 @@ func (s *Stream) each(n, unit int, cost float64, f func(lo, hi int)) {
 	f(0, n)
 }
 
+// partRows is the most rows of a part: the hidden values of a block fit in the
+// second-level cache beside a few panels of weights.
+const partRows = 128
+
+// sharer gives the device and into how many parts it cuts the n rows of a step, 0
+// where operations are better called one by one.
+func (s *Stream) sharer(n int) (d backend.Sharer, parts int) {
+	d, ok := s.Backend.(backend.Sharer)
+	if !ok || n < many || s.Batch > 1 {
+		return nil, 0
+	}
+	return d, d.Parts(n, partRows)
+}
+
 // State gives the layer's state of `rows` past rows of `cols` channels.
 func (s *Stream) State(l Layer, rows, cols int) *State {
 	st := s.states[l]

@@ -86,7 +86,7 @@ func TestMembersMinimiseTheEntropy(t *testing.T) {
 				}
 			}
 			codes := []int32{7}
-			NewMembers(f, clusters).On(cpu.New(1)).Play(codes, unitFrames(x[n*dim:], dim))
+			NewMembers(f, clusters).On(cpu.New(1)).Play(codes, unitFrames(x[n*dim:], dim).Data, dim)
 			if !joined {
 				if codes[0] != -1 {
 					t.Fatalf("%s: a frame without edges goes to cluster %d", name, codes[0])
@@ -122,7 +122,7 @@ func TestSumsMinimiseTheEntropy(t *testing.T) {
 		p := Measure(f, clusters)
 		u := unitFrames(x[n*dim:], dim)
 		codes := make([]int32, rows)
-		s.On(cpu.New(1)).Play(codes, u)
+		s.On(cpu.New(1)).Play(codes, u.Data, dim)
 		weights := make([]float64, len(clusters))
 		for r, code := range codes {
 			var d float64
@@ -192,8 +192,8 @@ func TestSumsEqualMembersOfTightClusters(t *testing.T) {
 	u := unitFrames(blobs(rng, 300, dim, 300, 0), dim)
 	fast, exact := make([]int32, u.Rows), make([]int32, u.Rows)
 	dev := cpu.New(1)
-	s.On(dev).Play(fast, u)
-	NewMembers(f, clusters).On(dev).Play(exact, u)
+	s.On(dev).Play(fast, u.Data, dim)
+	NewMembers(f, clusters).On(dev).Play(exact, u.Data, dim)
 	if !slices.Equal(fast, exact) {
 		t.Errorf("codes differ:\n%v\n%v", fast, exact)
 	}

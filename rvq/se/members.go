@@ -59,8 +59,9 @@ func (m *Members) Validate() error {
 }
 
 // On prepares the game for a device.
-func (m *Members) On(device backend.Backend) rvq.Player {
-	return &membersPlayer{m: m, device: device, members: device.PackT(m.Vectors, len(m.Vectors)/m.Dim, m.Dim)}
+func (m *Members) On(device rvq.Device) rvq.Player {
+	d := device.(backend.Backend)
+	return &membersPlayer{m: m, device: d, members: d.PackT(m.Vectors, len(m.Vectors)/m.Dim, m.Dim)}
 }
 
 // playBlock is the number of frames whose similarities are worked out at once.
@@ -82,25 +83,25 @@ func (p *membersPlayer) Fork() rvq.Player {
 	return &membersPlayer{m: p.m, device: p.device, members: p.members}
 }
 
-func (p *membersPlayer) Play(codes []int32, x *backend.Tensor) {
-	n := p.members.N
+func (p *membersPlayer) Play(codes []int32, x []float32, stride int) {
+	n, dim := p.members.N, p.m.Dim
 	if p.x == nil {
-		p.x, p.y = p.device.New(playBlock, p.m.Dim), p.device.New(playBlock, n)
-		p.frames = make([]float32, playBlock*p.m.Dim)
+		p.x, p.y = p.device.New(playBlock, dim), p.device.New(playBlock, n)
+		p.frames = make([]float32, playBlock*dim)
 		p.cosines, p.weights = make([]float32, playBlock*n), make([]float64, len(p.m.Sizes))
 	}
-	for from := 0; from < x.Rows; from += playBlock {
-		rows := min(playBlock, x.Rows-from)
+	for from := 0; from < len(codes); from += playBlock {
+		rows := min(playBlock, len(codes)-from)
 		p.xs, p.ys = *p.x, *p.y
 		p.xs.Rows, p.ys.Rows = rows, rows
 		for r := range rows {
-			copy(p.frames[r*x.Cols:], x.Row(from+r))
+			copy(p.frames[r*dim:(r+1)*dim], x[(from+r)*stride:])
 		}
-		p.device.Upload(&p.xs, p.frames[:rows*x.Cols])
+		p.device.Upload(&p.xs, p.frames[:rows*dim])
 		p.device.MatMul(&p.ys, &p.xs, p.members, backend.Epilogue{})
 		p.device.Download(p.cosines, &p.ys)
 		for r := range rows {
-			codes[from+r] = int32(p.join(p.cosines[r*n:(r+1)*n], f32.InverseLength(x.Row(from+r))))
+			codes[from+r] = int32(p.join(p.cosines[r*n:(r+1)*n], f32.InverseLength(p.frames[r*dim:(r+1)*dim])))
 		}
 	}
 }

@@ -99,27 +99,34 @@ func (s *Sums) Validate() error {
 }
 
 // On prepares the game for a device.
-func (s *Sums) On(device backend.Backend) rvq.Player {
+func (s *Sums) On(device rvq.Device) rvq.Player {
 	g := &backend.Game{Bias: s.Bias, Soft: s.Soft, Inside: s.Inside, Total: s.Total}
 	for _, v := range s.Volume {
 		v = max(v, smallestVolume)
 		g.Inverse = append(g.Inverse, 1/v)
 		g.Bits = append(g.Bits, float32(log2(float64(v))))
 	}
-	joiner, ok := device.(backend.Joiner)
+	d := device.(backend.Backend)
+	joiner, ok := d.(backend.Joiner)
 	if !ok { // the host plays
 		host := cpu.New(0)
-		joiner, device = host, host
+		joiner, d = host, host
 	}
-	return &sumsPlayer{joiner, device.PackT(s.Vectors, s.Clusters, s.Dim), g}
+	return &sumsPlayer{device: joiner, sums: d.PackT(s.Vectors, s.Clusters, s.Dim), game: g}
 }
 
 type sumsPlayer struct {
 	device backend.Joiner
 	sums   *backend.Weights
 	game   *backend.Game
+	x      backend.Tensor
 }
 
-func (p *sumsPlayer) Play(codes []int32, x *backend.Tensor) { p.device.Join(codes, x, p.sums, p.game) }
+func (p *sumsPlayer) Play(codes []int32, x []float32, stride int) {
+	p.x = backend.Tensor{Rows: len(codes), Cols: p.sums.K, Stride: stride, Data: x}
+	p.device.Join(codes, &p.x, p.sums, p.game)
+}
 
-func (p *sumsPlayer) Fork() rvq.Player { return p } // it has no memory of its own
+func (p *sumsPlayer) Fork() rvq.Player {
+	return &sumsPlayer{device: p.device, sums: p.sums, game: p.game}
+}

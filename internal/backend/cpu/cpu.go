@@ -15,6 +15,7 @@ type Backend struct {
 	threads int
 	kernels *kernels
 	pool    pool
+	serial  *Backend // the same kernels on the goroutine of the caller
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -56,6 +57,11 @@ func New(threads int, opts ...Option) *Backend {
 	b.pool.anyOpen = func() bool { return b.pool.count.Load() > 0 }
 	for _, o := range opts {
 		o(b)
+	}
+	b.serial = b
+	if threads > 1 {
+		b.serial = &Backend{threads: 1, kernels: b.kernels}
+		b.serial.serial = b.serial
 	}
 	return b
 }

@@ -248,6 +248,28 @@ func (b *Backend) Each(n, unit int, cost float64, f func(lo, hi int)) {
 	j.do(b.split(n, unit, cost), eachPart)
 }
 
+var _ backend.Sharer = (*Backend)(nil)
+
+// leastRows is how many rows a part must have for its matrix products to be worth
+// more than the weights that each thread reads.
+const leastRows = 12
+
+// Parts is the number of parts that Share should have.
+func (b *Backend) Parts(n, rows int) int {
+	if n < leastRows*b.threads {
+		return 0
+	}
+	all := rows * b.threads
+	return (n + all - 1) / all * b.threads
+}
+
+// Share calls f for equal parts of n rows, side by side.
+func (b *Backend) Share(n, parts int, f func(device backend.Backend, lo, hi int)) {
+	j := b.job()
+	j.each, j.n, j.unit = func(lo, hi int) { f(b.serial, lo, hi) }, n, 1
+	j.do(parts, eachPart)
+}
+
 func eachPart(j *job, part int, _ *scratch) {
 	if lo, hi := span(j.n, j.unit, part, j.parts); lo < hi {
 		j.each(lo, hi)

@@ -165,7 +165,7 @@ class Decoder(nn.Module):
             groups[i % q["groups"]] = groups[i % q["groups"]] + self.books[i][codes[:, i]]
         z = torch.cat(groups, 1)[None]
         delay = ahead + n // hop - 1
-        z = F.pad(z, (0, 0, 0, delay))
+        z = torch.cat([z] + [z[:, -1:]] * delay, 1)
         h = self.output(self.norm(self.blocks(self.input(z))))
         s = h + self.skip(F.pad(z, (0, 0, ahead, 0))[:, : z.shape[1]])
         pairs = s.unflatten(2, (-1, 2))
