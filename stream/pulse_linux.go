@@ -166,16 +166,20 @@ func (s *pulseSink) write(ctx context.Context, block []float32) error {
 	for _, v := range block {
 		s.buf = binary.LittleEndian.AppendUint32(s.buf, math.Float32bits(v))
 	}
+	stalls := 0 // the first may be that this process was stopped
 	for s.credit < len(s.buf) {
 		select {
 		case n := <-s.grants:
 			s.credit += n
+			stalls = 0
 		case <-s.gone:
 			return errPulseGone
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(2 * pulseWait):
-			return errors.New("the sound device takes nothing more: is it suspended?")
+		case <-time.After(pulseWait):
+			if stalls++; stalls > 2 {
+				return errors.New("the sound device takes nothing more: is it suspended?")
+			}
 		}
 	}
 	s.credit -= len(s.buf)
@@ -262,6 +266,7 @@ func (c *pulseCapture) take(message any) {
 }
 
 func (c *pulseCapture) read(ctx context.Context, dst []float32) (int, error) {
+	stalls := 0 // the first may be that this process was stopped
 	for {
 		c.mu.Lock()
 		n := copy(dst, c.held)
@@ -278,8 +283,10 @@ func (c *pulseCapture) read(ctx context.Context, dst []float32) (int, error) {
 		case <-c.ready:
 		case <-ctx.Done():
 			return 0, ctx.Err()
-		case <-time.After(2 * pulseWait):
-			return 0, errors.New("the microphone gives nothing: is it suspended?")
+		case <-time.After(pulseWait):
+			if stalls++; stalls > 2 {
+				return 0, errors.New("the microphone gives nothing: is it suspended?")
+			}
 		}
 	}
 }

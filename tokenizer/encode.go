@@ -126,10 +126,10 @@ func (e *encoder) load(ctx context.Context, j *job) (err error) {
 		return errors.New(i.Broken)
 	}
 	j.utterance = &Utterance{ID: i.ID, Text: i.Text, Speaker: i.Speaker, Language: i.Language}
-	if isSotto(i) {
+	s, err := openSound(i)
+	if err != nil && isSotto(i) {
 		return e.loadTokens(j)
 	}
-	s, err := openSound(i)
 	if err != nil {
 		return err
 	}

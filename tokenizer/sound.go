@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/sotto-audio/sotto/internal/audio"
 )
@@ -57,7 +58,6 @@ func openSound(i *Item) (*sound, error) {
 			s.left = int64(math.Round(i.Duration * float64(s.rate)))
 		}
 	}
-	s.block = make([]float32, max(1, min(s.rate, 1<<16/s.channels))*s.channels)
 	return s, nil
 }
 
@@ -74,6 +74,15 @@ func (s *sound) append(dst []float32) ([]float32, error) {
 	for {
 		if s.left == 0 {
 			return dst, io.EOF
+		}
+		if s.channels == 1 && s.skip == 0 && s.left < 0 { // as it is
+			room := min(s.rate, 1<<16)
+			dst = slices.Grow(dst, room)
+			n, err := s.Read(dst[len(dst):][:room])
+			return dst[:len(dst)+n], err
+		}
+		if s.block == nil {
+			s.block = make([]float32, max(1, min(s.rate, 1<<16/s.channels))*s.channels)
 		}
 		n, err := s.Read(s.block)
 		block := s.block[:n]

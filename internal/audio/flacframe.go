@@ -390,31 +390,45 @@ func (f *flacFrames) residual(x []int32, order int) error {
 // positive.
 func (f *flacFrames) rice(x []int32, k int) error {
 	acc, n, pos, buf := f.acc, uint(f.n), f.pos, f.buf
-	for i := range x {
-		var v uint32
-		used := uint(65)
+	for i := 0; i < len(x); {
 		if pos+8 <= len(buf) {
 			acc |= binary.BigEndian.Uint64(buf[pos:]) >> (n & 63)
 			pos += int((63 - n) >> 3)
 			n |= 56
+			// Two at a time, since 56 bits mostly hold two.
 			z := uint(bits.LeadingZeros64(acc))
-			used = z + 1 + uint(k)
-			v = uint32(z)<<(k&31) | uint32(acc<<(z&63)<<1>>((63-k)&63)>>1)
-		}
-		if used <= n {
-			acc = acc << ((used - 1) & 63) << 1
-			n -= used
-		} else {
-			f.acc, f.n, f.pos = acc, int(n), pos
-			q, err := f.unary()
-			if err != nil {
-				return err
+			one := z + 1 + uint(k)
+			v := uint32(z)<<(k&31) | uint32(acc<<(z&63)<<1>>((63-k)&63)>>1)
+			next := acc << ((one - 1) & 63) << 1
+			z = uint(bits.LeadingZeros64(next))
+			if two := one + z + 1 + uint(k); two <= n && i+1 < len(x) {
+				w := uint32(z)<<(k&31) | uint32(next<<(z&63)<<1>>((63-k)&63)>>1)
+				x[i], x[i+1] = unfold(v), unfold(w)
+				i += 2
+				acc = acc << ((two - 1) & 63) << 1
+				n -= two
+				continue
 			}
-			v = uint32(q)<<k | uint32(f.take(k))
-			acc, n, pos, buf = f.acc, uint(f.n), f.pos, f.buf
+			if one <= n {
+				x[i] = unfold(v)
+				i++
+				acc = next
+				n -= one
+				continue
+			}
 		}
-		x[i] = int32(v>>1) ^ -int32(v&1)
+		f.acc, f.n, f.pos = acc, int(n), pos
+		q, err := f.unary()
+		if err != nil {
+			return err
+		}
+		x[i] = unfold(uint32(q)<<k | uint32(f.take(k)))
+		i++
+		acc, n, pos, buf = f.acc, uint(f.n), f.pos, f.buf
 	}
 	f.acc, f.n, f.pos = acc, int(n), pos
 	return nil
 }
+
+// unfold takes 0, 1, 2, 3, … to 0, -1, 1, -2, ….
+func unfold(v uint32) int32 { return int32(v>>1) ^ -int32(v&1) }
