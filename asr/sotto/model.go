@@ -6,6 +6,7 @@
 package sotto
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"os"
@@ -17,7 +18,7 @@ import (
 	"github.com/sotto-audio/sotto/asr"
 	codecs "github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/device"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/recognizer"
 )
@@ -40,11 +41,18 @@ func init() {
 // Option changes how a model runs.
 type Option func(*options)
 
-type options struct{ threads int }
+type options struct {
+	threads int
+	device  string
+}
 
 // WithThreads bounds the threads that one call may use; the default is the
 // number of processors. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
+
+// WithDevice chooses what the model runs on: "cpu", which is the default, "vulkan" or
+// "vulkan:1" for a graphics processor, or "auto" for one where there is one.
+func WithDevice(name string) Option { return func(o *options) { o.device = name } }
 
 // Default loads the model that is part of this package.
 func Default(opts ...Option) (*Model, error) { return Load(released, opts...) }
@@ -64,7 +72,7 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	codec, err := codecs.Default(codecs.WithThreads(o.threads))
+	codec, err := codecs.Default(codecs.WithThreads(o.threads), codecs.WithDevice(o.device))
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +84,11 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 		return nil, fmt.Errorf("sotto: recogniser %s reads frames of %d values at %g Hz, the codec has %d at %g",
 			checkpoint.Name, n.Inputs, n.FrameRate, codec.LatentDim(), codec.Info().FrameRate)
 	}
-	m := &Model{codec: codec, network: checkpoint.Network, search: checkpoint.Search, device: cpu.New(o.threads)}
+	device, err := device.Open(cmp.Or(o.device, device.CPU), o.threads)
+	if err != nil {
+		return nil, fmt.Errorf("sotto: %w", err)
+	}
+	m := &Model{codec: codec, network: checkpoint.Network, search: checkpoint.Search, device: device}
 	m.info = asr.Info{
 		Name: checkpoint.Name, Family: recognizer.Family, SampleRate: codec.Info().SampleRate,
 		Languages:  strings.Split(checkpoint.Search.Languages, ","),
@@ -145,7 +157,8 @@ func (m *Model) Latency(o asr.Options) (time.Duration, error) {
 }
 
 // NewStream starts a stream of samples.
-func (m *Model) NewStream(o asr.Options) (asr.Stream, error) {
+func (m *Model) NewStream(o asr.Options) (_ asr.Stream, err error) {
+	defer backend.Recover(&err)
 	s, err := m.stream(o)
 	if err != nil {
 		return nil, err
@@ -154,7 +167,8 @@ func (m *Model) NewStream(o asr.Options) (asr.Stream, error) {
 }
 
 // NewTokenStream starts a stream of frames of that many codebooks.
-func (m *Model) NewTokenStream(codebooks int, o asr.Options) (asr.TokenStream, error) {
+func (m *Model) NewTokenStream(codebooks int, o asr.Options) (_ asr.TokenStream, err error) {
+	defer backend.Recover(&err)
 	if !slices.Contains(m.codec.Info().Levels, codebooks) {
 		return nil, fmt.Errorf("sotto: frames of %d codebooks: the codec has %v", codebooks, m.codec.Info().Levels)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sotto-audio/sotto/asr"
 	codecs "github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/ctc"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/recognizer"
@@ -158,8 +159,9 @@ type sampleStream struct{ stream }
 const most = 1 << 16
 
 // Push takes samples.
-func (s *sampleStream) Push(pcm []float32) (asr.Update, error) {
-	u := asr.Update{Tentative: s.tentative}
+func (s *sampleStream) Push(pcm []float32) (u asr.Update, err error) {
+	defer backend.Recover(&err)
+	u = asr.Update{Tentative: s.tentative}
 	for len(pcm) > 0 {
 		n := min(most, len(pcm))
 		s.pending = s.latents.Encode(s.pending, pcm[:n])
@@ -174,7 +176,8 @@ func (s *sampleStream) Push(pcm []float32) (asr.Update, error) {
 }
 
 // Flush ends the input.
-func (s *sampleStream) Flush() (asr.Update, error) {
+func (s *sampleStream) Flush() (_ asr.Update, err error) {
+	defer backend.Recover(&err)
 	s.pending = s.latents.Flush(s.pending)
 	return s.flush()
 }
@@ -186,8 +189,8 @@ type tokenStream struct {
 }
 
 // PushTokens takes frames.
-func (s *tokenStream) PushTokens(codes []int32) (asr.Update, error) {
-	var err error
+func (s *tokenStream) PushTokens(codes []int32) (u asr.Update, err error) {
+	defer backend.Recover(&err)
 	if s.pending, err = s.latents.Decode(s.pending, codes, s.codebooks); err != nil {
 		return asr.Update{Tentative: s.tentative}, err
 	}
@@ -195,4 +198,7 @@ func (s *tokenStream) PushTokens(codes []int32) (asr.Update, error) {
 }
 
 // Flush ends the input.
-func (s *tokenStream) Flush() (asr.Update, error) { return s.flush() }
+func (s *tokenStream) Flush() (_ asr.Update, err error) {
+	defer backend.Recover(&err)
+	return s.flush()
+}

@@ -36,7 +36,8 @@ func (d *decoder) SetCodebooks(n int) error {
 }
 
 // Decode appends the samples that the frames settle.
-func (d *decoder) Decode(dst []float32, codes []int32) ([]float32, error) {
+func (d *decoder) Decode(dst []float32, codes []int32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	width, dim := d.levels*d.network.Quantizer.Groups, d.network.Quantizer.Dim
 	if len(codes)%width != 0 {
 		return dst, fmt.Errorf("sotto: %d codes are not whole frames of %d", len(codes), width)
@@ -59,7 +60,8 @@ func (d *decoder) Decode(dst []float32, codes []int32) ([]float32, error) {
 
 // Conceal holds the newest latent and lets it decay to the mean: without knowing
 // the future, the expectation lies there (docs/live.md compares the ways).
-func (d *decoder) Conceal(dst []float32, n int) ([]float32, error) {
+func (d *decoder) Conceal(dst []float32, n int) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	for range n {
 		z := d.grow(1)
 		for k := range d.last {
@@ -73,7 +75,8 @@ func (d *decoder) Conceal(dst []float32, n int) ([]float32, error) {
 
 // Bridge goes from the newest latent to that of the frame after the gap in equal
 // steps.
-func (d *decoder) Bridge(dst []float32, n int, next []int32) ([]float32, error) {
+func (d *decoder) Bridge(dst []float32, n int, next []int32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	dim := d.network.Quantizer.Dim
 	d.next = resize(d.next, dim)
 	if err := d.quantizer.Decode(d.next, next, d.levels); err != nil {
@@ -123,7 +126,8 @@ func (d *decoder) fade(pcm []float32, to float32) {
 
 // Flush appends the samples that the network's delay holds back. The newest latent
 // stands for what would follow: one of zeros is no silence, and clicks.
-func (d *decoder) Flush(dst []float32) ([]float32, error) {
+func (d *decoder) Flush(dst []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	z := d.grow(d.network.Delay())
 	for t := range d.network.Delay() {
 		copy(z[t*len(d.last):], d.last)

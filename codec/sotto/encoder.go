@@ -26,7 +26,8 @@ type encoder struct {
 func (e *encoder) Codebooks() int { return e.levels * e.network.Quantizer.Groups }
 
 // Encode appends the codes of every frame that the samples complete.
-func (e *encoder) Encode(dst []int32, pcm []float32) ([]int32, error) {
+func (e *encoder) Encode(dst []int32, pcm []float32) (_ []int32, err error) {
+	defer backend.Recover(&err)
 	hop := e.network.HopLength
 	for len(e.pending)+len(pcm) >= hop {
 		frames := min(block, (len(e.pending)+len(pcm))/hop)

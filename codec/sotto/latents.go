@@ -5,12 +5,14 @@ import (
 	"slices"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/rvq"
 )
 
 // Quantize gives the codes of latents [T, LatentDim], frame-major, with codebooks
 // as for NewEncoder.
-func (m *Model) Quantize(latents []float32, codebooks int) ([]int32, error) {
+func (m *Model) Quantize(latents []float32, codebooks int) (_ []int32, err error) {
+	defer backend.Recover(&err)
 	levels, err := m.levels(codebooks)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ type Model struct {
 	network   *native.Network
 	quantizer *rvq.Quantizer
 	device    backend.Backend
+	threads   int
 	idle      *idle
 }
 
@@ -90,7 +91,8 @@ func (m *Model) Encode(ctx context.Context, pcm []float32, codebooks int) (*code
 
 // EncodeBatch encodes several signals side by side. Each gets the tokens that it
 // would get alone.
-func (m *Model) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int) ([]*codec.Tokens, error) {
+func (m *Model) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int) (_ []*codec.Tokens, err error) {
+	defer backend.Recover(&err)
 	levels, err := m.levels(codebooks)
 	if err != nil {
 		return nil, err
@@ -126,7 +128,8 @@ func (m *Model) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int)
 }
 
 // Decode gives tokens.Frames·HopLength samples.
-func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, error) {
+func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	if err := tokens.Validate(); err != nil {
 		return nil, err
 	}
@@ -152,7 +155,8 @@ func (m *Model) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, er
 
 // Reconstruct runs encoder and decoder without the quantizer between them: the
 // bound on what codes can reach.
-func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, error) {
+func (m *Model) Reconstruct(ctx context.Context, pcm []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	hop := m.network.HopLength
 	frames := (len(pcm) + hop - 1) / hop
 	e, d := m.takeEncoder(1, 1), m.takeDecoder(1)
@@ -175,7 +179,8 @@ func (m *Model) Reconstruct(ctx context.Context, pcm []float32) ([]float32, erro
 
 // Latents gives the encoder's frames before the quantizer, [T, Dim] of one
 // signal: T = ceil(n/HopLength), Dim as LatentDim gives it.
-func (m *Model) Latents(ctx context.Context, pcm []float32) ([]float32, error) {
+func (m *Model) Latents(ctx context.Context, pcm []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	hop := m.network.HopLength
 	frames := (len(pcm) + hop - 1) / hop
 	e := m.takeEncoder(1, 1)
@@ -199,7 +204,8 @@ func (m *Model) Latents(ctx context.Context, pcm []float32) ([]float32, error) {
 func (m *Model) LatentDim() int { return m.network.Quantizer.Dim }
 
 // NewEncoder makes a streaming encoder.
-func (m *Model) NewEncoder(codebooks int) (codec.Encoder, error) {
+func (m *Model) NewEncoder(codebooks int) (_ codec.Encoder, err error) {
+	defer backend.Recover(&err)
 	levels, err := m.levels(codebooks)
 	if err != nil {
 		return nil, err
@@ -208,7 +214,8 @@ func (m *Model) NewEncoder(codebooks int) (codec.Encoder, error) {
 }
 
 // NewDecoder makes a streaming decoder.
-func (m *Model) NewDecoder(codebooks int) (codec.Decoder, error) {
+func (m *Model) NewDecoder(codebooks int) (_ codec.Decoder, err error) {
+	defer backend.Recover(&err)
 	levels, err := m.levels(codebooks)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ import (
 	"github.com/sotto-audio/sotto/rvq"
 )
 
-func device() backend.Backend { return cpu.New(2) }
+func processor() backend.Backend { return cpu.New(2) }
 
 // small is a model of the default shape with fewer channels and random weights.
 func small(t testing.TB, seed uint64) *native.Checkpoint {
@@ -42,7 +42,7 @@ func small(t testing.TB, seed uint64) *native.Checkpoint {
 	return &native.Checkpoint{Name: "small", Network: n, Quantizer: q}
 }
 
-func smallModel(t testing.TB) *Model { return newModel(small(t, 1), [8]byte{1}, device()) }
+func smallModel(t testing.TB) *Model { return newModel(small(t, 1), [8]byte{1}, processor()) }
 
 func voice(n int, seed uint64) []float32 {
 	rng := rand.New(rand.NewPCG(seed, 9))
@@ -250,7 +250,7 @@ func TestCancelledCallsEnd(t *testing.T) {
 }
 
 func TestBitrates(t *testing.T) {
-	m := newModel(&native.Checkpoint{Network: must(native.NewNetwork(native.DefaultConfig())), Quantizer: must(rvq.New(native.DefaultConfig().Quantizer, make([]float32, 8*1024*64)))}, [8]byte{}, device())
+	m := newModel(&native.Checkpoint{Network: must(native.NewNetwork(native.DefaultConfig())), Quantizer: must(rvq.New(native.DefaultConfig().Quantizer, make([]float32, 8*1024*64)))}, [8]byte{}, processor())
 	if got, want := m.Info().Bitrates, []float64{1000, 2000, 3000, 4000}; !slices.Equal(got, want) {
 		t.Errorf("bitrates %v, want %v", got, want)
 	}

@@ -28,6 +28,15 @@ func Recover(err *error) {
 // reads and writes Data of its tensors after Wait alone.
 type Waiter interface{ Wait() }
 
+// Prompt gives a form of a Backend whose operations have run when they return, for
+// code that does not call Wait.
+func Prompt(b Backend) Backend {
+	if p, ok := b.(interface{ Prompt() Backend }); ok {
+		return p.Prompt()
+	}
+	return b
+}
+
 // Wait returns when all operations on a Backend have run, and the host may look at
 // tensors. It must be called before the host writes to one, too.
 func Wait(b Backend) {

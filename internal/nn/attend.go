@@ -60,6 +60,17 @@ func (a *Attend) rotated(s *Stream, x *backend.Tensor, before, position int) (q,
 	k = s.Tensor(s.Batch*(before+steps), a.Channels)
 	v = s.Tensor(s.Batch*(before+steps), a.Channels)
 	c := a.Channels
+	if b, ok := s.Backend.(backend.Rotator); ok {
+		cos, sin := a.Rotary.angles(position, steps)
+		for i := range s.Batch {
+			in, at := s.Rows(x, i*steps, (i+1)*steps), i*(before+steps)+before
+			b.Rotate(s.Rows(q, i*steps, (i+1)*steps), s.Columns(in, c), cos, sin, a.Rotary.half, false)
+			b.Rotate(s.Rows(k, at, at+steps), s.Part(in, c, c), cos, sin, a.Rotary.half, false)
+			s.Copy(s.Rows(v, at, at+steps), s.Part(in, 2*c, c))
+		}
+		return q, k, v
+	}
+	s.Wait()
 	s.each(x.Rows, 1, float64(2*c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			row, to := x.Row(r), r+(r/steps+1)*before
@@ -101,10 +112,12 @@ func (a *Attend) Backward(s *Stream, x, y, dy *backend.Tensor, _ [][]float32) *b
 	q, k, v := a.rotated(s, x, 0, 0)
 	from, to := a.visible(s, &State{}, steps, 0, 0)
 	dq, dk, dv := s.Tensor(x.Rows, c), s.Tensor(x.Rows, c), s.Tensor(x.Rows, c)
+	s.Wait()
 	clear(dk.Data)
 	clear(dv.Data)
 	s.AttentionGrad(dq, dk, dv, q, k, v, y, dy, from, to, a.Heads, a.scale())
 	dx := s.Tensor(x.Rows, 3*c)
+	s.Wait()
 	s.each(x.Rows, 1, float64(2*c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			row := dx.Row(r)

@@ -36,6 +36,7 @@ func (l *Codebook) Nearest(s *Stream, codes []int32, x *backend.Tensor) {
 	packed, half := l.prepare(s.Backend)
 	if l.Cosine {
 		y := s.Tensor(x.Rows, x.Cols)
+		s.Wait()
 		for t := range x.Rows {
 			normalize(y.Row(t), x.Row(t))
 		}

@@ -32,6 +32,17 @@ func NewRotary(columns, period int) *Rotary {
 	return r
 }
 
+// angles gives the cosines and sines of positions [from, from+n).
+func (r *Rotary) angles(from, n int) (cos, sin []float32) {
+	for from %= r.period; n > 0; from = 0 {
+		rows := min(n, r.period-from)
+		cos = append(cos, r.cos[from*r.half:(from+rows)*r.half]...)
+		sin = append(sin, r.sin[from*r.half:(from+rows)*r.half]...)
+		n -= rows
+	}
+	return cos, sin
+}
+
 // turn sets y to the heads of x turned by the angles of a position, or back.
 func (r *Rotary) turn(y, x []float32, heads, position int, back bool) {
 	at := position % r.period * r.half

@@ -39,6 +39,7 @@ func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	history := s.State(l, 1, past).History
 	joined := s.Tensor(1, past+steps*l.RowHop).Data
 	frame := s.Tensor(3, l.Size)
+	s.Wait()
 	windowed, re, im := frame.Row(0), frame.Row(1)[:bins], frame.Row(2)[:bins]
 	for i := range s.Batch {
 		copy(joined, history.Row(i))
@@ -129,6 +130,7 @@ func (l *ISTFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	keep := l.Size - l.Hop
 	history := s.State(l, 1, keep).History
 	waves, bins := s.Tensor(x.Rows, l.Size), s.Tensor(2, l.Size)
+	s.Wait()
 	if x.Rows < many {
 		l.waves(waves, bins, x, 0, x.Rows)
 	} else {
@@ -182,6 +184,7 @@ func (l *ISTFT) Backward(s *Stream, x, _, dy *backend.Tensor, _ [][]float32) *ba
 	samples := s.Tensor(1, (steps-1)*l.Hop+l.Size).Data
 	lanes := l.fft.TakeLanes()
 	defer lanes.Release()
+	s.Wait()
 	for i := range s.Batch {
 		clear(samples[copy(samples, dy.Slice(i*steps, (i+1)*steps).Data):])
 		for t := 0; t < steps; t += dsp.Width {
@@ -219,6 +222,7 @@ func (f *SpectralFeatures) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, f.Frames*(2*f.Bins+len(f.Mel)))
 	m := s.Tensor(x.Rows, x.Cols)
 	s.CompressPairs(s.Columns(y, x.Cols), m, x, f.Eps)
+	s.Wait()
 	if x.Rows < many {
 		f.bands(y, m, 0, x.Rows)
 	} else {
@@ -280,6 +284,7 @@ func (e Expand) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 // Backward gives (|c|²+Eps)·dy + 2·c·(c·dy).
 func (e Expand) Backward(s *Stream, x, _, dy *backend.Tensor, _ [][]float32) *backend.Tensor {
 	dx := s.Tensor(x.Rows, x.Cols)
+	s.Wait()
 	for t := range x.Rows {
 		in, g, out := x.Row(t), dy.Row(t), dx.Row(t)
 		for k := 0; k < len(in); k += 2 {

@@ -73,6 +73,10 @@ func (s *Stream) Columns(t *backend.Tensor, n int) *backend.Tensor {
 	return v
 }
 
+// Wait is for layers that work on the memory of the host: it comes before they look
+// at tensors, and before they write to them.
+func (s *Stream) Wait() { backend.Wait(s.Backend) }
+
 // many is the number of rows from which work on host memory is shared out.
 const many = 32
 

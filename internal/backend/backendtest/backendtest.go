@@ -52,6 +52,7 @@ var tests = []struct {
 	{"GroupNorm", testGroupNorm},
 	{"RMSNorm", testRMSNorm},
 	{"LSTMCell", testLSTMCell},
+	{"Rotate", testRotate},
 	{"Join", testJoin},
 	{"ReducedMatMul", testReducedMatMul},
 	{"ReducedUnderflow", testReducedUnderflow},

@@ -94,3 +94,41 @@ func testLSTMCell(t *testing.T, b backend.Backend, g Gen) {
 		g.same(t, "c "+what, state.Data, wantC.Data)
 	})
 }
+
+// testRotate holds Rotate to its formula in float64; back undoes it.
+func testRotate(t *testing.T, b backend.Backend, g Gen) {
+	rotator, ok := b.(backend.Rotator)
+	if !ok {
+		t.Skip("leaves it to the host")
+	}
+	cases(g, func(r, c int, what string) {
+		heads := 1 + g.IntN(3)
+		half := (c + 1) / 2
+		x := g.Tensor(r, 2*half*heads, 2)
+		cos, sin := make([]float32, r*half), make([]float32, r*half)
+		for i := range cos {
+			s, c := math.Sincos(2 * math.Pi * g.Float64())
+			cos[i], sin[i] = float32(c), float32(s)
+		}
+		got := g.poisoned(r, x.Cols, 1)
+		want := clone(got)
+		for t := range r {
+			for h := range heads {
+				for k := range half {
+					at := 2*h*half + k
+					p, q := float64(x.Row(t)[at]), float64(x.Row(t)[at+half])
+					c, s := float64(cos[t*half+k]), float64(sin[t*half+k])
+					want.Row(t)[at], want.Row(t)[at+half] = float32(p*c-q*s), float32(q*c+p*s)
+				}
+			}
+		}
+		g.tolerance = 1e-6
+		rotator.Rotate(got, x, cos, sin, half, false)
+		g.within(t, what, got.Data, want.Data, 5)
+		rotator.Rotate(got, got, cos, sin, half, true)
+		for t := range r {
+			copy(want.Row(t), x.Row(t))
+		}
+		g.within(t, "back "+what, got.Data, want.Data, 5)
+	})
+}

@@ -17,6 +17,11 @@ func fault(err error) error { return &backend.Fault{Err: err} }
 
 // Backend runs operations on a device.
 type Backend struct {
+	*core
+	prompt bool // every operation waits
+}
+
+type core struct {
 	host *cpu.Backend // for what has no kernel
 
 	mu     sync.Mutex // of all that follows
@@ -50,9 +55,19 @@ func Open(index, threads int) (backend.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{host: cpu.New(threads), device: d, kernel: map[variant]uint64{}, queue: newQueue(d)}
-	b.heap.device = d
-	return b, nil
+	c := &core{host: cpu.New(threads), device: d, kernel: map[variant]uint64{}, queue: newQueue(d)}
+	c.heap.device = d
+	return &Backend{core: c}, nil
+}
+
+// Prompt gives the same device, whose operations have run when they return.
+func (b *Backend) Prompt() backend.Backend { return &Backend{core: b.core, prompt: true} }
+
+// Lost says that the device does not answer any more: Open it again.
+func (b *Backend) Lost() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.queue.lost != nil
 }
 
 // Close gives the device back. Tensors must not be used after it.
@@ -275,7 +290,10 @@ func (b *Backend) outputs(v []float32) (a uint64, back func()) {
 
 // bring waits where outputs have to come home.
 func (b *Backend) bring(backs ...func()) {
-	waited := false
+	waited := b.prompt
+	if waited {
+		b.queue.wait()
+	}
 	for _, back := range backs {
 		if back == nil {
 			continue

@@ -455,3 +455,23 @@ func (b *Backend) GroupNorm(y, x *backend.Tensor, groups int, gamma, beta []floa
 
 // AdamWStep runs on the host, where weights and moments live.
 func (b *Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) { b.host.AdamWStep(w, g, m, v, a) }
+
+var _ backend.Rotator = (*Backend)(nil)
+
+// Rotate turns pairs of values.
+func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, back bool) {
+	sameShape("Rotate", y, x)
+	if half < 1 || x.Cols%(2*half) != 0 || len(cos) < x.Rows*half || len(sin) < x.Rows*half {
+		fail("Rotate: heads of %d columns in [%d, %d], %d and %d angles", 2*half, x.Rows, x.Cols, len(cos), len(sin))
+	}
+	b.begin()
+	defer b.mu.Unlock()
+	to, home := b.output(y)
+	way := uint32(0)
+	if back {
+		way = 1
+	}
+	b.call("rotate", way).pointers(to, b.input(x), b.vector(cos[:x.Rows*half]), b.vector(sin[:x.Rows*half])).
+		sizes(x.Rows, x.Cols/(2*half), half, y.Stride, x.Stride).over(x.Rows * x.Cols / 2)
+	b.bring(home)
+}
