@@ -6,7 +6,6 @@
 package sotto
 
 import (
-	"cmp"
 	_ "embed"
 	"fmt"
 	"os"
@@ -18,7 +17,7 @@ import (
 	"github.com/sotto-audio/sotto/asr"
 	codecs "github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/device"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/recognizer"
 )
@@ -41,18 +40,11 @@ func init() {
 // Option changes how a model runs.
 type Option func(*options)
 
-type options struct {
-	threads int
-	device  string
-}
+type options struct{ threads int }
 
 // WithThreads bounds the threads that one call may use; the default is the
 // number of processors. Results do not depend on it.
 func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
-
-// WithDevice chooses what the model runs on: "cpu", which is the default, "vulkan" or
-// "vulkan:1" for a graphics processor, or "auto" for one where there is one.
-func WithDevice(name string) Option { return func(o *options) { o.device = name } }
 
 // Default loads the model that is part of this package.
 func Default(opts ...Option) (*Model, error) { return Load(released, opts...) }
@@ -72,7 +64,7 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	codec, err := codecs.Default(codecs.WithThreads(o.threads), codecs.WithDevice(o.device))
+	codec, err := codecs.Default(codecs.WithThreads(o.threads))
 	if err != nil {
 		return nil, err
 	}
@@ -84,11 +76,7 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 		return nil, fmt.Errorf("sotto: recogniser %s reads frames of %d values at %g Hz, the codec has %d at %g",
 			checkpoint.Name, n.Inputs, n.FrameRate, codec.LatentDim(), codec.Info().FrameRate)
 	}
-	device, err := device.Open(cmp.Or(o.device, device.CPU), o.threads)
-	if err != nil {
-		return nil, fmt.Errorf("sotto: %w", err)
-	}
-	m := &Model{codec: codec, network: checkpoint.Network, search: checkpoint.Search, device: device}
+	m := &Model{codec: codec, network: checkpoint.Network, search: checkpoint.Search, device: cpu.New(o.threads), threads: o.threads}
 	m.info = asr.Info{
 		Name: checkpoint.Name, Family: recognizer.Family, SampleRate: codec.Info().SampleRate,
 		Languages:  strings.Split(checkpoint.Search.Languages, ","),
@@ -114,6 +102,7 @@ type Model struct {
 	network *recognizer.Network
 	search  recognizer.Search
 	device  backend.Backend
+	threads int
 
 	languages languages
 }

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
-	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/device"
 )
 
 type benchCmd struct {
 	decoderFlag
+	deviceFlag
 	Threads int     `short:"t" default:"1" placeholder:"N" help:"Processor cores to use; 1 by default."`
 	Seconds float64 `default:"20" placeholder:"S" help:"Length of the test signal."`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
@@ -25,7 +27,8 @@ func (benchCmd) Help() string {
 
 Examples:
   sotto bench
-  sotto bench --threads 4 --json`
+  sotto bench --threads 4 --json
+  sotto bench --device vulkan`
 }
 
 // Validate refuses numbers out of range.
@@ -61,19 +64,26 @@ type benchReport struct {
 // Run is called by kong.
 func (c *benchCmd) Run(s *session) error {
 	useThreads(c.Threads)
+	c.Device = c.name(s)
 	model, err := c.load()
+	if err == nil {
+		model, err = c.codec(s, model)
+	}
 	if err != nil {
 		return err
 	}
 	info := model.Info()
-	dev := cpu.New(c.Threads)
+	dev, err := device.Open(c.Device, c.Threads)
+	if err != nil {
+		return err
+	}
 	r := benchReport{
 		Model: info.Name, Device: dev.Name(), Threads: c.Threads,
 		FrameMS: 1000 / info.FrameRate, LatencyMS: float64(info.Latency.Microseconds()) / 1000,
 	}
 	pcm := vowel(int(c.Seconds*float64(info.SampleRate)), info.SampleRate)
 	seconds := float64(len(pcm)) / float64(info.SampleRate)
-	r.GFLOPS = dev.GEMMRate(gemmSize, gemmSize, gemmSize) / 1e9
+	r.GFLOPS = matmulRate(dev, backend.Float32)
 	var tokens *codec.Tokens
 	encode, err := best(func() (err error) {
 		tokens, err = model.Encode(s.ctx, pcm, 0)
@@ -89,13 +99,15 @@ func (c *benchCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	r.GFLOPS = max(r.GFLOPS, dev.GEMMRate(gemmSize, gemmSize, gemmSize)/1e9)
+	r.GFLOPS = max(r.GFLOPS, matmulRate(dev, backend.Float32))
 	r.EncodeRTF, r.DecodeRTF, r.RTF = seconds/encode, seconds/decode, seconds/(encode+decode)
 	if r.StepMedian, r.Step99, err = steps(model, pcm); err != nil {
 		return err
 	}
-	if r.Precisions, err = benchPrecisions(s.ctx, dev, model, tokens); err != nil {
-		return err
+	if c.Device == device.CPU { // others leave reduced precisions to the processor
+		if r.Precisions, err = benchPrecisions(s.ctx, dev, model, tokens); err != nil {
+			return err
+		}
 	}
 	if c.JSON {
 		return json.NewEncoder(s.stdout).Encode(r)

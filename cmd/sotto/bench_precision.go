@@ -9,7 +9,6 @@ import (
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
 // precisionReport is the speed of one precision.
@@ -20,7 +19,7 @@ type precisionReport struct {
 }
 
 // benchPrecisions measures each precision that the model decodes in, side by side.
-func benchPrecisions(ctx context.Context, dev *cpu.Backend, model codec.Codec, tokens *codec.Tokens) ([]precisionReport, error) {
+func benchPrecisions(ctx context.Context, dev backend.Backend, model codec.Codec, tokens *codec.Tokens) ([]precisionReport, error) {
 	native, ok := model.(*sotto.Model)
 	if !ok {
 		return nil, nil
@@ -33,7 +32,7 @@ func benchPrecisions(ctx context.Context, dev *cpu.Backend, model codec.Codec, t
 			return nil, err
 		}
 		models = append(models, m)
-		reports = append(reports, precisionReport{Precision: p.String(), GFLOPS: dev.MatMulRate(p, gemmSize, gemmSize, gemmSize) / 1e9})
+		reports = append(reports, precisionReport{Precision: p.String(), GFLOPS: matmulRate(dev, p)})
 	}
 	info := native.Info()
 	seconds := float64(tokens.Frames) / info.FrameRate
@@ -47,6 +46,26 @@ func benchPrecisions(ctx context.Context, dev *cpu.Backend, model codec.Codec, t
 		}
 	}
 	return reports, nil
+}
+
+// matmulRate is the best rate of a product of square matrices in GFLOP/s.
+func matmulRate(dev backend.Backend, p backend.Precision) float64 {
+	const n, runs = gemmSize, 20
+	w := make([]float32, n*n)
+	for i := range w {
+		w[i] = float32(i%7) - 3
+	}
+	x, y, packed := dev.New(n, n), dev.New(n, n), dev.PackReduced(w, n, n, p)
+	dev.Upload(x, w)
+	var best float64
+	for range runs {
+		backend.Wait(dev)
+		start := time.Now()
+		dev.MatMul(y, x, packed, backend.Epilogue{})
+		backend.Wait(dev)
+		best = max(best, 2*n*n*n/time.Since(start).Seconds()/1e9)
+	}
+	return best
 }
 
 // printPrecisions writes rows of a table: rates, and their ratios to the first.

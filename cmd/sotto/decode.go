@@ -15,6 +15,7 @@ type decodeCmd struct {
 	In  string `arg:"" help:".sotto file, or .ecdc file of EnCodec; \"-\" is standard input."`
 	Out string `arg:"" help:"WAV file, or FLAC where the name ends in .flac; \"-\" is WAV on standard output."`
 	decoderFlag
+	deviceFlag
 	vocoderFlag
 	lmFlag
 	Bits    string `default:"16" enum:"16,24,32f" help:"Bits of a sample: ${enum} (32f is floating point, WAV only)."`
@@ -61,6 +62,9 @@ type sound interface {
 func (c *decodeCmd) source(s *session) (sound, io.Closer, error) {
 	if isECDC(s, c.In) {
 		model, err := c.load()
+		if err == nil {
+			model, err = c.codec(s, model)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -84,6 +88,9 @@ func (c *decodeCmd) source(s *session) (sound, io.Closer, error) {
 		load = c.vocoderFlag.loadFor
 	}
 	model, err := load(tokens.Header())
+	if err == nil {
+		model, err = c.codec(s, model)
+	}
 	if err != nil {
 		in.Close()
 		return nil, nil, err

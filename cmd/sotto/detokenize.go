@@ -18,6 +18,7 @@ type detokenizeCmd struct {
 	In  string `arg:"" help:"File of a data set (.npy .npz .parquet .jsonl .tar .txt .scp), or its folder."`
 	Out string `short:"o" required:"" placeholder:"PATH" help:"WAV or FLAC file of one utterance, \"-\" for WAV on standard output, or a folder for all of them."`
 	decoderFlag
+	deviceFlag
 	ID         string  `name:"id" placeholder:"NAME" help:"Only this utterance."`
 	Vocabulary string  `placeholder:"FILE" help:"vocabulary.json of the data set; the one beside IN by default."`
 	Bitrate    float64 `short:"b" placeholder:"KBPS" help:"Where there is no vocabulary: the bitrate that was tokenized at."`
@@ -62,6 +63,9 @@ func (c *detokenizeCmd) Run(s *session) error {
 		return missing(c.In)
 	}
 	model, err := c.load()
+	if err == nil {
+		model, err = c.codec(s, model)
+	}
 	if err != nil {
 		return err
 	}

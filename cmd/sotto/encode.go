@@ -21,6 +21,7 @@ type encodeCmd struct {
 	Paths []string `arg:"" name:"in" help:"IN and OUT, or with --out any number of IN. \"-\" is standard input or output."`
 	Out   string   `short:"o" placeholder:"DIR" help:"Write IN.sotto for every IN into this folder."`
 	modelFlag
+	deviceFlag
 	Bitrate float64 `short:"b" placeholder:"KBPS" help:"Bitrate a channel in kbit/s (see sotto models); the highest by default."`
 	Mono    bool    `help:"Mix the channels to one."`
 	Entropy bool    `help:"Code the tokens in fewer bits; the same tokens come back. Plain packets are simpler to read elsewhere."`
@@ -91,6 +92,9 @@ func (c *encodeCmd) target(in string) string {
 func (c *encodeCmd) Run(s *session) error {
 	useThreads(c.Threads)
 	model, err := c.load()
+	if err == nil {
+		model, err = c.codec(s, model)
+	}
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (evalCmd) Help() string { return evalCodecCmd{}.Help() }
 
 type evalCodecCmd struct {
 	decoderFlag
+	deviceFlag
 	Data       string  `placeholder:"TSV" help:"Manifest with the columns path and split; $$SOTTO_DATA/speech/manifest.tsv by default."`
 	Split      string  `default:"valid" help:"Rows to use, by their split; \"\" is all."`
 	Source     string  `placeholder:"NAME" help:"Rows to use, by the first folder of their path."`
@@ -81,6 +82,9 @@ func (c *evalCodecCmd) Run(s *session) error {
 		return err
 	}
 	model, err := c.load()
+	if err == nil {
+		model, err = c.codec(s, model)
+	}
 	if err != nil {
 		return err
 	}

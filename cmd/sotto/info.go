@@ -12,13 +12,14 @@ import (
 	"text/tabwriter"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/device"
 	"github.com/sotto-audio/sotto/internal/transcode"
 	"github.com/sotto-audio/sotto/stream"
 )
 
 type infoCmd struct {
 	File    string `arg:"" optional:"" help:"Audio file, .sotto file or weights file; \"default\" or its name is the model inside this program; \"-\" is standard input."`
-	Devices bool   `help:"List the microphones and loudspeakers of this machine."`
+	Devices bool   `help:"List the microphones, loudspeakers and graphics processors of this machine."`
 	JSON    bool   `name:"json" help:"Print one JSON object."`
 }
 
@@ -94,14 +95,12 @@ func (c *infoCmd) Run(s *session) error {
 	return err
 }
 
-// devices lists what sound can come from and go to.
+// devices lists what sound can come from and go to, and what models can run on.
 func (c *infoCmd) devices(s *session) error {
+	compute, why := device.List()
 	sound, err := stream.Devices(s.ctx)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(s.stdout).Encode(map[string]any{"sound": sound})
+	if c.JSON && err == nil {
+		return json.NewEncoder(s.stdout).Encode(map[string]any{"sound": sound, "compute": compute})
 	}
 	t := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tUSE\tDESCRIPTION\t")
@@ -119,7 +118,20 @@ func (c *infoCmd) devices(s *session) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.Name, use, d.Description, note)
 	}
-	return t.Flush()
+	for _, d := range compute {
+		note := ""
+		switch {
+		case d.Name == device.CPU:
+			note = "default"
+		case d.Software:
+			note = "in software"
+		}
+		fmt.Fprintf(t, "%s\tcompute\t%s\t%s\n", d.Name, d.Description, note)
+	}
+	if why != nil {
+		fmt.Fprintf(t, "%s\tcompute\t%s\t\n", device.Vulkan, line(why))
+	}
+	return errors.Join(t.Flush(), err)
 }
 
 // describe tells the kinds apart by their first bytes, not by their names.

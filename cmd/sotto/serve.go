@@ -18,6 +18,7 @@ import (
 type serveCmd struct {
 	Addr string `default:"127.0.0.1:8640" placeholder:"HOST:PORT" help:"Where to listen: \":8640\" is every network that this machine is in. ${default} by default."`
 	modelFlag
+	deviceFlag
 	ASR       string        `name:"asr" placeholder:"FILE" help:"Recogniser (weights file or folder), instead of the one inside this program; \"none\" serves none."`
 	TLSCert   string        `name:"tls-cert" placeholder:"FILE" help:"Certificate chain (PEM). Browsers give a page from elsewhere the microphone over HTTPS only."`
 	TLSKey    string        `name:"tls-key" placeholder:"FILE" help:"Its private key (PEM)."`
@@ -85,6 +86,9 @@ func (c *serveCmd) Run(s *session) error {
 	}
 	// Streams share the processors out among themselves.
 	model, err := c.loadThreads(1)
+	if err == nil {
+		model, err = c.codec(s, model)
+	}
 	if err != nil {
 		return err
 	}
@@ -95,6 +99,9 @@ func (c *serveCmd) Run(s *session) error {
 		recognizer, err = asrsotto.Default(asrsotto.WithThreads(1))
 	default:
 		recognizer, err = (&recognizerFlags{Model: c.ASR}).load()
+	}
+	if err == nil && recognizer != nil {
+		recognizer, err = c.recognizer(s, recognizer)
 	}
 	if err != nil {
 		return err

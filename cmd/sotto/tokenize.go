@@ -48,6 +48,7 @@ type tokenizeCmd struct {
 	In  []string `arg:"" help:"Audio or .sotto files, folders, patterns, manifests (.tsv .jsonl .jsonl.gz .scp), lists (.txt), .tar shards; \"-\" is a list on standard input."`
 	Out string   `short:"o" required:"" placeholder:"PATH" help:"Folder of the data set, or one file (.npy .npz .parquet .jsonl .tar .txt); \"-\" is JSON lines or text on standard output."`
 	modelFlag
+	deviceFlag
 	Format  string  `short:"F" placeholder:"NAME" help:"npy, npz, parquet, jsonl, wds (WebDataset), text or kaldi; by the name of PATH, else parquet."`
 	Bitrate float64 `short:"b" placeholder:"KBPS" help:"Bitrate in kbit/s (see sotto models); the highest by default."`
 	layoutFlags
@@ -155,6 +156,9 @@ func (c *tokenizeCmd) Run(s *session) error {
 	}
 	useThreads(c.Threads)
 	model, err := c.load()
+	if err == nil {
+		model, err = c.codec(s, model)
+	}
 	if err != nil {
 		return err
 	}

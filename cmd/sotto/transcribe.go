@@ -94,6 +94,7 @@ type transcribeCmd struct {
 	Out    string   `short:"o" placeholder:"PATH" help:"Write to this file instead of standard output; for several files, into this folder, which is made."`
 	Format string   `default:"txt" enum:"txt,srt,vtt,json,jsonl" help:"What to write: ${enum}."`
 	recognizerFlags
+	deviceFlag
 	Channel int  `placeholder:"N" help:"Channel to hear, from 1; all are mixed by default, in .sotto files the only one."`
 	Threads int  `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	Force   bool `short:"f" help:"Replace existing files."`
@@ -158,6 +159,9 @@ func (c *transcribeCmd) target(in string) string {
 func (c *transcribeCmd) Run(s *session) error {
 	useThreads(c.Threads)
 	model, err := c.load()
+	if err == nil {
+		model, err = c.recognizer(s, model)
+	}
 	if err != nil {
 		return err
 	}

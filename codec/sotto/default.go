@@ -1,7 +1,6 @@
 package sotto
 
 import (
-	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -12,8 +11,7 @@ import (
 	"strings"
 
 	"github.com/sotto-audio/sotto/codec"
-	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/device"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 	"github.com/sotto-audio/sotto/internal/native"
 )
 
@@ -82,7 +80,6 @@ type Option func(*options)
 type options struct {
 	threads   int
 	precision Precision
-	device    string
 }
 
 // WithThreads bounds the threads that one call may use; the default is the
@@ -91,10 +88,6 @@ func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
 
 // WithPrecision chooses the arithmetic of the decoder; the default is Float32.
 func WithPrecision(p Precision) Option { return func(o *options) { o.precision = p } }
-
-// WithDevice chooses what the model runs on, as Model.On does; the default is the
-// processor.
-func WithDevice(name string) Option { return func(o *options) { o.device = name } }
 
 // Default loads the model that is part of this package.
 func Default(opts ...Option) (*Model, error) { return Load(released, opts...) }
@@ -109,8 +102,7 @@ func StructuralEntropy(opts ...Option) (*Model, error) { return Load(releasedSE,
 func Released() []byte { return released }
 
 // Load makes a codec of the bytes of a weights file of this family.
-func Load(data []byte, opts ...Option) (_ *Model, err error) {
-	defer backend.Recover(&err)
+func Load(data []byte, opts ...Option) (*Model, error) {
 	o := options{threads: runtime.GOMAXPROCS(0), precision: Float32}
 	for _, f := range opts {
 		f(&o)
@@ -122,11 +114,7 @@ func Load(data []byte, opts ...Option) (_ *Model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	device, err := device.Open(cmp.Or(o.device, device.CPU), o.threads)
-	if err != nil {
-		return nil, fmt.Errorf("sotto: %w", err)
-	}
-	m := newModel(checkpoint, fingerprint, device)
+	m := newModel(checkpoint, fingerprint, cpu.New(o.threads))
 	m.threads = o.threads
 	return m.In(o.precision)
 }

@@ -3,6 +3,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -97,6 +98,7 @@ func Open(name string, threads int) (backend.Backend, error) {
 	return nil, unknown(name)
 }
 
-func unknown(name string) error {
-	return fmt.Errorf("device %q: give cpu, vulkan, vulkan:N or auto (sotto info --devices lists them)", name)
-}
+// ErrName is the error of a name that no device has anywhere.
+var ErrName = errors.New("give cpu, vulkan, vulkan:N or auto (sotto info --devices lists them)")
+
+func unknown(name string) error { return fmt.Errorf("device %q: %w", name, ErrName) }

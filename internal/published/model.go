@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
 	"github.com/sotto-audio/sotto/internal/nn"
 )
@@ -130,7 +131,7 @@ func detect(c *Checkpoint) (Family, error) {
 type Codec struct {
 	*Model
 	info   codec.Info
-	device *cpu.Backend
+	device backend.Backend
 	window int // frames
 }
 

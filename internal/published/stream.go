@@ -47,7 +47,8 @@ func (c *Codec) NewDecoder(codebooks int) (codec.Decoder, error) {
 }
 
 // Encode encodes one signal.
-func (c *Codec) Encode(ctx context.Context, pcm []float32, codebooks int) (*codec.Tokens, error) {
+func (c *Codec) Encode(ctx context.Context, pcm []float32, codebooks int) (_ *codec.Tokens, err error) {
+	defer backend.Recover(&err)
 	e, err := c.NewEncoder(codebooks)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,8 @@ func (c *Codec) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int)
 }
 
 // Decode gives tokens.Frames·Hop samples.
-func (c *Codec) Decode(ctx context.Context, tokens *codec.Tokens) ([]float32, error) {
+func (c *Codec) Decode(ctx context.Context, tokens *codec.Tokens) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	if err := tokens.Validate(); err != nil {
 		return nil, err
 	}
@@ -124,7 +126,8 @@ type encoder struct {
 func (e *encoder) Codebooks() int { return e.width }
 
 // Encode appends the codes of the frames that the samples settle.
-func (e *encoder) Encode(dst []int32, pcm []float32) ([]int32, error) {
+func (e *encoder) Encode(dst []int32, pcm []float32) (_ []int32, err error) {
+	defer backend.Recover(&err)
 	e.seen += len(pcm)
 	for len(e.pending)+len(pcm) >= e.c.Hop {
 		n := min((len(e.pending)+len(pcm))/e.c.Hop, e.c.piece())*e.c.Hop - len(e.pending)
@@ -167,7 +170,8 @@ func (e *encoder) step(dst []int32, last bool) []int32 {
 
 // Flush gives the frames that wait for samples: ⌈n/Hop⌉ in all. Where the network
 // makes one less of a part of a frame, its last one stands twice.
-func (e *encoder) Flush(dst []int32) ([]int32, error) {
+func (e *encoder) Flush(dst []int32) (_ []int32, err error) {
+	defer backend.Recover(&err)
 	c := e.c
 	if e.seen == 0 {
 		return dst, nil
@@ -213,7 +217,8 @@ type decoder struct {
 }
 
 // Decode appends the samples that the frames settle.
-func (d *decoder) Decode(dst []float32, codes []int32) ([]float32, error) {
+func (d *decoder) Decode(dst []float32, codes []int32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	if err := d.c.Check(codes, d.width); err != nil {
 		return dst, err
 	}
@@ -276,7 +281,8 @@ func (d *decoder) Conceal(dst []float32, n int) ([]float32, error) {
 }
 
 // Flush appends the samples that are held back.
-func (d *decoder) Flush(dst []float32) ([]float32, error) {
+func (d *decoder) Flush(dst []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	if d.frames == 0 {
 		return dst, nil
 	}

@@ -1,0 +1,19 @@
+package whisper
+
+import (
+	"fmt"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/device"
+)
+
+// On gives the model on a device: "cpu", "vulkan" or "vulkan:1" for a graphics
+// processor, or "auto" for one where there is one. Decoding works on the memory of the
+// host in between, so that every operation waits.
+func (m *Model) On(name string) (*Model, error) {
+	b, err := device.Open(name, 0)
+	if err != nil {
+		return nil, fmt.Errorf("whisper: %w", err)
+	}
+	return open(m.path, backend.Prompt(b), m.precision, m.adapter)
+}

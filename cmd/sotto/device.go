@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sotto-audio/sotto/asr"
+	asrsotto "github.com/sotto-audio/sotto/asr/sotto"
+	"github.com/sotto-audio/sotto/asr/whisper"
+	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/codec/sotto"
+	"github.com/sotto-audio/sotto/internal/device"
+	"github.com/sotto-audio/sotto/internal/published"
+)
+
+// deviceFlag chooses what models run on.
+type deviceFlag struct {
+	Device string `default:"cpu" placeholder:"NAME" help:"What the model runs on: cpu, vulkan or vulkan:N (a graphics processor, see sotto info --devices), or auto, which is cpu where there is none."`
+}
+
+// name is that of the device; it says so where auto finds none but the processor.
+func (f deviceFlag) name(s *session) string {
+	name, why := device.Resolve(f.Device)
+	if why != "" {
+		fmt.Fprintf(s.stderr, "sotto: --device %s: %s: running on the processor\n", f.Device, line(fmt.Errorf("%s", why)))
+	}
+	return name
+}
+
+// named makes a mistake in the arguments of a name that no device has.
+func named(err error) error {
+	if errors.Is(err, device.ErrName) {
+		return &usageError{err}
+	}
+	return err
+}
+
+// codec brings a model to the device.
+func (f deviceFlag) codec(s *session, model codec.Codec) (codec.Codec, error) {
+	name := f.name(s)
+	if name == device.CPU || name == "" {
+		return model, nil
+	}
+	switch m := model.(type) {
+	case *sotto.Model:
+		r, err := m.On(name)
+		return r, named(err)
+	case *published.Codec:
+		r, err := m.On(name)
+		return r, named(err)
+	}
+	return nil, &usageError{fmt.Errorf("--device %s: %s runs on the processor only: leave --device out", name, model.Info().Name)}
+}
+
+// recognizer brings a model to the device.
+func (f deviceFlag) recognizer(s *session, model asr.Recognizer) (asr.Recognizer, error) {
+	name := f.name(s)
+	if name == device.CPU || name == "" {
+		return model, nil
+	}
+	switch m := model.(type) {
+	case *asrsotto.Model:
+		r, err := m.On(name)
+		return r, named(err)
+	case *whisper.Model:
+		r, err := m.On(name)
+		return r, named(err)
+	}
+	return nil, &usageError{fmt.Errorf("--device %s: %s runs on the processor only: leave --device out", name, model.Info().Name)}
+}
