@@ -2,6 +2,7 @@ package hificodec
 
 import (
 	"testing"
+	"time"
 
 	"github.com/sotto-audio/sotto/internal/published/fixture"
 )
@@ -15,3 +16,7 @@ func TestFullSize(t *testing.T) {
 }
 
 func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "hificodec/small.pth") }
+
+func TestSeams(t *testing.T) { fixture.Seams(t, "testdata/small.pth", 8*time.Second, 40*time.Second) }
+
+func TestLongFile(t *testing.T) { fixture.LongFile(t, "hificodec/small.pth") }

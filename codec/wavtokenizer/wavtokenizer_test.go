@@ -2,6 +2,7 @@ package wavtokenizer
 
 import (
 	"testing"
+	"time"
 
 	"github.com/sotto-audio/sotto/internal/published/fixture"
 )
@@ -11,5 +12,17 @@ func TestOriginal(t *testing.T) {
 }
 
 func TestFullSize(t *testing.T) {
-	fixture.Full(t, "wavtokenizer/wavtokenizer-40.fixture.safetensors", "wavtokenizer/wavtokenizer-40")
+	for _, rate := range []string{"40", "75"} {
+		t.Run(rate, func(t *testing.T) {
+			fixture.Full(t, "wavtokenizer/wavtokenizer-"+rate+".fixture.safetensors", "wavtokenizer/wavtokenizer-"+rate)
+		})
+	}
+}
+
+func TestSeams(t *testing.T) { fixture.Seams(t, "testdata/small", 8*time.Second, 26*time.Second) }
+
+func TestLongFile(t *testing.T) {
+	for _, rate := range []string{"40", "75"} {
+		t.Run(rate, func(t *testing.T) { fixture.LongFile(t, "wavtokenizer/wavtokenizer-"+rate) })
+	}
 }

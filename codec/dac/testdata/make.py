@@ -1,6 +1,6 @@
 """Makes small.pth, small/ (Hugging Face layout) and small.fixture.safetensors:
 
-    python make.py [full FOLDER]
+    python make.py [full FOLDER [RATE]...]
 
 from the packages descript-audio-codec and transformers, with random weights. With
 full, models of the published sizes go to FOLDER instead.
@@ -22,12 +22,18 @@ from safetensors.torch import save_file  # noqa: E402
 from transformers import DacConfig, DacModel  # noqa: E402
 
 
+full = len(sys.argv) > 2
+
+
 def codebooks(quantizer, z):
     """Sets each codebook to projected residuals of latents z [1, D, T]."""
     residual = z
     for i, q in enumerate(quantizer.quantizers):
         x = q.in_proj(residual)[0].T
-        q.codebook.weight.copy_(fixture.sample_codebook(x, q.codebook_size, 20 + i))
+        if full:  # without an offset common to all latents, as trained ones
+            q.in_proj.bias -= x.mean(0)
+            x = x - x.mean(0)
+        q.codebook.weight.copy_(fixture.sample_codebook(x, q.codebook_size, 20 + i, wide=full))
         residual = residual - q(residual)[0]
 
 
@@ -91,16 +97,22 @@ def make(out, prefix, seconds, gain=1.0):
             assert (hf.encode(x).audio_codes[0].T == codes)[:, :2].float().mean() > 0.95  # later levels amplify what rounding did to the first
             wave = m.decode(m.quantizer.from_codes(codes.T[None])[0])[0, 0]
             items.append(dict(pcm=c[0], codes=codes, margin=margins(m.quantizer, z), wave=wave))
-    fixture.save(out / f"{prefix}.fixture.safetensors", items, [KWARGS["codebook_size"]] * KWARGS["n_codebooks"], check=len(sys.argv) <= 2)
+    if full:
+        fixture.exact(m, items, lambda c: m.quantizer(m.encoder(m.preprocess(c[None], None)))[1][0].T,
+                      lambda codes: m.decode(m.quantizer.from_codes(codes.T[None])[0])[0, 0])
+        m.float()
+    fixture.save(out / f"{prefix}.fixture.safetensors", items, [KWARGS["codebook_size"]] * KWARGS["n_codebooks"], check=not full)
     torch.save({"state_dict": m.state_dict(), "metadata": {"kwargs": KWARGS}}, out / f"{prefix}.pth")
 
 
-if len(sys.argv) > 2:
+if full:
     folder = pathlib.Path(sys.argv[2])
-    for rate, rates, books in [(16000, [2, 4, 5, 8], 12), (24000, [2, 4, 5, 8], 32), (44100, [2, 4, 8, 8], 9)]:
+    for rate, rates, books, seconds in [(16000, [2, 4, 5, 8], 12, 7), (24000, [2, 4, 5, 8], 32, 5), (44100, [2, 4, 8, 8], 9, 4)]:
+        if str(rate) not in sys.argv[3:] and sys.argv[3:]:
+            continue
         KWARGS = dict(encoder_dim=64, encoder_rates=rates, decoder_dim=1536, decoder_rates=rates[::-1], n_codebooks=books, codebook_size=1024,
                       codebook_dim=8, sample_rate=rate)
-        make(folder, f"dac-{rate}", 0.7, 0.5)  # a deep network of larger weights amplifies the rounding of both sides
+        make(folder, f"dac-{rate}", seconds, 0.5)  # a deep network of larger weights amplifies the rounding of both sides
 else:
     # Strides of 5 are odd, as those of the published models.
     KWARGS = dict(encoder_dim=4, encoder_rates=[2, 5], decoder_dim=24, decoder_rates=[5, 2], n_codebooks=3, codebook_size=64, codebook_dim=4, sample_rate=16000)

@@ -31,6 +31,9 @@ from safetensors.torch import save_file  # noqa: E402
 from transformers import MimiConfig, MimiModel  # noqa: E402
 
 
+full = len(sys.argv) > 2
+
+
 def config(seanet={}, quantizer={}, transformer={}):
     c = dict(loaders._mimi_config, seanet=dict(loaders._seanet_kwargs, **seanet), quantizer=dict(loaders._quantizer_kwargs, **quantizer),
              transformer=dict(loaders._transformer_kwargs, **transformer))
@@ -73,7 +76,7 @@ def make(out, prefix, c, seconds):
         z = torch.cat([latent(x)[0].T for x in clips])
         books = []
         for i, half in enumerate(halves):
-            entries = fixture.residual_codebooks(half.input_proj(z.T[None])[0].T, len(half.vq.layers), q["bins"], seed=11 + 7 * i)
+            entries = fixture.residual_codebooks(half.input_proj(z.T[None])[0].T, len(half.vq.layers), q["bins"], seed=11 + 7 * i, wide=full)
             for layer, book in zip(half.vq.layers, entries):
                 usage = 0.5 + torch.rand(len(book))
                 layer._codebook.embedding_sum.copy_(book * usage[:, None])
@@ -105,7 +108,16 @@ def make(out, prefix, c, seconds):
         same = (hf.encode(whole[None]).audio_codes == m.encode(whole[None]))[0]
         print("codes of Transformers that are the same:", same.float().mean(1))
         assert same[:2].float().mean() > 0.95  # later levels amplify what rounding did to the first
-    fixture.save(out / f"{prefix}.fixture.safetensors", items, [q["bins"]] * q["n_q"], check=len(sys.argv) <= 2)
+    if full:
+        def forget():  # entries that the codebooks have worked out
+            for half in halves:
+                for l in half.vq.layers:
+                    l._codebook._embedding = None
+
+        m.double()
+        forget()
+        fixture.exact(m, items, lambda c: m.encode(c[None])[0].T, lambda codes: m.decode(codes.T[None])[0, 0])
+    fixture.save(out / f"{prefix}.fixture.safetensors", items, [q["bins"]] * q["n_q"], check=not full)
     folder = out / ("original" if prefix == "small" else prefix)
     folder.mkdir(exist_ok=True)
     save_file(state, folder / f"{prefix}.safetensors")
@@ -113,8 +125,8 @@ def make(out, prefix, c, seconds):
         (folder / "config.json").write_text(json.dumps({"transformer": {"num_heads": t["num_heads"], "context": t["context"]}}))
 
 
-if len(sys.argv) > 2:
-    make(pathlib.Path(sys.argv[2]), "mimi", config(), 3)
+if full:
+    make(pathlib.Path(sys.argv[2]), "mimi", config(), 27)
 else:
     make(HERE, "small", config(
         seanet=dict(n_filters=4, ratios=[4, 2], dimension=16), quantizer=dict(dimension=8, n_q=4, bins=64, input_dimension=16, output_dimension=16),

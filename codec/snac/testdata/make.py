@@ -43,9 +43,12 @@ class Randn:
     def __init__(self):
         self.block = 0
 
-    def __call__(self, shape, **_):
+    def __call__(self, shape, dtype=torch.float32, **_):
         self.block += 1
-        return noise(self.block - 1, shape[2])[None, None]
+        return noise(self.block - 1, shape[2])[None, None].to(dtype)
+
+
+full = len(sys.argv) > 2
 
 
 def pool(z, stride):
@@ -55,7 +58,11 @@ def pool(z, stride):
 def codebooks(quantizer, z):
     residual = z
     for i, q in enumerate(quantizer.quantizers):
-        q.codebook.weight.copy_(fixture.sample_codebook(q.in_proj(pool(residual, q.stride))[0].T, q.codebook_size, 40 + i))
+        x = q.in_proj(pool(residual, q.stride))[0].T
+        if full:  # without an offset common to all latents, as trained ones
+            q.in_proj.bias -= x.mean(0)
+            x = x - x.mean(0)
+        q.codebook.weight.copy_(fixture.sample_codebook(x, q.codebook_size, 40 + i, wide=full))
         residual = residual - q(residual)[0]
 
 
@@ -63,6 +70,12 @@ def interleave(levels):
     """[frames, codes of a frame] of levels [rows of the level, 1]."""
     frames = len(levels[0])
     return torch.cat([x.reshape(frames, -1) for x in levels], 1)
+
+
+def levels_of(codes, strides):
+    """The opposite of interleave."""
+    parts = codes.split([strides[0] // s for s in strides], 1)
+    return [p.reshape(-1) for p in parts]
 
 
 def margins(quantizer, z):
@@ -84,28 +97,37 @@ def make(out, prefix, config, seconds, gain=1.0):
         padded = [m.preprocess(c[None]) for c in clips]
         codebooks(m.quantizer, torch.cat([m.encoder(c) for c in padded], 2))
         items = []
-        for c, x in zip(clips, padded):
-            z = m.encoder(x)
-            levels = [y[0] for y in m.quantizer(z)[1]]
+
+        def decode(levels):
             real, torch.randn = torch.randn, Randn()
             wave = m.decode([y[None] for y in levels])[0, 0]
             torch.randn = real
+            return wave
+
+        for c, x in zip(clips, padded):
+            z = m.encoder(x)
+            levels = [y[0] for y in m.quantizer(z)[1]]
+            wave = decode(levels)
             codes, margin = interleave(levels), margins(m.quantizer, z)
             items.append(dict(pcm=c[0], codes=codes, margin=margin, wave=wave))
+    if full:
+        fixture.exact(m, items, lambda c: interleave([y[0] for y in m.quantizer(m.encoder(m.preprocess(c[None])))[1]]),
+                      lambda codes: decode(levels_of(codes, m.vq_strides)))
+        m.float()
     sizes = [config["codebook_size"]] * items[0]["codes"].shape[1]
-    fixture.save(out / f"{prefix}.fixture.safetensors", items, sizes, check=len(sys.argv) <= 2)
+    fixture.save(out / f"{prefix}.fixture.safetensors", items, sizes, check=not full)
     (out / prefix).mkdir(exist_ok=True)
     (out / prefix / "config.json").write_text(json.dumps(config, indent=1))
     torch.save(m.state_dict(), out / prefix / "pytorch_model.bin")
 
 
-if len(sys.argv) > 2:
+if full:
     folder = pathlib.Path(sys.argv[2])
-    full = dict(latent_dim=None, codebook_size=4096, codebook_dim=8, noise=True, depthwise=True)
+    shape = dict(latent_dim=None, codebook_size=4096, codebook_dim=8, noise=True, depthwise=True)
     make(folder, "snac-24", dict(sampling_rate=24000, encoder_dim=48, encoder_rates=[2, 4, 8, 8], decoder_dim=1024, decoder_rates=[8, 8, 4, 2],
-                                 attn_window_size=None, vq_strides=[4, 2, 1], **full), 0.9, 0.5)
+                                 attn_window_size=None, vq_strides=[4, 2, 1], **shape), 15, 0.5)
     make(folder, "snac-44", dict(sampling_rate=44100, encoder_dim=64, encoder_rates=[3, 3, 7, 7], decoder_dim=1536, decoder_rates=[7, 7, 3, 3],
-                                 attn_window_size=32, vq_strides=[8, 4, 2, 1], **full), 0.9, 0.5)
+                                 attn_window_size=32, vq_strides=[8, 4, 2, 1], **shape), 6, 0.5)
 else:
     shape = dict(sampling_rate=24000, latent_dim=None, codebook_size=64, codebook_dim=4, noise=True, depthwise=True)
     make(HERE, "small", dict(encoder_dim=16, encoder_rates=[3, 2], decoder_dim=64, decoder_rates=[2, 3], attn_window_size=8, vq_strides=[4, 2, 1], **shape), 0.05)

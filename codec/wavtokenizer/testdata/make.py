@@ -19,6 +19,9 @@ import fixture  # noqa: E402
 from transformers import WavTokenizerConfig, WavTokenizerModel  # noqa: E402
 
 
+full = len(sys.argv) > 2
+
+
 def original(state):
     out = {}
     for k, v in state.items():
@@ -41,8 +44,11 @@ def make(out, prefix, seconds, **sizes):
         clips = fixture.clips(24000, seconds)
         encode = lambda c: m.encoder_model.encoder(c[None])[0].T
         z = torch.cat([encode(c) for c in clips])
+        if full:  # without an offset common to all latents, as trained ones
+            m.encoder_model.encoder.layers[-1].conv.bias -= z.mean(0)
+            z = z - z.mean(0)
         book = m.encoder_model.quantizer.codebook
-        entries = fixture.sample_codebook(z, m.config.codebook_size, 30)
+        entries = fixture.sample_codebook(z, m.config.codebook_size, 30, wide=full)
         book.embed.copy_(entries)
         items = []
         for c in clips:
@@ -50,16 +56,19 @@ def make(out, prefix, seconds, **sizes):
             wave = m.decode(codes).audio_values.reshape(-1)
             codes = codes.reshape(-1, 1)
             items.append(dict(pcm=c[0], codes=codes, margin=fixture.residual_margins(encode(c), codes, [entries]), wave=wave))
-    fixture.save(out / f"{prefix}.fixture.safetensors", items, [m.config.codebook_size], check=len(sys.argv) <= 2)
+    if full:
+        fixture.exact(m, items, lambda c: m.encode(c[None]).audio_codes.reshape(-1, 1), lambda codes: m.decode(codes.reshape(1, 1, -1)).audio_values.reshape(-1))
+        m.float()
+    fixture.save(out / f"{prefix}.fixture.safetensors", items, [m.config.codebook_size], check=not full)
     shutil.rmtree(out / prefix, ignore_errors=True)
     m.save_pretrained(out / prefix)
     torch.save({"state_dict": original(m.state_dict()), "epoch": 3, "global_step": 7}, out / f"{prefix}.ckpt")
 
 
-if len(sys.argv) > 2:
+if full:
     folder = pathlib.Path(sys.argv[2])
-    make(folder, "wavtokenizer-40", 3, upsampling_ratios=[6, 5, 5, 4])
-    make(folder, "wavtokenizer-75", 3, upsampling_ratios=[8, 5, 4, 2])
+    make(folder, "wavtokenizer-40", 9, upsampling_ratios=[6, 5, 5, 4])
+    make(folder, "wavtokenizer-75", 5, upsampling_ratios=[8, 5, 4, 2])
 else:
     make(HERE, "small", 0.03, num_filters=4, upsampling_ratios=[3, 2], hidden_size=16, codebook_dim=16, codebook_size=64, decoder_hidden_size=32,
          decoder_intermediate_size=48, decoder_num_layers=2)

@@ -4,6 +4,9 @@
 //
 //	python -m venv /tmp/peers && /tmp/peers/bin/pip install -r internal/bench/peers/requirements.txt
 //	go run ./internal/bench/peers --python /tmp/peers/bin/python
+//
+// With --published FOLDER it measures published codecs of full size there instead,
+// see published.go.
 package main
 
 import (
@@ -43,6 +46,8 @@ func main() {
 
 type options struct {
 	python, folder, weights, samples string
+	published, originals             string
+	only, runtimes                   string
 	seconds                          float64
 	rounds, threads                  int
 	products, json                   bool
@@ -58,6 +63,7 @@ type report struct {
 
 // timing is the best turn of one runtime.
 type timing struct {
+	Model    string  `json:"model"`
 	Runtime  string  `json:"runtime"` // "sotto" is ours
 	Way      string  `json:"way"`     // encode or decode
 	Threads  int     `json:"threads"`
@@ -76,6 +82,10 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.samples, "samples", "samples/speech.wav", "speech, repeated to the length asked for")
 	flag.Float64Var(&o.seconds, "seconds", 20, "length of the signal")
 	flag.IntVar(&o.rounds, "rounds", 12, "turns of each")
+	flag.StringVar(&o.published, "published", "", "folder of full-size checkpoints that testdata/make.py of the families wrote")
+	flag.StringVar(&o.originals, "originals", "", "checkouts of what is no package: academicodec=FOLDER,bigcodec=FOLDER")
+	flag.StringVar(&o.only, "only", "", "families of --published, separated by commas; all by default")
+	flag.StringVar(&o.runtimes, "runtimes", "eager,compiled,onnxruntime", "what to measure published codecs beside")
 	flag.IntVar(&o.threads, "threads", 0, "threads of everything; 0 measures one, then two")
 	flag.BoolVar(&o.products, "products", true, "measure matrix products, too")
 	flag.BoolVar(&o.json, "json", false, "print one JSON object")
@@ -84,6 +94,12 @@ func run(ctx context.Context) error {
 	counts := []int{1, 2}
 	if o.threads > 0 {
 		counts = []int{o.threads}
+	}
+	if o.published != "" {
+		if err := o.families(ctx, &r, counts); err != nil {
+			return err
+		}
+		return r.write(os.Stdout, o.json)
 	}
 	for _, threads := range counts {
 		if threads > runtime.NumCPU() {
@@ -106,13 +122,17 @@ func run(ctx context.Context) error {
 			r.Products = append(r.Products, rows...)
 		}
 	}
-	if o.json {
-		return json.NewEncoder(os.Stdout).Encode(r)
-	}
-	return r.print(os.Stdout)
+	return r.write(os.Stdout, o.json)
 }
 
-// codec measures all runtimes with a number of threads.
+func (r *report) write(out io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(r)
+	}
+	return r.print(out)
+}
+
+// codec measures the native codec in all runtimes with a number of threads.
 func (o options) codec(ctx context.Context, r *report, threads int) error {
 	data, err := os.ReadFile(o.weights)
 	if err != nil {
@@ -122,6 +142,11 @@ func (o options) codec(ctx context.Context, r *report, threads int) error {
 	if err != nil {
 		return err
 	}
+	return o.measure(ctx, r, model, threads, "worker.py", map[string]any{"weights": o.weights})
+}
+
+// measure takes turns of our model and those that a script has of it.
+func (o options) measure(ctx context.Context, r *report, model codec.Codec, threads int, script string, setup map[string]any) error {
 	rate := model.Info().SampleRate
 	clip, err := audio.ReadMono(o.samples, rate)
 	if err != nil {
@@ -137,21 +162,26 @@ func (o options) codec(ctx context.Context, r *report, threads int) error {
 	if err != nil {
 		return err
 	}
-	w, err := o.start(ctx, threads, pcm, tokens.Codes, wave)
+	setup["threads"], setup["codebooks"] = threads, tokens.Codebooks
+	w, err := o.start(ctx, script, setup, pcm, tokens.Codes, wave)
 	if err != nil {
 		return err
 	}
 	defer w.close()
 	r.Versions = w.hello.Versions
 	for name, why := range w.hello.Failed {
-		r.Missing = append(r.Missing, fmt.Sprintf("%s with %d threads: %s", name, threads, why))
+		r.Missing = append(r.Missing, fmt.Sprintf("%s: %s with %d threads: %s", model.Info().Name, name, threads, why))
 	}
-	names := []string{"sotto"}
-	for name := range w.hello.Runtimes {
-		names = append(names, name)
-	}
-	slices.Sort(names[1:])
+	fmt.Fprintf(os.Stderr, "measuring %s with %d threads\n", model.Info().Name, threads)
+	defer fmt.Fprintln(os.Stderr, "measured")
 	for _, way := range []string{"encode", "decode"} {
+		names := []string{"sotto"}
+		for name, a := range w.hello.Runtimes {
+			if slices.Contains(a.Ways, way) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names[1:])
 		ours := func() (float64, error) { return timed(ctx, model, pcm, tokens, way) }
 		best := make([]float64, len(names))
 		for range o.rounds {
@@ -173,12 +203,12 @@ func (o options) codec(ctx context.Context, r *report, threads int) error {
 			}
 		}
 		for i, name := range names {
-			same := agreement{1, 0}
+			same := agreement{Frames: 1}
 			if i > 0 {
 				same = w.hello.Runtimes[name]
 			}
 			r.Codec = append(r.Codec, timing{
-				Runtime: name, Way: way, Threads: threads, Seconds: best[i],
+				Model: model.Info().Name, Runtime: name, Way: way, Threads: threads, Seconds: best[i],
 				RealTime: float64(len(pcm)) / float64(rate) / best[i], Ours: best[i] / best[0],
 				Frames: same.Frames, SNR: same.SNR,
 			})
@@ -221,16 +251,16 @@ type worker struct {
 
 // agreement is what a runtime's results have in common with ours.
 type agreement struct {
-	Frames float64 `json:"frames"`
-	SNR    float64 `json:"snr"`
+	Frames float64  `json:"frames"`
+	SNR    float64  `json:"snr"`
+	Ways   []string `json:"ways"` // that it has
 }
 
-func (o options) start(ctx context.Context, threads int, pcm []float32, codes []int32, wave []float32) (*worker, error) {
+func (o options) start(ctx context.Context, script string, setup map[string]any, pcm []float32, codes []int32, wave []float32) (*worker, error) {
 	folder, err := os.MkdirTemp("", "peers")
 	if err != nil {
 		return nil, err
 	}
-	setup := map[string]any{"weights": o.weights, "threads": threads}
 	for name, values := range map[string]any{"samples": pcm, "codes": codes, "wave": wave} {
 		var b bytes.Buffer
 		if err := binary.Write(&b, binary.LittleEndian, values); err != nil {
@@ -242,8 +272,8 @@ func (o options) start(ctx context.Context, threads int, pcm []float32, codes []
 		}
 		setup[name] = path
 	}
-	w := &worker{folder: folder, process: exec.CommandContext(ctx, o.python, filepath.Join(o.folder, "worker.py"))}
-	w.process.Env = append(os.Environ(), fmt.Sprintf("OMP_NUM_THREADS=%d", threads))
+	w := &worker{folder: folder, process: exec.CommandContext(ctx, o.python, filepath.Join(o.folder, script))}
+	w.process.Env = append(os.Environ(), fmt.Sprintf("OMP_NUM_THREADS=%d", setup["threads"]))
 	w.process.Stderr = os.Stderr
 	if w.in, err = w.process.StdinPipe(); err != nil {
 		return nil, err
@@ -268,7 +298,7 @@ func (w *worker) ask(question, answer any) error {
 		return err
 	}
 	if !w.out.Scan() {
-		return errors.Join(errors.New("worker.py ended"), w.out.Err())
+		return errors.Join(errors.New("the script ended"), w.out.Err())
 	}
 	return json.Unmarshal(w.out.Bytes(), answer)
 }
@@ -293,9 +323,9 @@ func (r *report) print(out io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Versions)) {
 		fmt.Fprintf(t, "%s\t%s\n", name, r.Versions[name])
 	}
-	fmt.Fprintln(t, "\nruntime\tthreads\t\tms\tx real time\tours is\tframes equal\tSNR")
+	fmt.Fprintln(t, "\nmodel\truntime\tthreads\t\tms\tx real time\tours is\tframes equal\tSNR")
 	for _, c := range r.Codec {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%.1f\t%.0f\t%.2f x\t%.4f\t%.0f dB\n", c.Runtime, c.Threads, c.Way, 1000*c.Seconds, c.RealTime, c.Ours, c.Frames, c.SNR)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%.1f\t%.1f\t%.2f x\t%.4f\t%.0f dB\n", c.Model, c.Runtime, c.Threads, c.Way, 1000*c.Seconds, c.RealTime, c.Ours, c.Frames, c.SNR)
 	}
 	if len(r.Products) > 0 {
 		fmt.Fprintln(t, "\nproduct\tthreads\tGFLOP/s\tOpenBLAS\tratio\tof FMA peak")

@@ -70,12 +70,29 @@ def clips(rate, seconds=0.12, channels=1):
 
 def sample_codebook(latents, size, seed, wide=False):
     """Entries of a codebook [size, D]: rows of latents [N, D], moved a little. Wide
-    ones lower the residual as little as trained ones of high dimension do: deep
-    levels would quantize its rounding otherwise."""
+    ones are no near copies of each other, and lower the residual as little as
+    trained ones of high dimension do: deep levels would quantize its rounding
+    otherwise."""
     g = torch.Generator().manual_seed(seed)
     pick = torch.randint(len(latents), (size,), generator=g)
     noise = latents.std(0) * torch.randn(size, latents.shape[1], generator=g)
-    return 0.3 * (latents[pick] + 2 * noise) if wide else latents[pick] + 0.1 * noise
+    mean = latents.mean(0)
+    return mean + 0.3 * (latents[pick] - mean + 2 * noise) if wide else latents[pick] + 0.1 * noise
+
+
+def exact(model, items, encode, decode):
+    """Adds what the original gives in double precision: codes [T, Q] of pcm [C, n],
+    and the wave of its own float32 codes."""
+    model.double()
+    with torch.no_grad():
+        for item in items:
+            pcm = item["pcm"].double()
+            item["exact"] = encode(pcm if pcm.dim() == 2 else pcm[None])
+            item["exactwave"] = decode(item["codes"])
+        frames = sum(len(i["codes"]) for i in items)
+        differ = sum(int((i["exact"] != i["codes"]).any(1).sum()) for i in items)
+        noise = sum(float(((i["exactwave"] - i["wave"].double()) ** 2).sum()) for i in items)
+        print(f"float32 beside float64: {differ} of {frames} frames differ, {10 * np.log10(sum(float((i['exactwave'] ** 2).sum()) for i in items) / noise):.1f} dB")
 
 
 def residual_codebooks(latents, count, size, seed=11, wide=False):
@@ -129,6 +146,6 @@ def save_arrays(path, items):
     for n, item in enumerate(items):
         for key, value in item.items():
             value = np.ascontiguousarray(np.asarray(value))
-            arrays[f"{n}.{key}"] = value.astype(np.int32 if key == "codes" else np.float16 if key == "pcm" else np.float32)
+            arrays[f"{n}.{key}"] = value.astype(np.int32 if key in ("codes", "exact") else np.float16 if key == "pcm" else np.float32)
     save_file(arrays, path)
     print(path, os.path.getsize(path) // 1024, "KiB")
