@@ -17,6 +17,7 @@ type Coder struct {
 	means    [][]int32 // running, meanBits after the point
 	features []int16
 	sums     []int32 // of a layer
+	terms    []term  // of its input
 	trunk    []int16
 	context  []int32 // sums of the hidden units that the frames before give
 	hidden   []int16
@@ -32,6 +33,7 @@ func (n *Network) NewCoder(codebooks int, static bool) (*Coder, error) {
 	c := &Coder{
 		n: n, codebooks: codebooks, static: static, frame: vector(n.Dim), features: vector(n.Features()),
 		sums: make([]int32, max(n.Trunk, n.Hidden, n.Out)), trunk: vector(n.Trunk),
+		terms:   make([]term, max(n.Features(), n.Trunk, n.Hidden)),
 		context: make([]int32, n.Hidden), hidden: vector(n.Hidden), out: vector(n.Out),
 	}
 	for range n.Lags {
@@ -137,11 +139,11 @@ func (c *Coder) predict() {
 		}
 		at = at[n.Dim:]
 	}
-	n.trunk.add(c.sums, n.w.TrunkBias[(c.codebooks-1)*n.Trunk:][:n.Trunk], c.features)
+	n.trunk.add(c.sums, n.w.TrunkBias[(c.codebooks-1)*n.Trunk:][:n.Trunk], c.features, c.terms)
 	squash(c.trunk, c.sums, n.TrunkShift, 0)
 	clear(c.context)
-	n.skip.add(c.context, c.context, c.features)
-	n.mix.add(c.context, c.context, c.trunk)
+	n.skip.add(c.context, c.context, c.features, c.terms)
+	n.mix.add(c.context, c.context, c.trunk, c.terms)
 }
 
 // activate sets what the decisions of a codebook weigh.
@@ -155,11 +157,11 @@ func (c *Coder) activate(q int) {
 		sums[i] = c.context[i] + b
 	}
 	if q > 0 {
-		n.part[q].add(sums, sums, c.frame)
+		n.part[q].add(sums, sums, c.frame, c.terms)
 	}
 	squash(c.hidden[:half], sums, n.HiddenShift, -most)
 	squash(c.hidden[half:], sums[half:], n.HiddenShift, 0)
-	n.out[q].add(c.sums, n.w.OutBias[q*n.Out:][:n.Out], c.hidden)
+	n.out[q].add(c.sums, n.w.OutBias[q*n.Out:][:n.Out], c.hidden, c.terms)
 	squash(c.out, c.sums, n.OutShift, -most)
 }
 

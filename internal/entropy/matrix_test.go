@@ -21,7 +21,7 @@ func TestMatrixEqualsNaiveSums(t *testing.T) {
 			start[i] = int32(rng.IntN(1<<20) - 1<<19)
 		}
 		m := newMatrix(w, in, out)
-		m.add(y, start, x)
+		m.add(y, start, x, make([]term, in))
 		for n := range out {
 			want := start[n]
 			for k := range in {
@@ -43,9 +43,9 @@ func BenchmarkMatrix(b *testing.B) {
 	for i := range x {
 		x[i] = int16(i % 99)
 	}
-	m := newMatrix(w, 192, 64)
+	m, terms := newMatrix(w, 192, 64), make([]term, 192)
 	for b.Loop() {
-		m.add(y, y, x)
+		m.add(y, y, x, terms)
 	}
 	b.ReportMetric(float64(len(w))*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 }
