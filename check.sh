@@ -115,5 +115,24 @@ go build -o "$sotto" ./cmd/sotto
 "$sotto" info "$out/speech.sotto"
 cat samples/speech.wav | "$sotto" encode - - | "$sotto" decode - - > "$out/pipe.wav"
 "$sotto" info --json "$out/pipe.wav"
+
+step Vulkan
+if glslangValidator --version 2>/dev/null | grep -q ':12\.0\.0$'; then
+	go run ./internal/backend/vulkan/gen -check -C internal/backend/vulkan/shaders
+else
+	echo "SKIPPED: glslangValidator 12.0.0 (Debian's glslang-tools) is not on PATH: the SPIR-V is not compared with its sources"
+fi
+if "$sotto" info --devices | grep '^vulkan:'; then
+	# The tests have run above; this is what they say of the device.
+	go test -v -run '^(TestVulkan|TestVulkanStep|TestNoLeak)$' ./internal/backend/vulkan ./codec/sotto ./asr/sotto ./internal/train | grep -E '^(    |--- |ok|FAIL)' | tee "$out/vulkan.log"
+	if grep -q SKIP "$out/vulkan.log"; then exit 1; fi
+	"$sotto" encode --device vulkan samples/speech.wav "$out/vulkan.sotto"
+	"$sotto" decode --device vulkan "$out/vulkan.sotto" "$out/vulkan.wav"
+	"$sotto" transcribe samples/speech.wav >"$out/cpu.txt"
+	"$sotto" transcribe --device vulkan samples/speech.wav | diff "$out/cpu.txt" -
+else
+	"$sotto" info --devices | grep '^vulkan'
+	echo "SKIPPED: no Vulkan device (on Debian: mesa-vulkan-drivers, libvulkan1): the kernels are built, but not run"
+fi
 echo
 echo "all checks passed"

@@ -1,20 +1,33 @@
 package sotto
 
 import (
+	"bytes"
+	"compress/gzip"
 	_ "embed"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/sotto-audio/sotto/internal/ngram"
 )
 
-// releasedLM is the language model that ships: weights/README.md says of what
-// text it was made.
+// releasedLM is the language model that ships, half as large under gzip:
+// weights/README.md says of what text it was made.
 //
-//go:embed weights/sotto-lm-en-v1.lm
+//go:embed weights/sotto-lm-en-v1.lm.gz
 var releasedLM []byte
 
-var shipped = sync.OnceValues(func() (*ngram.Model, error) { return ngram.Parse(releasedLM) })
+var shipped = sync.OnceValues(func() (*ngram.Model, error) {
+	r, err := gzip.NewReader(bytes.NewReader(releasedLM))
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return ngram.Parse(b)
+})
 
 // languages keeps the language model that was used last.
 type languages struct {

@@ -32,7 +32,7 @@ func testAttention(t *testing.T, b backend.Backend, g Gen) {
 	if testing.Short() {
 		n = 12
 	}
-	for i := range n {
+	for _, i := range g.rounds(n) {
 		rows, keys, heads, d := g.size(150), g.size(200), 1+g.IntN(3), 1+g.IntN(70)
 		if i == 0 {
 			rows = 0
@@ -62,7 +62,7 @@ func testAttention(t *testing.T, b backend.Backend, g Gen) {
 
 // A memory that grows gives what attention to all of its rows gives.
 func testMemory(t *testing.T, b backend.Backend, g Gen) {
-	for range 12 {
+	for range g.rounds(12) {
 		rows, heads, d := 1+g.IntN(80), 1+g.IntN(3), 1+g.IntN(70)
 		room := 1 + g.IntN(300)
 		cols := heads * d

@@ -24,6 +24,14 @@ func Run(t *testing.T, b backend.Backend, tolerance float64) {
 	}
 }
 
+// RunOne runs one of the tests, on one shape, as a seed chooses.
+func RunOne(t *testing.T, b backend.Backend, tolerance float64, seed uint64) {
+	test := tests[seed%uint64(len(tests))]
+	g := NewGen(b, seed)
+	g.tolerance, g.once = tolerance, true
+	test.run(t, b, g)
+}
+
 var tests = []struct {
 	name string
 	run  func(t *testing.T, b backend.Backend, g Gen)
@@ -71,11 +79,25 @@ type Gen struct {
 	*rand.Rand
 	b         backend.Backend
 	tolerance float64
+	once      bool
 }
 
 // NewGen makes a generator.
 func NewGen(b backend.Backend, seed uint64) Gen {
 	return Gen{Rand: rand.New(rand.NewPCG(seed, 1)), b: b}
+}
+
+// rounds gives the numbers of n rounds of a test, the first of which are special, or
+// one of them.
+func (g Gen) rounds(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	if g.once {
+		return all[g.IntN(n):][:1]
+	}
+	return all
 }
 
 // Vector makes n values.
@@ -171,7 +193,7 @@ func cases(g Gen, f func(rows, cols int, what string)) {
 	if testing.Short() {
 		n = 20
 	}
-	for i := range n {
+	for _, i := range g.rounds(n) {
 		r, c := g.size(300), g.size(400)
 		switch i {
 		case 0:

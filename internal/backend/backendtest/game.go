@@ -35,7 +35,7 @@ func testJoin(t *testing.T, b backend.Backend, g Gen) {
 	if !ok {
 		t.Skip("leaves the game to the host")
 	}
-	for i := range 24 {
+	for _, i := range g.rounds(24) {
 		m, d, n := g.size(60), g.size(40), g.size(300)
 		sums, game := g.game(n, d, i%2 == 0)
 		x := g.Tensor(m, d, 0)

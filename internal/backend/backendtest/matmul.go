@@ -11,7 +11,7 @@ import (
 )
 
 func testMatMul(t *testing.T, b backend.Backend, g Gen) {
-	for i := range 60 {
+	for _, i := range g.rounds(60) {
 		m, k, n := g.size(250), g.size(600), g.size(130)
 		switch i {
 		case 0:
@@ -48,7 +48,7 @@ func testMatMul(t *testing.T, b backend.Backend, g Gen) {
 }
 
 func testMatMulTN(t *testing.T, b backend.Backend, g Gen) {
-	for i := range 40 {
+	for _, i := range g.rounds(40) {
 		m, k, n := g.size(600), g.size(130), g.size(130)
 		if i == 0 {
 			m = 0
@@ -63,7 +63,7 @@ func testMatMulTN(t *testing.T, b backend.Backend, g Gen) {
 }
 
 func testNearest(t *testing.T, b backend.Backend, g Gen) {
-	for range 20 {
+	for range g.rounds(20) {
 		m, d, n := g.size(100), g.size(40), g.size(300)
 		x := g.Tensor(m, d, 0)
 		book := g.Vector(n * d)

@@ -12,7 +12,7 @@ import (
 var reduced = []backend.Precision{backend.BFloat16, backend.Int8}
 
 func testReducedMatMul(t *testing.T, b backend.Backend, g Gen) {
-	for i := range 120 {
+	for _, i := range g.rounds(120) {
 		m, k, n := g.size(250), g.size(600), g.size(130)
 		switch i / 2 {
 		case 0:

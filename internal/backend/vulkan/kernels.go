@@ -3,13 +3,30 @@
 package vulkan
 
 import (
-	"embed"
+	"archive/zip"
+	"bytes"
+	_ "embed"
 	"encoding/binary"
+	"io/fs"
 	"math"
 )
 
-//go:embed shaders/*.spv
-var shaders embed.FS
+// kernels are the compiled shaders.
+//
+//go:embed shaders/kernels.zip
+var kernels []byte
+
+// binaryOf gives the SPIR-V of a kernel.
+func binaryOf(name string) []byte {
+	r, err := zip.NewReader(bytes.NewReader(kernels), int64(len(kernels)))
+	if err == nil {
+		var code []byte
+		if code, err = fs.ReadFile(r, name+".spv"); err == nil {
+			return code
+		}
+	}
+	panic(err) // they are part of this program
+}
 
 // variant is a kernel with its constants.
 type variant struct {
@@ -25,10 +42,7 @@ func (b *Backend) pipeline(v variant) uint64 {
 	d := b.device
 	module, ok := d.shaders[v.kernel]
 	if !ok {
-		code, err := shaders.ReadFile("shaders/" + v.kernel + ".spv")
-		if err != nil {
-			panic(err)
-		}
+		code := binaryOf(v.kernel)
 		words := make([]uint32, len(code)/4)
 		for i := range words {
 			words[i] = binary.LittleEndian.Uint32(code[4*i:])

@@ -6,15 +6,20 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"io"
+	"io/fs"
 	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 func main() {
@@ -32,33 +37,78 @@ func run(folder string, check bool) error {
 	if err != nil || len(sources) == 0 {
 		return fmt.Errorf("no kernels in %s", folder)
 	}
-	temp, err := os.MkdirTemp("", "shaders")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp)
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	w.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
 	for _, source := range sources {
-		out := filepath.Join(temp, "out.spv")
-		cmd := exec.Command("glslangValidator", "-V", "--target-env", "vulkan1.2", "-I"+folder, "-o", out, source)
-		if message, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", source, err, message)
+		code, err := compile(folder, source)
+		if err != nil {
+			return fmt.Errorf("%s: %w", source, err)
 		}
-		data, err := os.ReadFile(out)
+		f, err := w.Create(strings.TrimSuffix(filepath.Base(source), "comp") + "spv")
+		if err == nil {
+			_, err = f.Write(code)
+		}
 		if err != nil {
 			return err
 		}
-		if data, err = exact(data); err != nil {
-			return fmt.Errorf("%s: %w", source, err)
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	path := filepath.Join(folder, "kernels.zip")
+	if !check {
+		return os.WriteFile(path, archive.Bytes(), 0o666)
+	}
+	have, err := os.ReadFile(path)
+	if err == nil {
+		err = same(have, archive.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("%s is not what the kernels compile to: %w: run go generate", path, err)
+	}
+	return nil
+}
+
+// compile gives the SPIR-V of a kernel.
+func compile(folder, source string) ([]byte, error) {
+	temp, err := os.MkdirTemp("", "kernel")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	out := filepath.Join(temp, "out.spv")
+	cmd := exec.Command("glslangValidator", "-V", "--target-env", "vulkan1.2", "-I"+folder, "-o", out, source)
+	if message, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, message)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	return exact(data)
+}
+
+// same compares what archives hold.
+func same(a, b []byte) error {
+	ra, err := zip.NewReader(bytes.NewReader(a), int64(len(a)))
+	if err != nil {
+		return err
+	}
+	rb, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return err
+	}
+	if len(ra.File) != len(rb.File) {
+		return fmt.Errorf("%d and %d kernels", len(ra.File), len(rb.File))
+	}
+	for _, f := range rb.File {
+		x, err := fs.ReadFile(ra, f.Name)
+		if err != nil {
+			return err
 		}
-		path := source[:len(source)-len("comp")] + "spv"
-		if !check {
-			if err := os.WriteFile(path, data, 0o666); err != nil {
-				return err
-			}
-			continue
-		}
-		if have, err := os.ReadFile(path); err != nil || !bytes.Equal(have, data) {
-			return fmt.Errorf("%s is not what %s compiles to: run go generate", path, source)
+		if y, err := fs.ReadFile(rb, f.Name); err != nil || !bytes.Equal(x, y) {
+			return fmt.Errorf("%s differs", f.Name)
 		}
 	}
 	return nil
