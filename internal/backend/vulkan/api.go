@@ -4,6 +4,7 @@ package vulkan
 
 import (
 	"fmt"
+	"structs"
 	"sync"
 	"unsafe"
 
@@ -106,6 +107,7 @@ const (
 )
 
 type header struct {
+	_    structs.HostLayout
 	kind uint32
 	next unsafe.Pointer
 }
@@ -113,6 +115,7 @@ type header struct {
 func head(kind uint32) header { return header{kind: kind} }
 
 type applicationInfo struct {
+	_ structs.HostLayout
 	header
 	application        unsafe.Pointer
 	applicationVersion uint32
@@ -121,6 +124,7 @@ type applicationInfo struct {
 }
 
 type instanceCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags       uint32
 	application *applicationInfo
@@ -131,12 +135,14 @@ type instanceCreateInfo struct {
 }
 
 type deviceQueueCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags, family, count uint32
 	priorities           *float32
 }
 
 type deviceCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags, queueCount uint32
 	queues            *deviceQueueCreateInfo
@@ -148,11 +154,13 @@ type deviceCreateInfo struct {
 }
 
 type addressFeatures struct {
+	_ structs.HostLayout
 	header
 	address, captureReplay, multiDevice uint32
 }
 
 type features2 struct {
+	_ structs.HostLayout
 	header
 	features [featureCount]uint32
 }
@@ -181,6 +189,7 @@ type properties struct {
 }
 
 type bufferCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags    uint32
 	size     uint64
@@ -196,22 +205,26 @@ type memoryRequirements struct {
 }
 
 type memoryAllocateInfo struct {
+	_ structs.HostLayout
 	header
 	size uint64
 	kind uint32
 }
 
 type memoryAllocateFlagsInfo struct {
+	_ structs.HostLayout
 	header
 	flags, mask uint32
 }
 
 type bufferDeviceAddressInfo struct {
+	_ structs.HostLayout
 	header
 	buffer uint64
 }
 
 type shaderModuleCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags uint32
 	size  uintptr
@@ -231,6 +244,7 @@ type specializationInfo struct {
 }
 
 type stageCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags, stage   uint32
 	module         uint64
@@ -239,6 +253,7 @@ type stageCreateInfo struct {
 }
 
 type computePipelineCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags  uint32
 	stage  stageCreateInfo
@@ -250,6 +265,7 @@ type computePipelineCreateInfo struct {
 type pushConstantRange struct{ stages, offset, size uint32 }
 
 type pipelineLayoutCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags, sets uint32
 	layouts     unsafe.Pointer
@@ -258,23 +274,27 @@ type pipelineLayoutCreateInfo struct {
 }
 
 type commandPoolCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags, family uint32
 }
 
 type commandBufferAllocateInfo struct {
+	_ structs.HostLayout
 	header
 	pool         uint64
 	level, count uint32
 }
 
 type commandBufferBeginInfo struct {
+	_ structs.HostLayout
 	header
 	flags       uint32
 	inheritance unsafe.Pointer
 }
 
 type submitInfo struct {
+	_ structs.HostLayout
 	header
 	waits      uint32
 	waitFor    unsafe.Pointer
@@ -286,11 +306,13 @@ type submitInfo struct {
 }
 
 type fenceCreateInfo struct {
+	_ structs.HostLayout
 	header
 	flags uint32
 }
 
 type memoryBarrier struct {
+	_ structs.HostLayout
 	header
 	src, dst uint32
 }

@@ -57,7 +57,7 @@ func examine(handle uintptr) (p physical, ok bool) {
 		return p, false
 	}
 	address := addressFeatures{header: head(typeBufferDeviceAddressFeatures)}
-	features := features2{header: header{typeFeatures2, ptr(&address)}}
+	features := features2{header: header{kind: typeFeatures2, next: ptr(&address)}}
 	api.vkGetPhysicalDeviceFeatures2.call(handle, uintptr(ptr(&features)))
 	if address.address == 0 {
 		return p, false
@@ -133,7 +133,7 @@ func openDevice(p physical) (_ *device, err error) {
 	priority := float32(1)
 	queue := deviceQueueCreateInfo{header: head(typeDeviceQueueCreateInfo), family: p.family, count: 1, priorities: &priority}
 	address := addressFeatures{header: head(typeBufferDeviceAddressFeatures), address: 1}
-	create := deviceCreateInfo{header: header{typeDeviceCreateInfo, ptr(&address)}, queueCount: 1, queues: &queue}
+	create := deviceCreateInfo{header: header{kind: typeDeviceCreateInfo, next: ptr(&address)}, queueCount: 1, queues: &queue}
 	if r := api.vkCreateDevice.call(p.physical(), uintptr(ptr(&create)), 0, uintptr(ptr(&d.handle))); r != success {
 		return nil, fmt.Errorf("vulkan: %s: %w", p.Name, r)
 	}

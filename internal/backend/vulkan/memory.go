@@ -190,7 +190,7 @@ func (h *heap) grow(size uint64) result {
 				continue
 			}
 			tried |= 1 << i
-			info := memoryAllocateInfo{header: header{typeMemoryAllocateInfo, ptr(&flags)}, size: need.size, kind: uint32(i)}
+			info := memoryAllocateInfo{header: header{kind: typeMemoryAllocateInfo, next: ptr(&flags)}, size: need.size, kind: uint32(i)}
 			if last = api.vkAllocateMemory.call(d.handle, uintptr(ptr(&info)), 0, uintptr(ptr(&c.memory))); last != success {
 				continue
 			}
