@@ -9,7 +9,11 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/bench/blas"
+	"github.com/sotto-audio/sotto/internal/bench/kernels"
 	"github.com/sotto-audio/sotto/internal/device"
 )
 
@@ -18,15 +22,17 @@ type benchCmd struct {
 	deviceFlag
 	Threads int     `short:"t" default:"1" placeholder:"N" help:"Processor cores to use; 1 by default."`
 	Seconds float64 `default:"20" placeholder:"S" help:"Length of the test signal."`
+	Kernels bool    `help:"Measure the kernels one by one, too; matrix products beside OpenBLAS where it is installed."`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
 }
 
 // Help is shown by --help.
 func (benchCmd) Help() string {
-	return `Times are next to the rate of float32 matrix products in the same run, so that machines and loads can be told apart.
+	return `Times are next to the peak of multiply-adds and the rate of float32 matrix products in the same run, so that machines and loads can be told apart. Each kernel is next to what limits it: multiply-adds, or copying as many bytes.
 
 Examples:
   sotto bench
+  sotto bench --kernels
   sotto bench --threads 4 --json
   sotto bench --device vulkan`
 }
@@ -49,6 +55,7 @@ type benchReport struct {
 	Model      string  `json:"model"`
 	Device     string  `json:"device"`
 	Threads    int     `json:"threads"`
+	PeakGFLOPS float64 `json:"peak_gflops"` // of multiply-adds of all threads; 0 in portable Go
 	GFLOPS     float64 `json:"gemm_gflops"`
 	EncodeRTF  float64 `json:"encode_rtf"` // seconds of sound per second
 	DecodeRTF  float64 `json:"decode_rtf"`
@@ -58,7 +65,13 @@ type benchReport struct {
 	FrameMS    float64 `json:"frame_ms"`
 	LatencyMS  float64 `json:"latency_ms"` // algorithmic
 
+	// Shares of the peak that the matrix products and convolutions of encode and
+	// decode take; 0 where the model does not tell.
+	EncodePeak float64 `json:"encode_peak_share"`
+	DecodePeak float64 `json:"decode_peak_share"`
+
 	Precisions []precisionReport `json:"precisions"`
+	Kernels    []kernels.Result  `json:"kernels,omitempty"`
 }
 
 // Run is called by kong.
@@ -72,6 +85,9 @@ func (c *benchCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if c.Kernels && c.Device != device.CPU {
+		return &usageError{fmt.Errorf("--kernels measures the processor: leave --device %s out", c.Device)}
+	}
 	info := model.Info()
 	dev, err := device.Open(c.Device, c.Threads)
 	if err != nil {
@@ -83,6 +99,7 @@ func (c *benchCmd) Run(s *session) error {
 	}
 	pcm := vowel(int(c.Seconds*float64(info.SampleRate)), info.SampleRate)
 	seconds := float64(len(pcm)) / float64(info.SampleRate)
+	r.PeakGFLOPS = peak(dev)
 	r.GFLOPS = matmulRate(dev, backend.Float32)
 	var tokens *codec.Tokens
 	encode, err := best(func() (err error) {
@@ -100,12 +117,26 @@ func (c *benchCmd) Run(s *session) error {
 		return err
 	}
 	r.GFLOPS = max(r.GFLOPS, matmulRate(dev, backend.Float32))
+	r.PeakGFLOPS = max(r.PeakGFLOPS, peak(dev)) * float64(c.Threads)
 	r.EncodeRTF, r.DecodeRTF, r.RTF = seconds/encode, seconds/decode, seconds/(encode+decode)
+	if native, ok := model.(*sotto.Model); ok && r.PeakGFLOPS > 0 {
+		encode, decode := native.Operations()
+		r.EncodePeak, r.DecodePeak = encode*r.EncodeRTF/1e9/r.PeakGFLOPS, decode*r.DecodeRTF/1e9/r.PeakGFLOPS
+	}
 	if r.StepMedian, r.Step99, err = steps(model, pcm); err != nil {
 		return err
 	}
 	if c.Device == device.CPU { // others leave reduced precisions to the processor
 		if r.Precisions, err = benchPrecisions(s.ctx, dev, model, tokens); err != nil {
+			return err
+		}
+	}
+	if c.Kernels {
+		l, err := blas.Open()
+		if err != nil {
+			fmt.Fprintln(s.stderr, "sotto:", err)
+		}
+		if err := kernels.Run(s.ctx, c.Threads, l, func(k kernels.Result) { r.Kernels = append(r.Kernels, k) }); err != nil {
 			return err
 		}
 	}
@@ -115,20 +146,51 @@ func (c *benchCmd) Run(s *session) error {
 	t := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "model\t%s\n", r.Model)
 	fmt.Fprintf(t, "device\t%s, %d threads\n", r.Device, r.Threads)
-	fmt.Fprintf(t, "matrix products\t%.1f GFLOP/s\n", r.GFLOPS)
-	fmt.Fprintf(t, "encode\t%.0f x real time\n", r.EncodeRTF)
-	fmt.Fprintf(t, "decode\t%.0f x real time\n", r.DecodeRTF)
+	fmt.Fprintf(t, "multiply-adds\t%.1f GFLOP/s at most\n", r.PeakGFLOPS)
+	fmt.Fprintf(t, "matrix products\t%.1f GFLOP/s%s\n", r.GFLOPS, ofPeak(r.GFLOPS/r.PeakGFLOPS))
+	fmt.Fprintf(t, "encode\t%.0f x real time%s\n", r.EncodeRTF, ofPeak(r.EncodePeak))
+	fmt.Fprintf(t, "decode\t%.0f x real time%s\n", r.DecodeRTF, ofPeak(r.DecodePeak))
 	fmt.Fprintf(t, "encode and decode\t%.0f x real time\n", r.RTF)
 	fmt.Fprintf(t, "streaming step\t%.2f ms median, %.2f ms at 99 %% (a frame is %.3g ms)\n", r.StepMedian, r.Step99, r.FrameMS)
 	fmt.Fprintf(t, "algorithmic latency\t%.4g ms\n", r.LatencyMS)
 	printPrecisions(t, r.Precisions)
+	if err := t.Flush(); err != nil || !c.Kernels {
+		return err
+	}
+	fmt.Fprintln(t, "\nkernel\tshape\tmicroseconds\trate\tof what limits it\tOpenBLAS\t")
+	for _, k := range r.Kernels {
+		unit, peer := "GB/s", ""
+		if k.Limit == kernels.FMA {
+			unit = "GFLOP/s"
+		}
+		if k.OpenBLAS > 0 {
+			peer = fmt.Sprintf("%.1f, x %.2f", k.OpenBLAS/1e9, k.Ratio)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.1f\t%.1f %s\t%.0f %% of %s\t%s\t\n", k.Kernel, k.Shape, 1e6*k.Seconds, k.Rate/1e9, unit, 100*k.Share, k.Limit, peer)
+	}
 	return t.Flush()
 }
 
-// best gives the shortest time in seconds of three runs.
+// ofPeak says what share of the peak a figure is, where it is known.
+func ofPeak(share float64) string {
+	if !(share > 0) || math.IsInf(share, 0) {
+		return ""
+	}
+	return fmt.Sprintf(", %.0f %% of the peak", 100*share)
+}
+
+// peak is the rate of multiply-adds of one core in GFLOP/s, 0 where it is not known.
+func peak(dev backend.Backend) float64 {
+	if c, ok := dev.(*cpu.Backend); ok {
+		return c.Peak() / 1e9
+	}
+	return 0
+}
+
+// best gives the shortest time in seconds of eight runs.
 func best(run func() error) (float64, error) {
 	shortest := math.Inf(1)
-	for range 3 {
+	for range 8 {
 		start := time.Now()
 		if err := run(); err != nil {
 			return 0, err

@@ -36,7 +36,7 @@ func benchPrecisions(ctx context.Context, dev backend.Backend, model codec.Codec
 	}
 	info := native.Info()
 	seconds := float64(tokens.Frames) / info.FrameRate
-	for range 3 {
+	for range 8 {
 		for i, m := range models {
 			start := time.Now()
 			if _, err := m.Decode(ctx, tokens); err != nil {

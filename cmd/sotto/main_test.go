@@ -405,7 +405,7 @@ func TestModelCommands(t *testing.T) {
 		return
 	}
 	bench := keys(t, runs(t, "", nil, "bench", "--json", "--seconds", "1").stdout)
-	for _, key := range []string{"gemm_gflops", "encode_rtf", "decode_rtf", "rtf", "step_ms_median", "step_ms_p99"} {
+	for _, key := range []string{"peak_gflops", "encode_peak_share", "decode_peak_share", "gemm_gflops", "encode_rtf", "decode_rtf", "rtf", "step_ms_median", "step_ms_p99"} {
 		if v, ok := bench[key].(float64); !ok || v <= 0 {
 			t.Errorf("bench: %s is %v", key, bench[key])
 		}

@@ -64,6 +64,22 @@ func (m *Model) Info() codec.Info {
 	return i
 }
 
+// Operations is the number of floating-point operations, a multiply-add being two,
+// that the matrix products and convolutions of a second of sound take.
+func (m *Model) Operations() (encode, decode float64) {
+	frame := func(params []*nn.Param) (n float64) {
+		for _, p := range params {
+			if len(p.Shape) > 1 {
+				n += float64(p.Len()) // each weight meets each frame once
+			}
+		}
+		return n
+	}
+	books := float64(len(m.quantizer.Entries()))
+	rate := 2 * m.info.FrameRate
+	return rate * (frame(m.network.Encoder.Params()) + books), rate * frame(m.network.Decoder.Params())
+}
+
 // levels turns a number of codebooks into residual levels.
 func (m *Model) levels(codebooks int) (int, error) {
 	if codebooks == 0 {

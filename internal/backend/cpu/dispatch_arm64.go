@@ -61,6 +61,7 @@ var neon = &kernels{
 		compress:      compressNEON,
 		expand:        expandNEON,
 		layerNorm:     layerNormNEON,
+		rmsNorm:       rmsNormNEON,
 		layerNormGrad: layerNormGradNEON,
 		softmax:       softmaxNEON,
 		softmaxGrad:   softmaxGradNEON,

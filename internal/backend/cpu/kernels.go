@@ -51,6 +51,7 @@ type vectorKernels struct {
 	edges, softEdges func(n int, p *float32, scale float32, bias, sum, most *float32, code *int32)
 	joins            func(n int, w, inside, inverse, bits *float32, d, total, bound float32, best *float32, code *int32)
 	layerNorm        func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)
+	rmsNorm          func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n, eps float32)
 	layerNormGrad    func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
 	compress         func(rows, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)
 	expand           func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)

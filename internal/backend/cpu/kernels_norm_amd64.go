@@ -14,6 +14,16 @@ func layerNorm512(rows int, cols int, y *float32, ys uintptr, x *float32, xs uin
 //go:noescape
 func layerNorm256(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, beta *float32, n float32, eps float32)
 
+// rmsNorm512 divides rows of cols = n columns by their root mean square.
+//
+//go:noescape
+func rmsNorm512(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n float32, eps float32)
+
+// rmsNorm256 divides rows of cols = n columns by their root mean square.
+//
+//go:noescape
+func rmsNorm256(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n float32, eps float32)
+
 // layerNormGrad512 sets dx, and xhat to the normalised rows.
 //
 //go:noescape

@@ -396,6 +396,223 @@ DATA tailmask<>+120(SB)/4, $0x00000000
 DATA tailmask<>+124(SB)/4, $0x00000000
 GLOBL tailmask<>(SB), RODATA|NOPTR, $128
 
+// func rmsNorm512(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n float32, eps float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rmsNorm512(SB), NOSPLIT, $0-64
+	MOVQ  rows+0(FP), AX
+	MOVQ  cols+8(FP), CX
+	MOVQ  y+16(FP), DX
+	MOVQ  x+32(FP), BX
+	MOVQ  gamma+48(FP), SI
+	MOVQ  CX, DI
+	ANDQ  $0x0f, DI
+	MOVQ  $0x0000000000000001, R8
+	SHLXQ DI, R8, DI
+	DECQ  DI
+	KMOVW DI, K1
+	TESTQ AX, AX
+	JZ    end42
+
+loop41:
+	VPXORD Z0, Z0, Z0
+	XORQ   DI, DI
+	MOVQ   CX, R8
+
+groups43:
+	CMPQ    R8, $0x00000010
+	JL      rest44
+	VMOVUPS (BX)(DI*1), Z1
+	VMULPS  Z1, Z1, Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x00000010, R8
+	JMP     groups43
+
+rest44:
+	TESTQ     R8, R8
+	JZ        end45
+	VMOVUPS.Z (BX)(DI*1), K1, Z1
+	VMULPS    Z1, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+
+end45:
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VSHUFPS       $0x4e, X1, X1, X2
+	VADDPS        X2, X1, X1
+	VMOVSHDUP     X1, X2
+	VADDSS        X2, X1, X1
+	VDIVSS        n+56(FP), X1, X1
+	VADDSS        eps+60(FP), X1, X1
+	VSQRTSS       X1, X1, X1
+	VMOVSS        one<>+0(SB), X2
+	VDIVSS        X1, X2, X2
+	VBROADCASTSS  X2, Z1
+	XORQ          DI, DI
+	MOVQ          CX, R8
+
+groups46:
+	CMPQ    R8, $0x00000010
+	JL      rest47
+	VMOVUPS (BX)(DI*1), Z2
+	VMULPS  Z1, Z2, Z2
+	TESTQ   SI, SI
+	JZ      end48
+	VMOVUPS (SI)(DI*1), Z3
+	VMULPS  Z3, Z2, Z2
+
+end48:
+	VMOVUPS Z2, (DX)(DI*1)
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x00000010, R8
+	JMP     groups46
+
+rest47:
+	TESTQ     R8, R8
+	JZ        end49
+	VMOVUPS.Z (BX)(DI*1), K1, Z2
+	VMULPS    Z1, Z2, Z2
+	TESTQ     SI, SI
+	JZ        end50
+	VMOVUPS.Z (SI)(DI*1), K1, Z1
+	VMULPS    Z1, Z2, Z2
+
+end50:
+	VMOVUPS Z2, K1, (DX)(DI*1)
+
+end49:
+	ADDQ ys+24(FP), DX
+	ADDQ xs+40(FP), BX
+	DECQ AX
+	JNZ  loop41
+
+end42:
+	VZEROUPPER
+	RET
+
+// func rmsNorm256(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n float32, eps float32)
+// Requires: AVX, AVX2
+TEXT ·rmsNorm256(SB), NOSPLIT, $0-64
+	MOVQ    rows+0(FP), AX
+	MOVQ    cols+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    gamma+48(FP), SI
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	LEAQ    tailmask<>+0(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS 64(R8), Y0
+	VMOVUPS 96(R8), Y1
+	TESTQ   AX, AX
+	JZ      end52
+
+loop51:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   DI, DI
+	MOVQ   CX, R8
+
+groups53:
+	CMPQ    R8, $0x00000010
+	JL      rest54
+	VMOVUPS (BX)(DI*1), Y4
+	VMULPS  Y4, Y4, Y4
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS 32(BX)(DI*1), Y4
+	VMULPS  Y4, Y4, Y4
+	VADDPS  Y4, Y3, Y3
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x00000010, R8
+	JMP     groups53
+
+rest54:
+	TESTQ      R8, R8
+	JZ         end55
+	VMASKMOVPS (BX)(DI*1), Y0, Y4
+	VMULPS     Y4, Y4, Y4
+	VADDPS     Y4, Y2, Y2
+	VMASKMOVPS 32(BX)(DI*1), Y1, Y4
+	VMULPS     Y4, Y4, Y4
+	VADDPS     Y4, Y3, Y3
+
+end55:
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VSHUFPS      $0x4e, X2, X2, X3
+	VADDPS       X3, X2, X2
+	VMOVSHDUP    X2, X3
+	VADDSS       X3, X2, X2
+	VDIVSS       n+56(FP), X2, X2
+	VADDSS       eps+60(FP), X2, X2
+	VSQRTSS      X2, X2, X2
+	VMOVSS       one<>+0(SB), X3
+	VDIVSS       X2, X3, X3
+	VBROADCASTSS X3, Y2
+	XORQ         DI, DI
+	MOVQ         CX, R8
+
+groups56:
+	CMPQ    R8, $0x00000010
+	JL      rest57
+	VMOVUPS (BX)(DI*1), Y3
+	VMULPS  Y2, Y3, Y3
+	TESTQ   SI, SI
+	JZ      end58
+	VMOVUPS (SI)(DI*1), Y4
+	VMULPS  Y4, Y3, Y3
+
+end58:
+	VMOVUPS Y3, (DX)(DI*1)
+	VMOVUPS 32(BX)(DI*1), Y3
+	VMULPS  Y2, Y3, Y3
+	TESTQ   SI, SI
+	JZ      end59
+	VMOVUPS 32(SI)(DI*1), Y4
+	VMULPS  Y4, Y3, Y3
+
+end59:
+	VMOVUPS Y3, 32(DX)(DI*1)
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x00000010, R8
+	JMP     groups56
+
+rest57:
+	TESTQ      R8, R8
+	JZ         end60
+	VMASKMOVPS (BX)(DI*1), Y0, Y3
+	VMULPS     Y2, Y3, Y3
+	TESTQ      SI, SI
+	JZ         end61
+	VMASKMOVPS (SI)(DI*1), Y0, Y4
+	VMULPS     Y4, Y3, Y3
+
+end61:
+	VMASKMOVPS Y3, Y0, (DX)(DI*1)
+	VMASKMOVPS 32(BX)(DI*1), Y1, Y3
+	VMULPS     Y2, Y3, Y3
+	TESTQ      SI, SI
+	JZ         end62
+	VMASKMOVPS 32(SI)(DI*1), Y1, Y2
+	VMULPS     Y2, Y3, Y3
+
+end62:
+	VMASKMOVPS Y3, Y1, 32(DX)(DI*1)
+
+end60:
+	ADDQ ys+24(FP), DX
+	ADDQ xs+40(FP), BX
+	DECQ AX
+	JNZ  loop51
+
+end52:
+	VZEROUPPER
+	RET
+
 // func layerNormGrad512(rows int, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n float32, eps float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·layerNormGrad512(SB), NOSPLIT, $0-96
@@ -413,29 +630,29 @@ TEXT ·layerNormGrad512(SB), NOSPLIT, $0-96
 	DECQ  R9
 	KMOVW R9, K1
 	TESTQ AX, AX
-	JZ    end42
+	JZ    end64
 
-loop41:
+loop63:
 	VPXORD Z0, Z0, Z0
 	XORQ   R9, R9
 	MOVQ   CX, R10
 
-groups43:
+groups65:
 	CMPQ    R10, $0x00000010
-	JL      rest44
+	JL      rest66
 	VMOVUPS (SI)(R9*1), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups43
+	JMP     groups65
 
-rest44:
+rest66:
 	TESTQ     R10, R10
-	JZ        end45
+	JZ        end67
 	VMOVUPS.Z (SI)(R9*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-end45:
+end67:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y1
 	VEXTRACTF128  $0x01, Y1, X5
@@ -450,25 +667,25 @@ end45:
 	XORQ          R9, R9
 	MOVQ          CX, R10
 
-groups46:
+groups68:
 	CMPQ        R10, $0x00000010
-	JL          rest47
+	JL          rest69
 	VMOVUPS     (SI)(R9*1), Z5
 	VSUBPS      Z1, Z5, Z5
 	VFMADD231PS Z5, Z5, Z2
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups46
+	JMP         groups68
 
-rest47:
+rest69:
 	TESTQ       R10, R10
-	JZ          end48
+	JZ          end70
 	VMOVUPS.Z   (SI)(R9*1), K1, Z5
 	VSUBPS      Z1, Z5, Z5
 	VMOVAPS.Z   Z5, K1, Z5
 	VFMADD231PS Z5, Z5, Z2
 
-end48:
+end70:
 	VEXTRACTF64X4 $0x01, Z2, Y5
 	VADDPS        Y5, Y2, Y5
 	VEXTRACTF128  $0x01, Y5, X6
@@ -488,45 +705,45 @@ end48:
 	XORQ          R9, R9
 	MOVQ          CX, R10
 
-groups49:
+groups71:
 	CMPQ    R10, $0x00000010
-	JL      rest50
+	JL      rest72
 	VMOVUPS (SI)(R9*1), Z6
 	VSUBPS  Z1, Z6, Z6
 	VMULPS  Z5, Z6, Z6
 	VMOVUPS Z6, (BX)(R9*1)
 	VMOVUPS (DI)(R9*1), Z7
 	TESTQ   R8, R8
-	JZ      end51
+	JZ      end73
 	VMOVUPS (R8)(R9*1), Z8
 	VMULPS  Z8, Z7, Z7
 
-end51:
+end73:
 	VADDPS      Z7, Z3, Z3
 	VFMADD231PS Z7, Z6, Z4
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups49
+	JMP         groups71
 
-rest50:
+rest72:
 	TESTQ     R10, R10
-	JZ        end52
+	JZ        end74
 	VMOVUPS.Z (SI)(R9*1), K1, Z6
 	VSUBPS    Z1, Z6, Z6
 	VMULPS    Z5, Z6, Z6
 	VMOVUPS   Z6, K1, (BX)(R9*1)
 	VMOVUPS.Z (DI)(R9*1), K1, Z1
 	TESTQ     R8, R8
-	JZ        end53
+	JZ        end75
 	VMOVUPS.Z (R8)(R9*1), K1, Z7
 	VMULPS    Z7, Z1, Z1
 
-end53:
+end75:
 	VADDPS      Z1, Z3, Z3
 	VMOVAPS.Z   Z6, K1, Z6
 	VFMADD231PS Z1, Z6, Z4
 
-end52:
+end74:
 	VEXTRACTF64X4 $0x01, Z3, Y1
 	VADDPS        Y1, Y3, Y1
 	VEXTRACTF128  $0x01, Y1, X6
@@ -550,16 +767,16 @@ end52:
 	XORQ          R9, R9
 	MOVQ          CX, R10
 
-groups54:
+groups76:
 	CMPQ    R10, $0x00000010
-	JL      rest55
+	JL      rest77
 	VMOVUPS (DI)(R9*1), Z7
 	TESTQ   R8, R8
-	JZ      end56
+	JZ      end78
 	VMOVUPS (R8)(R9*1), Z8
 	VMULPS  Z8, Z7, Z7
 
-end56:
+end78:
 	VSUBPS       Z1, Z7, Z7
 	VMOVUPS      (BX)(R9*1), Z8
 	VFNMADD231PS Z6, Z8, Z7
@@ -567,33 +784,33 @@ end56:
 	VMOVUPS      Z7, (DX)(R9*1)
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x00000010, R10
-	JMP          groups54
+	JMP          groups76
 
-rest55:
+rest77:
 	TESTQ     R10, R10
-	JZ        end57
+	JZ        end79
 	VMOVUPS.Z (DI)(R9*1), K1, Z7
 	TESTQ     R8, R8
-	JZ        end58
+	JZ        end80
 	VMOVUPS.Z (R8)(R9*1), K1, Z8
 	VMULPS    Z8, Z7, Z7
 
-end58:
+end80:
 	VSUBPS       Z1, Z7, Z7
 	VMOVUPS.Z    (BX)(R9*1), K1, Z1
 	VFNMADD231PS Z6, Z1, Z7
 	VMULPS       Z5, Z7, Z7
 	VMOVUPS      Z7, K1, (DX)(R9*1)
 
-end57:
+end79:
 	ADDQ dxs+24(FP), DX
 	ADDQ hs+40(FP), BX
 	ADDQ xs+56(FP), SI
 	ADDQ dys+72(FP), DI
 	DECQ AX
-	JNZ  loop41
+	JNZ  loop63
 
-end42:
+end64:
 	VZEROUPPER
 	RET
 
@@ -615,34 +832,34 @@ TEXT ·layerNormGrad256(SB), NOSPLIT, $0-96
 	VMOVUPS 64(R10), Y0
 	VMOVUPS 96(R10), Y1
 	TESTQ   AX, AX
-	JZ      end60
+	JZ      end82
 
-loop59:
+loop81:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	XORQ   R9, R9
 	MOVQ   CX, R10
 
-groups61:
+groups83:
 	CMPQ    R10, $0x00000010
-	JL      rest62
+	JL      rest84
 	VMOVUPS (SI)(R9*1), Y4
 	VADDPS  Y4, Y2, Y2
 	VMOVUPS 32(SI)(R9*1), Y4
 	VADDPS  Y4, Y3, Y3
 	ADDQ    $0x00000040, R9
 	SUBQ    $0x00000010, R10
-	JMP     groups61
+	JMP     groups83
 
-rest62:
+rest84:
 	TESTQ      R10, R10
-	JZ         end63
+	JZ         end85
 	VMASKMOVPS (SI)(R9*1), Y0, Y4
 	VADDPS     Y4, Y2, Y2
 	VMASKMOVPS 32(SI)(R9*1), Y1, Y4
 	VADDPS     Y4, Y3, Y3
 
-end63:
+end85:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VADDPS       X3, X2, X2
@@ -657,9 +874,9 @@ end63:
 	XORQ         R9, R9
 	MOVQ         CX, R10
 
-groups64:
+groups86:
 	CMPQ        R10, $0x00000010
-	JL          rest65
+	JL          rest87
 	VMOVUPS     (SI)(R9*1), Y5
 	VSUBPS      Y2, Y5, Y5
 	VFMADD231PS Y5, Y5, Y3
@@ -668,11 +885,11 @@ groups64:
 	VFMADD231PS Y5, Y5, Y4
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups64
+	JMP         groups86
 
-rest65:
+rest87:
 	TESTQ       R10, R10
-	JZ          end66
+	JZ          end88
 	VMASKMOVPS  (SI)(R9*1), Y0, Y5
 	VSUBPS      Y2, Y5, Y5
 	VANDPS      Y0, Y5, Y5
@@ -682,7 +899,7 @@ rest65:
 	VANDPS      Y1, Y5, Y5
 	VFMADD231PS Y5, Y5, Y4
 
-end66:
+end88:
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPS       X4, X3, X3
@@ -703,20 +920,20 @@ end66:
 	XORQ         R9, R9
 	MOVQ         CX, R10
 
-groups67:
+groups89:
 	CMPQ    R10, $0x00000010
-	JL      rest68
+	JL      rest90
 	VMOVUPS (SI)(R9*1), Y8
 	VSUBPS  Y2, Y8, Y8
 	VMULPS  Y3, Y8, Y8
 	VMOVUPS Y8, (BX)(R9*1)
 	VMOVUPS (DI)(R9*1), Y9
 	TESTQ   R8, R8
-	JZ      end69
+	JZ      end91
 	VMOVUPS (R8)(R9*1), Y10
 	VMULPS  Y10, Y9, Y9
 
-end69:
+end91:
 	VADDPS      Y9, Y4, Y4
 	VFMADD231PS Y9, Y8, Y6
 	VMOVUPS     32(SI)(R9*1), Y8
@@ -725,31 +942,31 @@ end69:
 	VMOVUPS     Y8, 32(BX)(R9*1)
 	VMOVUPS     32(DI)(R9*1), Y9
 	TESTQ       R8, R8
-	JZ          end70
+	JZ          end92
 	VMOVUPS     32(R8)(R9*1), Y10
 	VMULPS      Y10, Y9, Y9
 
-end70:
+end92:
 	VADDPS      Y9, Y5, Y5
 	VFMADD231PS Y9, Y8, Y7
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JMP         groups67
+	JMP         groups89
 
-rest68:
+rest90:
 	TESTQ      R10, R10
-	JZ         end71
+	JZ         end93
 	VMASKMOVPS (SI)(R9*1), Y0, Y8
 	VSUBPS     Y2, Y8, Y8
 	VMULPS     Y3, Y8, Y8
 	VMASKMOVPS Y8, Y0, (BX)(R9*1)
 	VMASKMOVPS (DI)(R9*1), Y0, Y9
 	TESTQ      R8, R8
-	JZ         end72
+	JZ         end94
 	VMASKMOVPS (R8)(R9*1), Y0, Y10
 	VMULPS     Y10, Y9, Y9
 
-end72:
+end94:
 	VADDPS      Y9, Y4, Y4
 	VANDPS      Y0, Y8, Y8
 	VFMADD231PS Y9, Y8, Y6
@@ -759,16 +976,16 @@ end72:
 	VMASKMOVPS  Y8, Y1, 32(BX)(R9*1)
 	VMASKMOVPS  32(DI)(R9*1), Y1, Y2
 	TESTQ       R8, R8
-	JZ          end73
+	JZ          end95
 	VMASKMOVPS  32(R8)(R9*1), Y1, Y9
 	VMULPS      Y9, Y2, Y2
 
-end73:
+end95:
 	VADDPS      Y2, Y5, Y5
 	VANDPS      Y1, Y8, Y8
 	VFMADD231PS Y2, Y8, Y7
 
-end71:
+end93:
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X2
 	VADDPS       X2, X4, X4
@@ -790,16 +1007,16 @@ end71:
 	XORQ         R9, R9
 	MOVQ         CX, R10
 
-groups74:
+groups96:
 	CMPQ    R10, $0x00000010
-	JL      rest75
+	JL      rest97
 	VMOVUPS (DI)(R9*1), Y5
 	TESTQ   R8, R8
-	JZ      end76
+	JZ      end98
 	VMOVUPS (R8)(R9*1), Y6
 	VMULPS  Y6, Y5, Y5
 
-end76:
+end98:
 	VSUBPS       Y2, Y5, Y5
 	VMOVUPS      (BX)(R9*1), Y6
 	VFNMADD231PS Y4, Y6, Y5
@@ -807,11 +1024,11 @@ end76:
 	VMOVUPS      Y5, (DX)(R9*1)
 	VMOVUPS      32(DI)(R9*1), Y5
 	TESTQ        R8, R8
-	JZ           end77
+	JZ           end99
 	VMOVUPS      32(R8)(R9*1), Y6
 	VMULPS       Y6, Y5, Y5
 
-end77:
+end99:
 	VSUBPS       Y2, Y5, Y5
 	VMOVUPS      32(BX)(R9*1), Y6
 	VFNMADD231PS Y4, Y6, Y5
@@ -819,18 +1036,18 @@ end77:
 	VMOVUPS      Y5, 32(DX)(R9*1)
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x00000010, R10
-	JMP          groups74
+	JMP          groups96
 
-rest75:
+rest97:
 	TESTQ      R10, R10
-	JZ         end78
+	JZ         end100
 	VMASKMOVPS (DI)(R9*1), Y0, Y5
 	TESTQ      R8, R8
-	JZ         end79
+	JZ         end101
 	VMASKMOVPS (R8)(R9*1), Y0, Y6
 	VMULPS     Y6, Y5, Y5
 
-end79:
+end101:
 	VSUBPS       Y2, Y5, Y5
 	VMASKMOVPS   (BX)(R9*1), Y0, Y6
 	VFNMADD231PS Y4, Y6, Y5
@@ -838,25 +1055,25 @@ end79:
 	VMASKMOVPS   Y5, Y0, (DX)(R9*1)
 	VMASKMOVPS   32(DI)(R9*1), Y1, Y5
 	TESTQ        R8, R8
-	JZ           end80
+	JZ           end102
 	VMASKMOVPS   32(R8)(R9*1), Y1, Y6
 	VMULPS       Y6, Y5, Y5
 
-end80:
+end102:
 	VSUBPS       Y2, Y5, Y5
 	VMASKMOVPS   32(BX)(R9*1), Y1, Y2
 	VFNMADD231PS Y4, Y2, Y5
 	VMULPS       Y3, Y5, Y5
 	VMASKMOVPS   Y5, Y1, 32(DX)(R9*1)
 
-end78:
+end100:
 	ADDQ dxs+24(FP), DX
 	ADDQ hs+40(FP), BX
 	ADDQ xs+56(FP), SI
 	ADDQ dys+72(FP), DI
 	DECQ AX
-	JNZ  loop59
+	JNZ  loop81
 
-end60:
+end82:
 	VZEROUPPER
 	RET

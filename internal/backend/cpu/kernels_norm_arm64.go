@@ -9,6 +9,11 @@ package cpu
 //go:noescape
 func layerNormNEON(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma, beta *float32, n, eps float32)
 
+// rmsNormNEON divides rows of cols = n columns by their root mean square.
+//
+//go:noescape
+func rmsNormNEON(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n, eps float32)
+
 // layerNormGradNEON sets dx, and xhat to the normalised rows.
 //
 //go:noescape

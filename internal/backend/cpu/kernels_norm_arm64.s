@@ -804,6 +804,452 @@ end38:
 end2:
 	RET
 
+// func rmsNormNEON(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n, eps float32)
+TEXT ·rmsNormNEON(SB), NOSPLIT, $0-64
+	MOVD rows+0(FP), R0
+	MOVD cols+8(FP), R1
+	MOVD y+16(FP), R2
+	MOVD x+32(FP), R3
+	MOVD gamma+48(FP), R4
+	AND $15, R1, R5
+	CBZ R0, end2
+
+loop1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups3:
+	CMP $16, R6
+	BLT rest4
+	ADD R7, R3, R8
+	FMOVQ 0(R8), F4
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	FMOVQ 16(R8), F4
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	FMOVQ 32(R8), F4
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ 48(R8), F4
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups3
+
+rest4:
+	CBZ R6, end5
+	ADD R7, R3, R7
+	CMP $4, R5
+	BLT some6
+	FMOVQ 0(R7), F4
+	JMP end8
+
+some6:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $1, R5
+	BLT end8
+	TBZ $1, R5, single7
+	FMOVD 0(R7), F4
+	TBZ $0, R5, end8
+	ADD $8, R7, R6
+	VLD1 (R6), V4.S[2]
+	JMP end8
+
+single7:
+	FMOVS 0(R7), F4
+
+end8:
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	CMP $8, R5
+	BLT some9
+	FMOVQ 16(R7), F4
+	JMP end11
+
+some9:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $5, R5
+	BLT end11
+	TBZ $1, R5, single10
+	FMOVD 16(R7), F4
+	TBZ $0, R5, end11
+	ADD $24, R7, R6
+	VLD1 (R6), V4.S[2]
+	JMP end11
+
+single10:
+	FMOVS 16(R7), F4
+
+end11:
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	CMP $12, R5
+	BLT some12
+	FMOVQ 32(R7), F4
+	JMP end14
+
+some12:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $9, R5
+	BLT end14
+	TBZ $1, R5, single13
+	FMOVD 32(R7), F4
+	TBZ $0, R5, end14
+	ADD $40, R7, R6
+	VLD1 (R6), V4.S[2]
+	JMP end14
+
+single13:
+	FMOVS 32(R7), F4
+
+end14:
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	CMP $16, R5
+	BLT some15
+	FMOVQ 48(R7), F4
+	JMP end17
+
+some15:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R5
+	BLT end17
+	TBZ $1, R5, single16
+	FMOVD 48(R7), F4
+	TBZ $0, R5, end17
+	ADD $56, R7, R6
+	VLD1 (R6), V4.S[2]
+	JMP end17
+
+single16:
+	FMOVS 48(R7), F4
+
+end17:
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+
+end5:
+	WORD $0x4e22d404 // fadd v4.4s, v0.4s, v2.4s
+	WORD $0x4e23d423 // fadd v3.4s, v1.4s, v3.4s
+	WORD $0x4e23d483 // fadd v3.4s, v4.4s, v3.4s
+	VEXT $8, V3.B16, V3.B16, V4.B16
+	WORD $0x4e24d464 // fadd v4.4s, v3.4s, v4.4s
+	VDUP V4.S[1], V3.S4
+	WORD $0x4e23d483 // fadd v3.4s, v4.4s, v3.4s
+	FMOVS n+56(FP), F4
+	FMOVS eps+60(FP), F1
+	FDIVS F4, F3, F3
+	FADDS F1, F3, F3
+	FSQRTS F3, F3
+	FMOVS $1.0, F1
+	FDIVS F3, F1, F1
+	VDUP V1.S[0], V1.S4
+	MOVD R1, R6
+	MOVD ZR, R7
+
+groups18:
+	CMP $16, R6
+	BLT rest19
+	ADD R7, R3, R8
+	ADD R7, R2, R9
+	FMOVQ 0(R8), F3
+	WORD $0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	FMOVQ 16(R8), F4
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	FMOVQ 32(R8), F2
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	FMOVQ 48(R8), F0
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	CBZ R4, end20
+	ADD R7, R4, R8
+	FMOVQ 0(R8), F5
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	FMOVQ 16(R8), F5
+	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	FMOVQ 32(R8), F5
+	WORD $0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
+	FMOVQ 48(R8), F5
+	WORD $0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+
+end20:
+	FMOVQ F3, 0(R9)
+	FMOVQ F4, 16(R9)
+	FMOVQ F2, 32(R9)
+	FMOVQ F0, 48(R9)
+	ADD $64, R7
+	SUB $16, R6
+	JMP groups18
+
+rest19:
+	CBZ R6, end21
+	ADD R7, R3, R9
+	ADD R7, R2, R6
+	CMP $4, R5
+	BLT some22
+	FMOVQ 0(R9), F5
+	JMP end24
+
+some22:
+	VEOR V5.B16, V5.B16, V5.B16
+	CMP $1, R5
+	BLT end24
+	TBZ $1, R5, single23
+	FMOVD 0(R9), F5
+	TBZ $0, R5, end24
+	ADD $8, R9, R8
+	VLD1 (R8), V5.S[2]
+	JMP end24
+
+single23:
+	FMOVS 0(R9), F5
+
+end24:
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	CMP $8, R5
+	BLT some25
+	FMOVQ 16(R9), F0
+	JMP end27
+
+some25:
+	VEOR V0.B16, V0.B16, V0.B16
+	CMP $5, R5
+	BLT end27
+	TBZ $1, R5, single26
+	FMOVD 16(R9), F0
+	TBZ $0, R5, end27
+	ADD $24, R9, R8
+	VLD1 (R8), V0.S[2]
+	JMP end27
+
+single26:
+	FMOVS 16(R9), F0
+
+end27:
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	CMP $12, R5
+	BLT some28
+	FMOVQ 32(R9), F2
+	JMP end30
+
+some28:
+	VEOR V2.B16, V2.B16, V2.B16
+	CMP $9, R5
+	BLT end30
+	TBZ $1, R5, single29
+	FMOVD 32(R9), F2
+	TBZ $0, R5, end30
+	ADD $40, R9, R8
+	VLD1 (R8), V2.S[2]
+	JMP end30
+
+single29:
+	FMOVS 32(R9), F2
+
+end30:
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	CMP $16, R5
+	BLT some31
+	FMOVQ 48(R9), F4
+	JMP end33
+
+some31:
+	VEOR V4.B16, V4.B16, V4.B16
+	CMP $13, R5
+	BLT end33
+	TBZ $1, R5, single32
+	FMOVD 48(R9), F4
+	TBZ $0, R5, end33
+	ADD $56, R9, R8
+	VLD1 (R8), V4.S[2]
+	JMP end33
+
+single32:
+	FMOVS 48(R9), F4
+
+end33:
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	CBZ R4, end34
+	ADD R7, R4, R7
+	CMP $4, R5
+	BLT some35
+	FMOVQ 0(R7), F1
+	JMP end37
+
+some35:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $1, R5
+	BLT end37
+	TBZ $1, R5, single36
+	FMOVD 0(R7), F1
+	TBZ $0, R5, end37
+	ADD $8, R7, R8
+	VLD1 (R8), V1.S[2]
+	JMP end37
+
+single36:
+	FMOVS 0(R7), F1
+
+end37:
+	WORD $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	CMP $8, R5
+	BLT some38
+	FMOVQ 16(R7), F1
+	JMP end40
+
+some38:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $5, R5
+	BLT end40
+	TBZ $1, R5, single39
+	FMOVD 16(R7), F1
+	TBZ $0, R5, end40
+	ADD $24, R7, R8
+	VLD1 (R8), V1.S[2]
+	JMP end40
+
+single39:
+	FMOVS 16(R7), F1
+
+end40:
+	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	CMP $12, R5
+	BLT some41
+	FMOVQ 32(R7), F1
+	JMP end43
+
+some41:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $9, R5
+	BLT end43
+	TBZ $1, R5, single42
+	FMOVD 32(R7), F1
+	TBZ $0, R5, end43
+	ADD $40, R7, R8
+	VLD1 (R8), V1.S[2]
+	JMP end43
+
+single42:
+	FMOVS 32(R7), F1
+
+end43:
+	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
+	CMP $16, R5
+	BLT some44
+	FMOVQ 48(R7), F1
+	JMP end46
+
+some44:
+	VEOR V1.B16, V1.B16, V1.B16
+	CMP $13, R5
+	BLT end46
+	TBZ $1, R5, single45
+	FMOVD 48(R7), F1
+	TBZ $0, R5, end46
+	ADD $56, R7, R8
+	VLD1 (R8), V1.S[2]
+	JMP end46
+
+single45:
+	FMOVS 48(R7), F1
+
+end46:
+	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+
+end34:
+	CMP $4, R5
+	BLT some47
+	FMOVQ F5, 0(R6)
+	JMP end49
+
+some47:
+	CMP $1, R5
+	BLT end49
+	TBZ $1, R5, single48
+	FMOVD F5, 0(R6)
+	TBZ $0, R5, end49
+	ADD $8, R6, R8
+	VST1 V5.S[2], (R8)
+	JMP end49
+
+single48:
+	FMOVS F5, 0(R6)
+
+end49:
+	CMP $8, R5
+	BLT some50
+	FMOVQ F0, 16(R6)
+	JMP end52
+
+some50:
+	CMP $5, R5
+	BLT end52
+	TBZ $1, R5, single51
+	FMOVD F0, 16(R6)
+	TBZ $0, R5, end52
+	ADD $24, R6, R8
+	VST1 V0.S[2], (R8)
+	JMP end52
+
+single51:
+	FMOVS F0, 16(R6)
+
+end52:
+	CMP $12, R5
+	BLT some53
+	FMOVQ F2, 32(R6)
+	JMP end55
+
+some53:
+	CMP $9, R5
+	BLT end55
+	TBZ $1, R5, single54
+	FMOVD F2, 32(R6)
+	TBZ $0, R5, end55
+	ADD $40, R6, R8
+	VST1 V2.S[2], (R8)
+	JMP end55
+
+single54:
+	FMOVS F2, 32(R6)
+
+end55:
+	CMP $16, R5
+	BLT some56
+	FMOVQ F4, 48(R6)
+	JMP end58
+
+some56:
+	CMP $13, R5
+	BLT end58
+	TBZ $1, R5, single57
+	FMOVD F4, 48(R6)
+	TBZ $0, R5, end58
+	ADD $56, R6, R8
+	VST1 V4.S[2], (R8)
+	JMP end58
+
+single57:
+	FMOVS F4, 48(R6)
+
+end58:
+
+end21:
+	MOVD ys+24(FP), R8
+	ADD R8, R2
+	MOVD xs+40(FP), R8
+	ADD R8, R3
+	SUB $1, R0
+	CBNZ R0, loop1
+
+end2:
+	RET
+
 // func layerNormGradNEON(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
 TEXT ·layerNormGradNEON(SB), NOSPLIT, $0-96
 	MOVD rows+0(FP), R0

@@ -83,10 +83,23 @@ func columnMoments(sums, squares []float64, x *backend.Tensor, lo, hi int) {
 func (b *Backend) RMSNorm(y, x *backend.Tensor, gamma []float32, eps float32) {
 	sameShape("RMSNorm", y, x, nil)
 	sameLength("RMSNorm", x.Cols, gamma)
-	b.Each(x.Rows, 1, 4*costNorm*float64(x.Cols), func(lo, hi int) {
-		if lo < hi {
-			naive.RMSNorm(rows(y, lo, hi), rows(x, lo, hi), gamma, eps)
+	if x.Rows == 0 || x.Cols == 0 {
+		return
+	}
+	j := b.job()
+	j.y, j.x, j.v0, j.eps = y, x, gamma, eps
+	j.do(b.split(x.Rows, 1, costNorm*float64(x.Cols)), func(j *job, part int, _ *scratch) {
+		lo, hi := span(j.y.Rows, 1, part, j.parts)
+		if lo == hi {
+			return
 		}
+		v := j.b.kernels.vector
+		if v == nil {
+			naive.RMSNorm(rows(j.y, lo, hi), rows(j.x, lo, hi), j.v0, j.eps)
+			return
+		}
+		v.rmsNorm(hi-lo, j.y.Cols, &j.y.Data[lo*j.y.Stride], uintptr(j.y.Stride)*4,
+			&j.x.Data[lo*j.x.Stride], uintptr(j.x.Stride)*4, at(j.v0, 0), float32(j.y.Cols), j.eps)
 	})
 }
 

@@ -4,10 +4,10 @@ package blas
 import (
 	"context"
 	"math/rand/v2"
-	"time"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/bench"
 )
 
 // Shape is a product [M, K]·[K, N]: M rows of a signal by a layer's weights.
@@ -28,17 +28,19 @@ var Shapes = []Shape{
 type Row struct {
 	Shape
 	Threads    int     `json:"threads"`
-	Ours, Peer float64 // floating-point operations a second
+	Ours, Peer float64 // floating-point operations a second; Peer is 0 without OpenBLAS
 	Ratio      float64 `json:"ratio"`
-	Peak       float64 `json:"peak_share"` // Ours over the FMA peak of one core
+	Peak       float64 `json:"peak_share"` // Ours over the FMA peak of that many cores
 }
 
 // Compare measures each shape, ours and OpenBLAS's in turns of a few
 // milliseconds, and takes the best turn of each. OpenBLAS may choose the layout of
-// its weights and, for one row, its function; ours are packed once.
+// its weights and, for one row, its function; ours are packed once. l may be nil.
 func Compare(ctx context.Context, l *Library, threads int, shapes []Shape) ([]Row, error) {
 	device := cpu.New(threads)
-	l.Threads(threads)
+	if l != nil {
+		l.Threads(threads)
+	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	values := func(n int) []float32 {
 		v := make([]float32, n)
@@ -52,58 +54,35 @@ func Compare(ctx context.Context, l *Library, threads int, shapes []Shape) ([]Ro
 		x, w, y := values(s.M*s.K), values(s.K*s.N), make([]float32, s.M*s.N)
 		packed := device.Pack(w, s.K, s.N)
 		tx, ty := backend.Host(x, s.M, s.K), device.New(s.M, s.N)
-		runs := []func(){
-			func() { device.MatMul(ty, tx, packed, backend.Epilogue{}) },
-			func() { l.Product(y, x, w, s.M, s.K, s.N, false) },
-			func() { l.Product(y, x, w, s.M, s.K, s.N, true) },
+		peak := device.Peak()
+		runs := []func(){func() { device.MatMul(ty, tx, packed, backend.Epilogue{}) }}
+		if l != nil {
+			runs = append(runs,
+				func() { l.Product(y, x, w, s.M, s.K, s.N, false) },
+				func() { l.Product(y, x, w, s.M, s.K, s.N, true) })
 		}
-		if s.M == 1 {
+		if l != nil && s.M == 1 {
 			runs = append(runs,
 				func() { l.Vector(y, x, w, s.K, s.N, false) },
 				func() { l.Vector(y, x, w, s.K, s.N, true) })
 		}
 		work := 2 * float64(s.M) * float64(s.K) * float64(s.N)
-		times, peak, err := turns(ctx, runs, work, device.Peak)
+		times, err := bench.Turns(ctx, threads, runs...)
 		if err != nil {
 			return nil, err
 		}
+		peak = max(peak, device.Peak()) * float64(threads)
 		r := Row{Shape: s, Threads: threads, Ours: work / times[0]}
 		for _, t := range times[1:] {
 			r.Peer = max(r.Peer, work/t)
 		}
-		r.Ratio = r.Ours / r.Peer
+		if r.Peer > 0 {
+			r.Ratio = r.Ours / r.Peer
+		}
 		if peak > 0 {
 			r.Peak = r.Ours / peak
 		}
 		rows = append(rows, r)
 	}
 	return rows, nil
-}
-
-// turns gives the shortest time in seconds of a call of each function, and the
-// best of the peaks measured between them.
-func turns(ctx context.Context, runs []func(), work float64, peak func() float64) (times []float64, best float64, err error) {
-	const rounds, turn = 12, 3e-3 // seconds, roughly
-	calls := max(1, min(2000, int(turn*5e10/work)))
-	times = make([]float64, len(runs))
-	for round := range rounds + 1 {
-		if err := ctx.Err(); err != nil {
-			return nil, 0, err
-		}
-		for i, run := range runs {
-			run() // its data into the caches
-			start := time.Now()
-			for range calls {
-				run()
-			}
-			t := time.Since(start).Seconds() / float64(calls)
-			if round == 1 || round > 1 && t < times[i] {
-				times[i] = t
-			}
-		}
-		if round%4 == 0 {
-			best = max(best, peak())
-		}
-	}
-	return times, best, nil
 }

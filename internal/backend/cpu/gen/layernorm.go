@@ -60,16 +60,53 @@ func (v isa) stats(x, cols reg.Register, tail mask) (mean, r reg.VecVirtual) {
 			VFMADD231PS(d, d, sum[p])
 		}
 	})
-	s := v.tree(sum)
+	return mean, v.inverseRoot(v.tree(sum))
+}
+
+// inverseRoot is 1/√(sum/n + eps), in all lanes.
+func (v isa) inverseRoot(s reg.VecVirtual) reg.VecVirtual {
 	VDIVSS(param("n"), s, s)
 	VADDSS(param("eps"), s, s)
 	VSQRTSS(s, s, s)
 	q := XMM()
 	VMOVSS(one(), q)
 	VDIVSS(s, q, q)
-	r = v.reg()
+	r := v.reg()
 	VBROADCASTSS(q, r)
-	return mean, r
+	return r
+}
+
+func rmsNorm(v isa) {
+	TEXT("rmsNorm"+v.suffix, NOSPLIT,
+		"func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n, eps float32)")
+	Doc("rmsNorm" + v.suffix + " divides rows of cols = n columns by their root mean square.")
+	Pragma("noescape")
+	left, cols := ptr("rows"), ptr("cols")
+	y, x, gamma := ptr("y"), ptr("x"), ptr("gamma")
+	tail := v.tailMask(cols)
+	loop(left, func() {
+		sum := v.sums()
+		eachGroup(cols, tail, []int{1}, func(off reg.Register, _ int, k mask) {
+			for p := range sum {
+				d := v.load(at(x, off), p, k)
+				VMULPS(d, d, d)
+				VADDPS(d, sum[p], sum[p])
+			}
+		})
+		r := v.inverseRoot(v.tree(sum))
+		eachGroup(cols, tail, []int{1}, func(off reg.Register, _ int, k mask) {
+			for p := range v.parts() {
+				d := v.load(at(x, off), p, k)
+				VMULPS(r, d, d)
+				ifSet(gamma, func() { VMULPS(v.load(at(gamma, off), p, k), d, d) })
+				v.store(d, at(y, off), p, k)
+			}
+		})
+		addParam("ys", y)
+		addParam("xs", x)
+	})
+	VZEROUPPER()
+	RET()
 }
 
 // scalar divides a row sum by n and fills a vector with it.

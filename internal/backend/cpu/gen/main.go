@@ -108,6 +108,7 @@ var families = []struct {
 	}},
 	{"norm", "cpu", func() {
 		both(layerNorm)
+		both(rmsNorm)
 		both(layerNormGrad)
 	}},
 	{"softmax", "cpu", func() {

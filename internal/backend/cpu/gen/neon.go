@@ -59,6 +59,7 @@ var neonFamilies = []struct {
 	}},
 	{"norm", "cpu", func(f *neonFile) {
 		neonLayerNorm(f)
+		neonRMSNorm(f)
 		neonLayerNormGrad(f)
 	}},
 	{"softmax", "cpu", func(f *neonFile) {

@@ -431,14 +431,57 @@ func (a *neon) stats(x, cols, rest *vreg, masks []*vreg) (mean, r *vreg) {
 			a.three("fmla", sum[p], d, d)
 		}
 	})
-	s := a.tree(sum)
+	return mean, a.inverseRoot(a.tree(sum))
+}
+
+// inverseRoot is 1/√(sum/n + eps), in all lanes.
+func (a *neon) inverseRoot(s *vreg) *vreg {
 	n, eps, q := a.param("n"), a.param("eps"), a.vec()
 	a.ins("FDIVS {0f}, {1f}, {1f}", n, s)
 	a.ins("FADDS {0f}, {1f}, {1f}", eps, s)
 	a.ins("FSQRTS {0f}, {0f}", s)
 	a.ins("FMOVS $1.0, {0f}", q)
 	a.ins("FDIVS {0f}, {1f}, {1f}", s, q)
-	return mean, a.fill(q)
+	return a.fill(q)
+}
+
+func neonRMSNorm(f *neonFile) {
+	f.function("rmsNormNEON",
+		"(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, gamma *float32, n, eps float32)",
+		"divides rows of cols = n columns by their root mean square.", func(a *neon) {
+			left, cols := a.param("rows"), a.param("cols")
+			y, x, gamma := a.param("y"), a.param("x"), a.param("gamma")
+			rest := a.rest(cols)
+			a.loop(left, func() {
+				sum := a.partial()
+				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+					from := a.sum(x, off)
+					for p := range sum {
+						d := a.load(from, p, rest)
+						a.three("fadd", sum[p], sum[p], a.mul(d, d))
+					}
+				})
+				r := a.inverseRoot(a.tree(sum))
+				a.eachGroup(cols, rest, []int{1}, func(off *vreg, _ int, rest *vreg) {
+					from, to := a.sum(x, off), a.sum(y, off)
+					d := make([]*vreg, parts64)
+					for p := range d {
+						d[p] = a.mul(a.load(from, p, rest), r)
+					}
+					a.ifSet(gamma, func() {
+						g := a.sum(gamma, off)
+						for p := range d {
+							a.three("fmul", d[p], d[p], a.load(g, p, rest))
+						}
+					})
+					for p := range d {
+						a.store(d[p], to, p, rest)
+					}
+				})
+				a.addParam("ys", y)
+				a.addParam("xs", x)
+			})
+		})
 }
 
 func neonLayerNorm(f *neonFile) {
