@@ -24,6 +24,7 @@ type asrCmd struct {
 	ValidMinutes float64 `default:"5" help:"Minutes between validations."`
 	SaveMinutes  float64 `default:"5" help:"Minutes between checkpoints."`
 	LogEvery     int     `default:"50" help:"Updates between lines of the log."`
+	deviceFlag
 }
 
 // Help is shown with --help.
@@ -69,7 +70,11 @@ func (c *asrCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := train.NewASR(recipe, data, device())
+	device, err := c.open()
+	if err != nil {
+		return err
+	}
+	t, err := train.NewASR(recipe, data, device)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type codecCmd struct {
 	ValidMinutes float64 `default:"5" help:"Minutes between validations."`
 	SaveMinutes  float64 `default:"5" help:"Minutes between checkpoints."`
 	LogEvery     int     `default:"25" help:"Updates between lines of the log."`
+	deviceFlag
 }
 
 // Help is shown with --help.
@@ -62,7 +63,11 @@ func (c *codecCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := train.NewCodec(recipe, corpus, device())
+	device, err := c.open()
+	if err != nil {
+		return err
+	}
+	t, err := train.NewCodec(recipe, corpus, device)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,23 @@ package main
 import (
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	devices "github.com/sotto-audio/sotto/internal/device"
 )
 
 // device runs on one thread: the trainer's shards are the others.
 func device() backend.Backend { return cpu.New(1) }
+
+// deviceFlag chooses what a run trains on.
+type deviceFlag struct {
+	Device string `default:"cpu" placeholder:"NAME" help:"What to train on: cpu, or vulkan or vulkan:N for a graphics processor."`
+}
+
+// open gives the device. The losses work on the memory of the host in between, so
+// that every operation waits.
+func (f deviceFlag) open() (backend.Backend, error) {
+	b, err := devices.Open(f.Device, 1)
+	if err != nil {
+		return nil, err
+	}
+	return backend.Prompt(b), nil
+}
