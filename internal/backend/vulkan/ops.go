@@ -40,7 +40,7 @@ func checkEpilogue(op string, y *backend.Tensor, ep *backend.Epilogue) {
 
 // epilogue gives the addresses of an epilogue for n columns.
 func (b *Backend) epilogue(ep *backend.Epilogue, n int) []uint64 {
-	part := func(v []float32) uint64 {
+	columns := func(v []float32) uint64 {
 		if v == nil {
 			return 0
 		}
@@ -48,9 +48,9 @@ func (b *Backend) epilogue(ep *backend.Epilogue, n int) []uint64 {
 	}
 	var alpha, inverse uint64
 	if ep.Act == backend.Snake {
-		alpha, inverse = part(ep.Alpha), part(ep.Inverse)
+		alpha, inverse = columns(ep.Alpha), columns(ep.Inverse)
 	}
-	return []uint64{part(ep.Bias), alpha, inverse, part(ep.Scale), b.input(ep.Residual)}
+	return []uint64{columns(ep.Bias), alpha, inverse, columns(ep.Scale), b.input(ep.Residual)}
 }
 
 func stride(t *backend.Tensor) int {
@@ -186,6 +186,10 @@ func (b *Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backe
 	return b.host.PackReduced(w, k, n, p)
 }
 
+// slab is the number of rows that a product takes at once: a dispatch has no more than
+// maxWorkgroups of 8 rows.
+const slab = 8 * maxWorkgroups
+
 // few is the number of rows up to which a product has no use for tiles.
 const few = 16
 
@@ -211,6 +215,11 @@ func (b *Backend) matmul(y, x *backend.Tensor, p *weights, k int, ep backend.Epi
 	if y.Rows == 0 || y.Cols == 0 {
 		return
 	}
+	if y.Rows > slab {
+		b.matmul(y.Slice(0, slab), x.Slice(0, slab), p, k, part(ep, 0, slab))
+		b.matmul(y.Slice(slab, y.Rows), x.Slice(slab, x.Rows), p, k, part(ep, slab, y.Rows))
+		return
+	}
 	to, back := b.output(y)
 	from, e := b.input(x), b.epilogue(&ep, y.Cols)
 	w := p.store.block.address()
@@ -232,6 +241,14 @@ func (b *Backend) matmul(y, x *backend.Tensor, p *weights, k int, ep backend.Epi
 			groups((y.Cols+63)/64, (y.Rows+63)/64)
 	}
 	b.bring(back)
+}
+
+// part is an epilogue for some of the rows.
+func part(ep backend.Epilogue, from, to int) backend.Epilogue {
+	if ep.Residual != nil {
+		ep.Residual = ep.Residual.Slice(from, to)
+	}
+	return ep
 }
 
 // MatMulTN adds xᵀ·dy to dw.

@@ -40,3 +40,23 @@ func FuzzOperations(f *testing.F) {
 		backendtest.RunOne(t, b, 1e-5, seed)
 	})
 }
+
+// TestManyRows multiplies more rows than one dispatch takes, as the last layers of
+// models that work on samples do.
+func TestManyRows(t *testing.T) {
+	b := open(t)
+	const rows = 9*65535 + 5
+	x, y := b.New(rows, 2), b.New(rows, 3)
+	for r := range rows {
+		x.Row(r)[0], x.Row(r)[1] = float32(r%1000), 1
+	}
+	b.MatMul(y, x, b.Pack([]float32{1, 2, 3, 10, 20, 30}, 2, 3), backend.Epilogue{Residual: y})
+	b.Wait()
+	for r := range rows {
+		for n := range 3 {
+			if want := float32((r%1000 + 10) * (n + 1)); y.Row(r)[n] != want {
+				t.Fatalf("row %d: %v, want %v", r, y.Row(r)[n], want)
+			}
+		}
+	}
+}

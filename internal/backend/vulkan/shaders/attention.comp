@@ -7,7 +7,7 @@
 
 layout(constant_id = 0) const int GRADIENT = 0;
 layout(local_size_x = 64) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Floats y, q, k, v; // y is dq with GRADIENT
 	Ints from, to;
 	Floats weights;    // e, and after those of all rows g

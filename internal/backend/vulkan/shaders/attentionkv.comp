@@ -5,7 +5,7 @@
 #include "common.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Floats dk, dv, q, dout, weights;
 	Ints from, to;
 	uint keys, rows, first, heads, dim, dks, dvs, qs, ds, width;

@@ -2,11 +2,10 @@
 // order of operations. An absent operand is the address 0.
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference_uvec2 : require
-#extension GL_EXT_scalar_block_layout : require
 
-layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Floats { float v[]; };
-layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer Quads { vec4 v[]; };
-layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Ints { int v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Quads { vec4 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int v[]; };
 
 bool given(Floats f) { return uvec2(f) != uvec2(0); }
 

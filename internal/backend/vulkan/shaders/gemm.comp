@@ -8,7 +8,7 @@
 
 layout(constant_id = 1) const int ADD = 0;
 layout(local_size_x = 64) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Floats y, a, b;
 	Epilogue e;
 	uint rows, cols, depth, ys, am, ak, bs, rs;

@@ -9,7 +9,7 @@
 layout(constant_id = 1) const uint ROWS = 8;
 layout(constant_id = 2) const uint QUADS = 2;
 layout(local_size_x = 16) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Floats y;
 	Floats a, b;
 	Epilogue e;

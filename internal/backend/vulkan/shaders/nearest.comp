@@ -4,7 +4,7 @@
 #include "common.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Ints codes;
 	Floats product, half_;
 	uint rows, cols;

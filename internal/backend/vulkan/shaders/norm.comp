@@ -6,7 +6,7 @@
 
 layout(constant_id = 0) const int MODE = 0;
 layout(local_size_x = 64) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Floats y, x, gamma, beta, dy, xhat;
 	uint rows, cols, ys, xs, dys;
 	float eps;

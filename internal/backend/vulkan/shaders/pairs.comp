@@ -5,7 +5,7 @@
 
 layout(constant_id = 0) const int EXPAND = 0;
 layout(local_size_x = 64) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Floats y, x, m;
 	uint rows, pairs, ys, xs, ms;
 	float eps;

@@ -5,7 +5,7 @@
 #include "epilogue.glsl"
 
 layout(local_size_x = 64) in;
-layout(push_constant, scalar) uniform Push {
+layout(push_constant, std430) uniform Push {
 	Floats y, x;
 	Epilogue e;
 	uint rows, cols, ys, xs, rs;
