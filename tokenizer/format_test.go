@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/npy"
 )
@@ -344,5 +346,71 @@ func TestLargeNPY(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "larger than 256 MiB") != c.large {
 			t.Errorf("%d of %s: %v", c.rows, c.descr, err)
 		}
+	}
+}
+
+// TestParquetPages: rows of any length come back, and no page ends inside of one,
+// which readers that skip pages by their index rely on.
+func TestParquetPages(t *testing.T) {
+	v, err := NewVocabulary(model([]int{1024, 600}, 1, 2), 0, VocabularyOptions{Layout: Parallel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "a.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newParquetWriter(v, file)
+	var want [][]int32
+	for i, n := range []int{0, 2, rowPiece - 2, rowPiece, rowPiece + 2, 5 * rowPiece, 2 * pageIDs, 4, rowGroup, 6} {
+		ids := make([]int32, n)
+		for k := range ids {
+			ids[k] = int32((k + i) % 600)
+		}
+		want = append(want, ids)
+		if err := w.Write(&Utterance{ID: fmt.Sprint(i), Samples: 900, SampleRate: 16000, Sequence: Sequence{IDs: ids, Width: 2}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(file.Name(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ids := range want {
+		if u, err := r.Next(); err != nil || u.ID != fmt.Sprint(i) || !slices.Equal(u.Sequence.IDs, ids) {
+			t.Fatalf("row %d of %d ids: %v", i, len(ids), err)
+		}
+	}
+	r.Close()
+	again, err := os.Open(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	st, err := again.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquet.OpenFile(again, st.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := 0
+	for _, g := range f.RowGroups() {
+		index, err := g.ColumnChunks()[0].OffsetIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range index.NumPages() {
+			if pages++; i > 0 && index.FirstRowIndex(i) <= index.FirstRowIndex(i-1) {
+				t.Errorf("page %d goes on with row %d", i, index.FirstRowIndex(i))
+			}
+		}
+	}
+	if len(f.RowGroups()) != 2 || pages != 4 {
+		t.Errorf("%d pages in %d row groups", pages, len(f.RowGroups()))
 	}
 }

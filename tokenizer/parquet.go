@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
-	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
@@ -19,13 +19,21 @@ type parquetWriter struct {
 	b      *bufio.Writer
 	w      *parquet.GenericWriter[any]
 	nested bool
-	row    parquet.Row
+	row    []parquet.Value
 	ids    int // in the open row group
+	paged  int // of them, in pages
 }
 
-// rowGroup is the number of ids after which a row group ends: what a writer holds
-// in memory.
-const rowGroup = 1 << 20
+const (
+	// rowGroup is the number of ids after which a row group ends: what a writer holds
+	// in memory.
+	rowGroup = 1 << 20
+	// pageIDs is the number of ids after which a page ends. A page holds whole rows.
+	pageIDs = 1 << 15
+	// rowPiece is the number of values that a row is handed over in: each is 24 bytes
+	// there and 6 behind.
+	rowPiece = 1 << 13
+)
 
 func newParquetWriter(v *Vocabulary, file io.WriteCloser) *parquetWriter {
 	bits := 16
@@ -40,10 +48,11 @@ func newParquetWriter(v *Vocabulary, file io.WriteCloser) *parquetWriter {
 	if !v.Layout.single() {
 		list = parquet.List(list)
 	}
-	text := parquet.Encoded(parquet.String(), &parquet.Plain)
+	leaf := func(n parquet.Node) parquet.Node { return parquet.Leaf(small{n.Type()}) }
+	text := parquet.Encoded(leaf(parquet.String()), &parquet.Plain)
 	schema := parquet.NewSchema("utterances", parquet.Group{
 		"id": text, "text": text, "speaker": text, "language": text,
-		"samples": parquet.Int(64), "sample_rate": parquet.Int(32), "duration": parquet.Leaf(parquet.DoubleType),
+		"samples": leaf(parquet.Int(64)), "sample_rate": leaf(parquet.Int(32)), "duration": leaf(parquet.Leaf(parquet.DoubleType)),
 		"codes": list,
 	})
 	b := bufio.NewWriterSize(file, 1<<16)
@@ -51,16 +60,28 @@ func newParquetWriter(v *Vocabulary, file io.WriteCloser) *parquetWriter {
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault, Concurrency: 1}),
 		parquet.DataPageVersion(1), // which compresses the levels of nested lists
 		parquet.CreatedBy("sotto", "1", ""),
+		parquet.PageBufferSize(math.MaxInt32), // Write ends pages, which must not end inside of a row
 	)}
 }
 
+// small is a type of a column of one value a row, whose buffer grows as it is filled:
+// the library would make room for a whole page at once.
+type small struct{ parquet.Type }
+
+func (small) EstimateNumValues(int) int { return 16 }
+
 func (w *parquetWriter) Write(u *Utterance) error {
+	columns := w.w.ColumnWriters()
+	put := func(column int, values ...parquet.Value) error {
+		_, err := columns[column].WriteRowValues(values)
+		return err
+	}
 	s := u.Sequence
-	r := slices.Grow(w.row[:0], len(s.IDs)+8)
 	deepest := 1
 	if w.nested {
 		deepest = 2
 	}
+	w.row = w.row[:0]
 	for i, id := range s.IDs {
 		level := deepest
 		switch {
@@ -69,34 +90,36 @@ func (w *parquetWriter) Write(u *Utterance) error {
 		case w.nested && i%s.Width == 0:
 			level = 1
 		}
-		r = append(r, parquet.Int32Value(id).Level(level, deepest, 0))
+		if w.row = append(w.row, parquet.Int32Value(id).Level(level, deepest, 0)); len(w.row) == rowPiece {
+			if err := put(0, w.row...); err != nil {
+				return err
+			}
+			w.row = w.row[:0]
+		}
 	}
 	if len(s.IDs) == 0 {
-		r = append(r, parquet.NullValue().Level(0, 0, 0))
+		w.row = append(w.row, parquet.NullValue().Level(0, 0, 0))
+	}
+	if err := put(0, w.row...); err != nil {
+		return err
 	}
 	for i, v := range []parquet.Value{
 		parquet.DoubleValue(u.Seconds()), parquet.ByteArrayValue([]byte(u.ID)), parquet.ByteArrayValue([]byte(u.Language)),
 		parquet.Int32Value(int32(u.SampleRate)), parquet.Int64Value(u.Samples),
 		parquet.ByteArrayValue([]byte(u.Speaker)), parquet.ByteArrayValue([]byte(u.Text)),
 	} {
-		r = append(r, v.Level(0, 0, i+1))
-	}
-	// Column by column: WriteRows would copy them once more.
-	for c, column := range w.w.ColumnWriters() {
-		values := r[:max(len(s.IDs), 1)]
-		if c > 0 {
-			values = r[max(len(s.IDs), 1)+c-1:][:1]
-		}
-		if _, err := column.WriteRowValues(values); err != nil {
+		if err := put(i+1, v.Level(0, 0, i+1)); err != nil {
 			return err
 		}
 	}
-	if w.row = r; cap(r) > 1<<20 { // 24 bytes an id
-		w.row = nil
-	}
-	if w.ids += len(s.IDs); w.ids >= rowGroup {
-		w.ids = 0
+	w.ids += len(s.IDs)
+	switch {
+	case w.ids >= rowGroup:
+		w.ids, w.paged = 0, 0
 		return w.w.Flush()
+	case w.ids >= w.paged+pageIDs:
+		w.paged = w.ids
+		return columns[0].Flush()
 	}
 	return nil
 }
