@@ -33,9 +33,9 @@ type stream struct {
 // beamWithLM is the number of hypotheses that a language model chooses among.
 const beamWithLM = 16
 
-// opening is the confidence that an utterance begins with, where the weights do
-// not say: music and noise give lone words that are less certain.
-const opening = 0.93
+// opening is the certainty that an utterance begins with, in letters, where the
+// weights do not say: music and noise give lone letters and doubtful words.
+const opening = 1.5
 
 // Fusion with a language model where the weights say nothing of it.
 const (

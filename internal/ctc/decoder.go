@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sotto-audio/sotto/asr"
 )
@@ -68,9 +69,9 @@ type Config struct {
 	Gap, Pause time.Duration
 	// MinConfidence drops words that are less certain.
 	MinConfidence float64
-	// Opening is the confidence that speech is begun with: less certain words at
-	// the begin of an utterance wait for one that has it, or for a third word, and
-	// are dropped where the utterance ends before.
+	// Opening is the certainty that speech is begun with, in letters: words at the
+	// begin of an utterance wait until they have it together, or are many, and are
+	// dropped where the utterance ends before.
 	Opening float64
 }
 
@@ -339,17 +340,32 @@ func (d *Decoder) commit(n *node, u *asr.Update) {
 	n.parent = nil
 }
 
-// enough is the number of words that are speech, however uncertain they are.
-const enough = 3
+// patience is the number of words that an utterance is held back for, at most.
+const patience = 8
+
+// certainty is what a word says for there being speech at all: its letters times how
+// far they are above a doubt of one half. A letter that music sounds like says little,
+// however sure it is.
+func certainty(w asr.Word) float64 {
+	return float64(utf8.RuneCountInString(w.Text)) * max(0, 2*w.Confidence-1)
+}
 
 // give commits a word, or holds it back at the begin of an utterance.
 func (d *Decoder) give(w asr.Word, u *asr.Update) {
-	if !d.open && w.Confidence < d.cfg.Opening && len(d.held)+1 < enough {
+	if !d.open {
 		d.held = append(d.held, w)
+		var sum float64
+		for _, h := range d.held {
+			sum += certainty(h)
+		}
+		if sum < d.cfg.Opening && len(d.held) < patience {
+			return
+		}
+		u.Committed = append(u.Committed, d.held...)
+		d.held, d.open = d.held[:0], true
 		return
 	}
-	u.Committed = append(append(u.Committed, d.held...), w)
-	d.held, d.open = d.held[:0], true
+	u.Committed = append(u.Committed, w)
 }
 
 // tentative are the words of the best hypothesis that are not committed.

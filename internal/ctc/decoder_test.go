@@ -281,8 +281,8 @@ func TestAPauseEndsWordAndUtterance(t *testing.T) {
 	}
 }
 
-// Uncertain words alone are noise; with more of them, or a certain one, they are
-// speech.
+// Uncertain words alone are noise; with more of them, a certain one, or a longer one,
+// they are speech.
 func TestUncertainWordsBeginNoUtterance(t *testing.T) {
 	pause := strings.Repeat("_", 25)
 	for rows, want := range map[string]string{
@@ -292,7 +292,8 @@ func TestUncertainWordsBeginNoUtterance(t *testing.T) {
 		"__7a__ b__" + pause:                          "a b",
 		"__7a__ 7b__ 7c__" + pause:                    "a b c",
 		"__a__ 7b__" + pause + "7c__" + pause + "d__": "a b d",
-		"__7a": "",
+		"__7a":               "",
+		"__7a7b7c__" + pause: "abc",
 	} {
 		d := newDecoder(t, Config{Symbols: letters, Opening: 0.9})
 		u, err := d.Push(peaks(letters, rows), 0)
@@ -304,6 +305,20 @@ func TestUncertainWordsBeginNoUtterance(t *testing.T) {
 		}
 		if got := said(append(u.Committed, d.Flush(0).Committed...)); got != want {
 			t.Errorf("%q: %q, want %q", rows, got, want)
+		}
+	}
+}
+
+// What is uncertain for long is speech that is hard to hear.
+func TestUncertainWordsAreNotHeldForever(t *testing.T) {
+	for n, want := range map[int]int{patience - 1: 0, patience: patience, patience + 1: patience + 1} {
+		d := newDecoder(t, Config{Symbols: letters, Opening: 100})
+		u, err := d.Push(peaks(letters, strings.Repeat("__6a__ ", n)+strings.Repeat("_", 25)), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(append(u.Committed, d.Flush(0).Committed...)); got != want {
+			t.Errorf("%d words: %d came, want %d", n, got, want)
 		}
 	}
 }

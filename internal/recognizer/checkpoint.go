@@ -34,7 +34,7 @@ type Search struct {
 	LMBonus       float64 `json:"lm_bonus"`       // for each word
 	LMUnknown     float64 `json:"lm_unknown"`     // for each word that the language model does not know
 	MinConfidence float64 `json:"min_confidence"` // of a word
-	Opening       float64 `json:"opening"`        // confidence that an utterance begins with
+	Opening       float64 `json:"opening"`        // certainty that an utterance begins with, in letters
 	Languages     string  `json:"languages"`      // ISO 639-1 codes, with commas
 }
 
