@@ -32,10 +32,9 @@ func recognizer(t testing.TB) asr.Recognizer {
 	return r
 }
 
-// long says how many seconds the load lasts: the environment's SOTTO_LOAD, else a
-// few.
-func long(t testing.TB, short int) int {
-	if v := os.Getenv("SOTTO_LOAD"); v != "" {
+// number is what a variable of the environment says, else a small one.
+func number(t testing.TB, name string, short int) int {
+	if v := os.Getenv(name); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil {
 			t.Fatal(err)
@@ -101,10 +100,11 @@ func talk(ctx context.Context, r *running, pcm []float32, offset, seconds int) (
 	}
 }
 
-// TestLoad runs sixteen streams at the speed of speech beside clients that flood,
-// stall, send garbage and leave: words come in time all the same.
+// TestLoad runs sixteen streams, or as many as the environment's SOTTO_STREAMS says, at
+// the speed of speech for SOTTO_LOAD seconds beside clients that flood, stall, send
+// garbage and leave: words come in time all the same.
 func TestLoad(t *testing.T) {
-	seconds := long(t, 3)
+	seconds, count := number(t, "SOTTO_LOAD", 3), number(t, "SOTTO_STREAMS", 16)
 	r := start(t, func(o *Options) { o.Recognizer = recognizer(t) })
 	pcm := append(speech(t), make([]float32, 16000)...)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -115,7 +115,7 @@ func TestLoad(t *testing.T) {
 	var mu sync.Mutex
 	var all delays
 	var streams sync.WaitGroup
-	for i := range 16 {
+	for i := range count {
 		streams.Go(func() {
 			got, err := talk(t.Context(), r, pcm, i*7919, seconds)
 			if err != nil {
@@ -129,8 +129,8 @@ func TestLoad(t *testing.T) {
 	streams.Wait()
 	cancel()
 	hostile.Wait()
-	if len(all.words) < 16 {
-		t.Fatalf("%d words in %d seconds of 16 streams", len(all.words), seconds)
+	if len(all.words) < count {
+		t.Fatalf("%d words in %d seconds of %d streams", len(all.words), seconds, count)
 	}
 	slices.Sort(all.words)
 	slices.Sort(all.server)
@@ -138,7 +138,7 @@ func TestLoad(t *testing.T) {
 		return d[min(len(d)-1, int(p*float64(len(d))))].Round(time.Millisecond)
 	}
 	for name, d := range map[string][]time.Duration{"the end of a word": all.words, "what the recogniser had to hear": all.server} {
-		t.Logf("16 streams, %d s, %d words, delay from %s: %v in the median, %v for 95 %%, %v for 99 %%, %v at most", seconds, len(d), name, at(d, 0.5), at(d, 0.95), at(d, 0.99), at(d, 1))
+		t.Logf("%d streams, %d s, %d words, delay from %s: %v in the median, %v for 95 %%, %v for 99 %%, %v at most", count, seconds, len(d), name, at(d, 0.5), at(d, 0.95), at(d, 0.99), at(d, 1))
 	}
 	if os.Getenv("SOTTO_LOAD") != "" && at(all.words, 0.99) > time.Second {
 		t.Errorf("the 99th percentile of the delays is %v", at(all.words, 0.99))
