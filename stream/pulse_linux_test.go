@@ -50,7 +50,7 @@ func TestPulse(t *testing.T) {
 		if last != rate {
 			t.Errorf("%d channels: position ends at %d, want %d", channels, last, rate)
 		}
-		if took < 900*time.Millisecond || took > 5*time.Second {
+		if took < 900*time.Millisecond || took > time.Minute {
 			t.Errorf("%d channels: one second takes %v", channels, took)
 		}
 		time.Sleep(300 * time.Millisecond)
@@ -88,7 +88,7 @@ func TestPulseCancel(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	err := Play(ctx, &tone{rate: 16000, channels: 1, frames: 160000, hz: 440}, 16000, 1, nil)
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 3*time.Second {
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 8*time.Second {
 		t.Errorf("stopping gives %v after %v", err, time.Since(start))
 	}
 }

@@ -70,7 +70,7 @@ pcm.in { type file slave.pcm "null" file "/dev/null" infile "DIR/out.raw" format
 	if err := send.Start(); err != nil {
 		t.Fatal(err)
 	}
-	socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+	socket.SetReadDeadline(time.Now().Add(time.Minute))
 	packets := 0
 	for buf := make([]byte, 2048); packets < 50; {
 		n, _, err := socket.ReadFrom(buf)

@@ -248,7 +248,7 @@ func TestHours(t *testing.T) {
 	if os.Getenv("SOTTO_LOAD") != "" && float64(seconds)/took.Seconds() < 10 {
 		t.Errorf("%.1f x real time", float64(seconds)/took.Seconds())
 	}
-	for range 100 {
+	for range 1000 {
 		if runtime.NumGoroutine() <= goroutines {
 			return
 		}
