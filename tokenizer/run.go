@@ -177,6 +177,8 @@ func (r *Run) Encode(ctx context.Context, p *Part, progress func(Progress)) (*Pa
 	}
 	defer os.RemoveAll(tmp)
 	o := &partOutput{dir: r.dir, tmp: tmp}
+	o.written.SetLimit(32) // a file system writes many at a time about as fast as one
+	defer o.written.Wait()
 	w, err := NewWriter(r.Format, r.vocabulary, r.name(p), o.create)
 	if err != nil {
 		return nil, err
@@ -250,6 +252,7 @@ func EncodeTo(ctx context.Context, w Writer, model codec.Codec, v *Vocabulary, i
 type partOutput struct {
 	dir, tmp string
 	names    []string
+	written  errgroup.Group // files on their way to the disk
 }
 
 func (o *partOutput) create(name string) (io.WriteCloser, error) {
@@ -258,18 +261,25 @@ func (o *partOutput) create(name string) (io.WriteCloser, error) {
 		return nil, err
 	}
 	o.names = append(o.names, name)
-	return os.Create(path)
+	f, err := os.Create(path)
+	return partFile{f, o}, err
+}
+
+type partFile struct {
+	*os.File
+	o *partOutput
+}
+
+// Close has the file written to the disk beside what goes on.
+func (f partFile) Close() error {
+	f.o.written.Go(func() error { return errors.Join(f.Sync(), f.File.Close()) })
+	return nil
 }
 
 // publish puts the files in their places. They are on the disk by its end: the report
 // that follows must not outlive them where power fails.
 func (o *partOutput) publish() error {
-	var files, entries errgroup.Group
-	files.SetLimit(32) // a file system writes many at a time about as fast as one
-	for _, name := range o.names {
-		files.Go(func() error { return flush(filepath.Join(o.tmp, filepath.FromSlash(name))) })
-	}
-	if err := files.Wait(); err != nil {
+	if err := o.written.Wait(); err != nil {
 		return err
 	}
 	root := filepath.Clean(o.dir)
@@ -287,18 +297,11 @@ func (o *partOutput) publish() error {
 		}
 	}
 	for dir := range folders {
-		entries.Go(func() error { return flushFolder(dir) })
+		if err := flushFolder(dir); err != nil {
+			return err
+		}
 	}
-	return entries.Wait()
-}
-
-// flush waits until a file is on the disk.
-func flush(name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return nil
 }
 
 // flushFolder waits until the names in a folder are on the disk, on systems that can.
