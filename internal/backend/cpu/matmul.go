@@ -124,7 +124,7 @@ func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backe
 // spread copies rows of a that would fall on the same cache sets, because
 // their distance is a large power of two, to a better distance.
 func (b *Backend) spread(a []float32, lda, m, kc, n int, s *scratch) ([]float32, int) {
-	if lda%512 != 0 || m < 4 || n < 4*b.kernels.nr {
+	if lda%1024 != 0 || m < 4 || n < 4*b.kernels.nr {
 		return a, lda
 	}
 	pitch := kc + 16
