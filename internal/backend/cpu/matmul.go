@@ -43,14 +43,22 @@ func (b *Backend) planProduct(m, k, n int) plan {
 	if p.rowParts*p.colParts < want {
 		p.rowParts = min(want/p.colParts, (m+b.kernels.mr()-1)/b.kernels.mr())
 	}
-	// As many parts for every thread.
+	// As many parts for every thread, of as many panels where that can be had.
 	panels := (n + b.kernels.nr - 1) / b.kernels.nr
-	for c := p.colParts; c <= panels && c < p.colParts+b.threads; c++ {
-		if p.rowParts*c%b.threads == 0 {
-			p.colParts = c
+	even := 0
+	for c := p.colParts; c <= min(panels, 2*p.colParts); c++ {
+		if p.rowParts*c%b.threads > 0 {
+			continue
+		}
+		if panels%c == 0 {
+			even = c
 			break
 		}
+		if even == 0 && c < p.colParts+b.threads {
+			even = c
+		}
 	}
+	p.colParts = max(p.colParts, even)
 	return p
 }
 
