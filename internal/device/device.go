@@ -11,6 +11,7 @@ import (
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/backend/gpu"
 	"github.com/sotto-audio/sotto/internal/backend/vulkan"
 )
 
@@ -63,8 +64,8 @@ func Resolve(name string) (resolved, why string) {
 // open holds the devices that were opened, which models share.
 var open = struct {
 	sync.Mutex
-	vulkan map[int]backend.Backend
-}{vulkan: map[int]backend.Backend{}}
+	vulkan map[int]*gpu.Backend
+}{vulkan: map[int]*gpu.Backend{}}
 
 // Open opens a device. The host works with that many threads, all processors where
 // it is 0.
@@ -85,7 +86,7 @@ func Open(name string, threads int) (backend.Backend, error) {
 	case Vulkan:
 		open.Lock()
 		defer open.Unlock()
-		if b, ok := open.vulkan[index]; ok && !b.(interface{ Lost() bool }).Lost() {
+		if b, ok := open.vulkan[index]; ok && !b.Lost() {
 			return b, nil
 		}
 		b, err := vulkan.Open(index, threads)

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"fmt"
 	"sync"
+
+	"github.com/sotto-audio/sotto/internal/backend/gpu"
 )
 
 // physical is a device that can run the kernels.
@@ -126,10 +128,40 @@ type device struct {
 	layout  uint64 // of all pipelines
 	fence   uint64
 	shaders map[string]uint64
+
+	pipelines  []uint64
+	operations *queue
+	lost       error
 }
+
+var _ gpu.Driver = (*device)(nil)
+
+// Open opens a device of Devices, or the one that is likely the fastest where index
+// is below 0. The host works with that many threads, all processors where it is 0.
+func Open(index, threads int) (*gpu.Backend, error) {
+	p, err := choose(index)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDevice(p)
+	if err != nil {
+		return nil, err
+	}
+	return gpu.New(d, threads), nil
+}
+
+// Name is "vulkan (the name of the device)".
+func (d *device) Name() string { return "vulkan (" + d.Info.Name + ")" }
+
+// Software says that the processor stands in for the device.
+func (d *device) Software() bool { return d.Info.Software }
+
+// Lost says that the device does not answer any more.
+func (d *device) Lost() bool { return d.lost != nil }
 
 func openDevice(p physical) (_ *device, err error) {
 	d := &device{physical: p, shaders: map[string]uint64{}}
+	d.operations = newQueue(d)
 	priority := float32(1)
 	queue := deviceQueueCreateInfo{header: head(typeDeviceQueueCreateInfo), family: p.family, count: 1, priorities: &priority}
 	address := addressFeatures{header: head(typeBufferDeviceAddressFeatures), address: 1}
@@ -139,7 +171,7 @@ func openDevice(p physical) (_ *device, err error) {
 	}
 	defer func() {
 		if err != nil {
-			d.close()
+			d.Close()
 		}
 	}()
 	api.vkGetDeviceQueue.call(d.handle, uintptr(p.family), 0, uintptr(ptr(&d.queue)))
@@ -161,8 +193,12 @@ func openDevice(p physical) (_ *device, err error) {
 
 func (p physical) physical() uintptr { return p.handle }
 
-func (d *device) close() {
+// Close gives the device back.
+func (d *device) Close() {
 	api.vkDeviceWaitIdle.call(d.handle)
+	for _, p := range d.pipelines {
+		api.vkDestroyPipeline.call(d.handle, uintptr(p), 0)
+	}
 	for _, m := range d.shaders {
 		api.vkDestroyShaderModule.call(d.handle, uintptr(m), 0)
 	}

@@ -5,7 +5,7 @@ package vulkan
 import (
 	"errors"
 
-	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/gpu"
 )
 
 var errBuild = errors.New("this build has no Vulkan backend")
@@ -14,4 +14,4 @@ var errBuild = errors.New("this build has no Vulkan backend")
 func Devices() ([]Info, error) { return nil, errBuild }
 
 // Open fails: this build has none.
-func Open(int, int) (backend.Backend, error) { return nil, errBuild }
+func Open(int, int) (*gpu.Backend, error) { return nil, errBuild }

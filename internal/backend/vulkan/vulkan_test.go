@@ -8,17 +8,18 @@ import (
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/backendtest"
+	"github.com/sotto-audio/sotto/internal/backend/gpu"
 	"github.com/sotto-audio/sotto/internal/backend/vulkan"
 )
 
 // open opens a device for a test, or skips it where there is none.
-func open(t testing.TB) *vulkan.Backend {
+func open(t testing.TB) *gpu.Backend {
 	b, err := vulkan.Open(-1, 2)
 	if err != nil {
 		t.Skip("SKIPPED: ", err)
 	}
-	t.Cleanup(b.(*vulkan.Backend).Close)
-	return b.(*vulkan.Backend)
+	t.Cleanup(b.Close)
+	return b
 }
 
 func TestOperations(t *testing.T) {
@@ -27,7 +28,7 @@ func TestOperations(t *testing.T) {
 	backendtest.Run(t, b, 1e-5)
 }
 
-var shared = sync.OnceValues(func() (backend.Backend, error) { return vulkan.Open(-1, 1) })
+var shared = sync.OnceValues(func() (*gpu.Backend, error) { return vulkan.Open(-1, 1) })
 
 // FuzzOperations runs operations on random shapes.
 func FuzzOperations(f *testing.F) {

@@ -1,6 +1,4 @@
-//go:build !static && (amd64 || arm64) && (linux || darwin || windows)
-
-package vulkan
+package gpu
 
 import (
 	"fmt"
@@ -11,7 +9,7 @@ import (
 )
 
 func fail(format string, args ...any) {
-	panic(fmt.Sprintf("vulkan: "+format, args...))
+	panic(fmt.Sprintf("gpu: "+format, args...))
 }
 
 func sameShape(op string, a *backend.Tensor, others ...*backend.Tensor) {
@@ -174,7 +172,7 @@ func (b *Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
 	}
 	b.begin()
 	defer b.mu.Unlock()
-	b.queue.wait()
+	b.wait()
 	fill(p, w, dst.K, dst.N, transposed)
 }
 
@@ -187,8 +185,8 @@ func (b *Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backe
 }
 
 // slab is the number of rows that a product takes at once: a dispatch has no more than
-// maxWorkgroups of 8 rows.
-const slab = 8 * maxWorkgroups
+// MaxGroups of 8 rows.
+const slab = 8 * MaxGroups
 
 // few is the number of rows up to which a product has no use for tiles.
 const few = 16
@@ -203,7 +201,7 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 	defer b.mu.Unlock()
 	p, ok := w.Packed.(*weights)
 	if !ok {
-		b.queue.wait()
+		b.wait()
 		b.host.MatMul(y, x, w, ep)
 		return
 	}
@@ -223,9 +221,9 @@ func (b *Backend) matmul(y, x *backend.Tensor, p *weights, k int, ep backend.Epi
 	to, back := b.output(y)
 	from, e := b.input(x), b.epilogue(&ep, y.Cols)
 	w := p.store.block.address()
-	if b.device.Software || y.Rows <= few {
+	if b.driver.Software() || y.Rows <= few {
 		rows, quads := 8, 2
-		if !b.device.Software {
+		if !b.driver.Software() {
 			quads = 1
 		}
 		if y.Rows < 8 {
@@ -392,7 +390,7 @@ func (b *Backend) Nearest(codes []int32, x *backend.Tensor, book *backend.Weight
 	b.matmul(y, x, p, book.K, backend.Epilogue{})
 	to, found := b.scratch(x.Rows)
 	b.call("nearest").pointers(to, b.input(y), b.vector(half[:book.N])).sizes(x.Rows, book.N).groups(x.Rows, 1)
-	b.queue.wait()
+	b.wait()
 	copy(codes, unsafe.Slice((*int32)(unsafe.Pointer(&found[0])), x.Rows))
 	runtime.KeepAlive(book)
 }

@@ -1,6 +1,4 @@
-//go:build !static && (amd64 || arm64) && (linux || darwin || windows)
-
-package vulkan
+package gpu
 
 import (
 	"github.com/sotto-audio/sotto/internal/backend"

@@ -1,6 +1,4 @@
-//go:build !static && (amd64 || arm64) && (linux || darwin || windows)
-
-package vulkan
+package gpu
 
 import (
 	"math"
@@ -13,8 +11,6 @@ import (
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
-func fault(err error) error { return &backend.Fault{Err: err} }
-
 // Backend runs operations on a device.
 type Backend struct {
 	*core
@@ -25,10 +21,9 @@ type core struct {
 	host *cpu.Backend // for what has no kernel
 
 	mu     sync.Mutex // of all that follows
-	device *device
+	driver Driver
 	heap   heap
-	queue  *queue
-	kernel map[variant]uint64 // pipelines
+	kernel map[variant]uint64
 	temp   []*temporary
 	now    int    // of temp, in use
 	at     uint64 // bytes of it in use
@@ -44,49 +39,56 @@ var (
 	_ backend.Waiter  = (*Backend)(nil)
 )
 
-// Open opens a device of Devices, or the one that is likely the fastest where index
-// is below 0. The host works with that many threads, all processors where it is 0.
-func Open(index, threads int) (backend.Backend, error) {
-	p, err := choose(index)
-	if err != nil {
-		return nil, err
-	}
-	d, err := openDevice(p)
-	if err != nil {
-		return nil, err
-	}
-	c := &core{host: cpu.New(threads), device: d, kernel: map[variant]uint64{}, queue: newQueue(d)}
-	c.heap.device = d
-	return &Backend{core: c}, nil
+// New makes a backend of a driver. The host works with that many threads, all
+// processors where it is 0.
+func New(d Driver, threads int) *Backend {
+	c := &core{host: cpu.New(threads), driver: d, kernel: map[variant]uint64{}}
+	c.heap.driver = d
+	return &Backend{core: c}
 }
 
 // Prompt gives the same device, whose operations have run when they return.
 func (b *Backend) Prompt() backend.Backend { return &Backend{core: b.core, prompt: true} }
 
-// Lost says that the device does not answer any more: Open it again.
+// Lost says that the device does not answer any more: open it again.
 func (b *Backend) Lost() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.queue.lost != nil
+	return b.driver.Lost()
+}
+
+// Limit bounds the memory that is taken from the device; 0 is all that there is.
+func (b *Backend) Limit(bytes uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heap.limit = bytes
+}
+
+// InUse is the memory of tensors and packings that were not found to be garbage yet, and
+// what is taken from the device for them, in bytes.
+func (b *Backend) InUse() (used, taken uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.heap.chunks {
+		taken += c.Size
+	}
+	return b.heap.used, taken
 }
 
 // Close gives the device back. Tensors must not be used after it.
 func (b *Backend) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	api.vkDeviceWaitIdle.call(b.device.handle)
-	for _, p := range b.kernel {
-		api.vkDestroyPipeline.call(b.device.handle, uintptr(p), 0)
-	}
+	b.driver.Wait() // a lost device is closed, too
 	for _, c := range b.heap.chunks {
-		b.heap.release(c)
+		b.driver.Free(c.Memory)
 	}
 	b.heap.chunks = nil
-	b.device.close()
+	b.driver.Close()
 }
 
-// Name is "vulkan (the name of the device)".
-func (b *Backend) Name() string { return "vulkan (" + b.device.Name + ")" }
+// Name is that of the kind of device and of the device.
+func (b *Backend) Name() string { return b.driver.Name() }
 
 // Each calls f for parts of n rows on the host, side by side.
 func (b *Backend) Each(n, unit int, cost float64, f func(lo, hi int)) {
@@ -97,7 +99,17 @@ func (b *Backend) Each(n, unit int, cost float64, f func(lo, hi int)) {
 func (b *Backend) Wait() {
 	b.begin()
 	defer b.mu.Unlock()
-	b.queue.wait()
+	b.wait()
+}
+
+// wait returns when all operations have run.
+func (b *Backend) wait() { do(b.driver.Wait()) }
+
+// do turns a failure of the device into a panic.
+func do(err error) {
+	if err != nil {
+		panic(&backend.Fault{Err: err})
+	}
 }
 
 // begin locks the backend for an operation. Memory that nothing points to is given
@@ -115,7 +127,7 @@ func (b *Backend) begin() {
 }
 
 // idle says that nothing is enqueued.
-func (b *Backend) idle() bool { return len(b.queue.pending) == 0 && !b.queue.running }
+func (b *Backend) idle() bool { return b.driver.Idle() }
 
 // storage is what the tensors over one range of memory point to.
 type storage struct{ block block }
@@ -124,7 +136,7 @@ type storage struct{ block block }
 // nothing that is enqueued looks at it.
 func (b *Backend) allocate(n int) (*storage, error) {
 	blk, err := b.heap.allocate(4*uint64(n), func() {
-		b.queue.wait()
+		b.wait()
 		b.heap.idle()
 	})
 	if err != nil {
@@ -156,7 +168,7 @@ func (b *Backend) claim(n int) *storage {
 		case s != nil:
 			return s
 		case try == 4:
-			panic(fault(err))
+			do(err)
 		}
 		runtime.GC()
 		time.Sleep(time.Millisecond << try) // cleanups run beside us
@@ -212,9 +224,7 @@ func (b *Backend) scratch(n int) (uint64, []float32) {
 		if b.now == len(b.temp) {
 			size := max(need, temporarySize)
 			s, err := b.allocate(int(size / 4))
-			if err != nil {
-				panic(fault(err))
-			}
+			do(err)
 			b.temp = append(b.temp, &temporary{s, size})
 			continue
 		}
@@ -292,7 +302,7 @@ func (b *Backend) outputs(v []float32) (a uint64, back func()) {
 func (b *Backend) bring(backs ...func()) {
 	waited := b.prompt
 	if waited {
-		b.queue.wait()
+		b.wait()
 	}
 	for _, back := range backs {
 		if back == nil {
@@ -300,7 +310,7 @@ func (b *Backend) bring(backs ...func()) {
 		}
 		if !waited {
 			// The copies are read before their memory is used again.
-			b.queue.wait()
+			b.wait()
 			waited = true
 		}
 		back()
