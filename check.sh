@@ -116,11 +116,24 @@ go build -o "$sotto" ./cmd/sotto
 cat samples/speech.wav | "$sotto" encode - - | "$sotto" decode - - > "$out/pipe.wav"
 "$sotto" info --json "$out/pipe.wav"
 
-step Vulkan
+step graphics processors
 if glslangValidator --version 2>/dev/null | grep -q ':12\.0\.0$'; then
-	go run ./internal/backend/vulkan/gen -check -C internal/backend/vulkan/shaders
+	go run ./internal/backend/gpu/gen -check -only spirv -C internal/backend/gpu/shaders
 else
 	echo "SKIPPED: glslangValidator 12.0.0 (Debian's glslang-tools) is not on PATH: the SPIR-V is not compared with its sources"
+fi
+if clang-16 --version >/dev/null 2>&1; then
+	go run ./internal/backend/gpu/gen -check -only ptx -C internal/backend/gpu/shaders
+	# The kernels of CUDA on the processor: the driver's API, the arguments, the bits.
+	mkdir "$out/cuda"
+	internal/backend/cuda/testdata/host/build.sh "$out/cuda"
+	LD_LIBRARY_PATH="$out/cuda" go test -count=1 -short -v -run '^TestOperations$' ./internal/backend/cuda >"$out/cuda.log" || { cat "$out/cuda.log"; exit 1; }
+	grep -q '^--- PASS: TestOperations' "$out/cuda.log" && tail -n 1 "$out/cuda.log"
+	"$sotto" encode samples/speech.wav "$out/cpu.sotto"
+	LD_LIBRARY_PATH="$out/cuda" "$sotto" encode --device cuda samples/speech.wav "$out/cuda.sotto"
+	cmp "$out/cpu.sotto" "$out/cuda.sotto"
+else
+	echo "SKIPPED: clang-16 is not on PATH: the PTX is not compared with its sources, its kernels are not run"
 fi
 if "$sotto" info --devices | grep '^vulkan:'; then
 	# The tests have run above; this is what they say of the device.

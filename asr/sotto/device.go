@@ -7,9 +7,10 @@ import (
 	"github.com/sotto-audio/sotto/internal/device"
 )
 
-// On gives the model, and the codec that it hears with, on a device: "cpu", "vulkan"
-// or "vulkan:1" for a graphics processor, or "auto" for one where there is one. Both
-// share the weights. What a failing device does not do is an error.
+// On gives the model, and the codec that it hears with, on a device: "cpu", "cuda" or
+// "vulkan" for a graphics processor, "cuda:1" for the second one, or "auto" for one
+// where there is one. Both share the weights. What a failing device does not do is an
+// error.
 func (m *Model) On(name string) (_ *Model, err error) {
 	defer backend.Recover(&err)
 	b, err := device.Open(name, m.threads)

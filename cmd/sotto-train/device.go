@@ -11,7 +11,7 @@ func device() backend.Backend { return cpu.New(1) }
 
 // deviceFlag chooses what a run trains on.
 type deviceFlag struct {
-	Device string `default:"cpu" placeholder:"NAME" help:"What to train on: cpu, or vulkan or vulkan:N for a graphics processor."`
+	Device string `default:"cpu" placeholder:"NAME" help:"What to train on: cpu, or cuda or vulkan for a graphics processor, cuda:N or vulkan:N for one of several."`
 }
 
 // open gives the device. The losses work on the memory of the host in between, so

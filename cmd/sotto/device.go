@@ -15,7 +15,7 @@ import (
 
 // deviceFlag chooses what models run on.
 type deviceFlag struct {
-	Device string `default:"cpu" placeholder:"NAME" help:"What the model runs on: cpu, vulkan or vulkan:N (a graphics processor, see sotto info --devices), or auto, which is cpu where there is none."`
+	Device string `default:"cpu" placeholder:"NAME" help:"What the model runs on: cpu, cuda, vulkan, or cuda:N or vulkan:N of several (graphics processors, see sotto info --devices), or auto, which is cpu where there is none."`
 }
 
 // name is that of the device; it says so where auto finds none but the processor.

@@ -97,7 +97,7 @@ func (c *infoCmd) Run(s *session) error {
 
 // devices lists what sound can come from and go to, and what models can run on.
 func (c *infoCmd) devices(s *session) error {
-	compute, why := device.List()
+	compute, missing := device.List()
 	sound, err := stream.Devices(s.ctx)
 	if c.JSON && err == nil {
 		return json.NewEncoder(s.stdout).Encode(map[string]any{"sound": sound, "compute": compute})
@@ -128,8 +128,8 @@ func (c *infoCmd) devices(s *session) error {
 		}
 		fmt.Fprintf(t, "%s\tcompute\t%s\t%s\n", d.Name, d.Description, note)
 	}
-	if why != nil {
-		fmt.Fprintf(t, "%s\tcompute\t%s\t\n", device.Vulkan, line(why))
+	for _, m := range missing {
+		fmt.Fprintf(t, "%s\tcompute\t%s\t\n", m.Kind, line(m.Err))
 	}
 	return errors.Join(t.Flush(), err)
 }

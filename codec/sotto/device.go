@@ -7,10 +7,10 @@ import (
 	"github.com/sotto-audio/sotto/internal/device"
 )
 
-// On gives the model on a device: "cpu", "vulkan" or "vulkan:1" for a graphics
-// processor, or "auto" for one where there is one. Both share the weights. Samples in
-// give the tokens of the processor there but for single codes, where two entries are
-// as near to within rounding; what a failing device does not do is an error.
+// On gives the model on a device: "cpu", "cuda" or "vulkan" for a graphics processor,
+// "cuda:1" for the second one, or "auto" for one where there is one. Both share the
+// weights. On "vulkan" single codes differ from the processor's, where two entries are
+// as near to within rounding. What a failing device does not do is an error.
 func (m *Model) On(name string) (_ *Model, err error) {
 	defer backend.Recover(&err)
 	b, err := device.Open(name, m.threads)

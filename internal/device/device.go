@@ -11,6 +11,7 @@ import (
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/backend/cuda"
 	"github.com/sotto-audio/sotto/internal/backend/gpu"
 	"github.com/sotto-audio/sotto/internal/backend/vulkan"
 )
@@ -18,8 +19,9 @@ import (
 // Names of devices. A colon and a number choose one of several, as in vulkan:1.
 const (
 	CPU    = "cpu"
+	CUDA   = "cuda"
 	Vulkan = "vulkan"
-	// Auto is the fastest graphics processor, or the processor where there is none.
+	// Auto is a graphics processor, or the processor where there is none.
 	Auto = "auto"
 )
 
@@ -32,15 +34,30 @@ type Info struct {
 	Software bool `json:"software,omitempty"`
 }
 
-// List gives the devices of this machine, the processor first. The error says why
-// there are no others, where there are none.
-func List() ([]Info, error) {
-	all := []Info{{Name: CPU, Description: cpu.New(0).Name()}}
+// Missing is a kind of device of which there is none, and why.
+type Missing struct {
+	Kind string
+	Err  error
+}
+
+// List gives the devices of this machine, the processor first.
+func List() (all []Info, missing []Missing) {
+	all = []Info{{Name: CPU, Description: cpu.New(0).Name()}}
+	nvidia, err := cuda.Devices()
+	for _, d := range nvidia {
+		all = append(all, Info{Name: fmt.Sprintf("%s:%d", CUDA, d.Index), Description: d.Name, Memory: d.Memory})
+	}
+	if err != nil {
+		missing = append(missing, Missing{CUDA, err})
+	}
 	found, err := vulkan.Devices()
 	for _, d := range found {
 		all = append(all, Info{Name: fmt.Sprintf("%s:%d", Vulkan, d.Index), Description: d.Name, Memory: d.Memory, Software: d.Software})
 	}
-	return all, err
+	if err != nil {
+		missing = append(missing, Missing{Vulkan, err})
+	}
+	return all, missing
 }
 
 // Resolve turns Auto into the name of a device, and says why where that is the
@@ -49,57 +66,64 @@ func Resolve(name string) (resolved, why string) {
 	if name != Auto {
 		return name, ""
 	}
-	all, err := List()
+	all, missing := List()
 	for _, d := range all[1:] {
 		if !d.Software {
 			return d.Name, ""
 		}
 	}
-	if err != nil {
-		return CPU, err.Error()
+	for _, m := range missing {
+		if why != "" {
+			why += ", "
+		}
+		why += m.Err.Error()
 	}
-	return CPU, "no graphics processor"
+	if len(all) > 1 {
+		why = "no graphics processor"
+	}
+	return CPU, why
 }
 
-// open holds the devices that were opened, which models share.
+// open holds the graphics processors that were opened, which models share.
 var open = struct {
 	sync.Mutex
-	vulkan map[int]*gpu.Backend
-}{vulkan: map[int]*gpu.Backend{}}
+	all map[string]*gpu.Backend
+}{all: map[string]*gpu.Backend{}}
 
 // Open opens a device. The host works with that many threads, all processors where
 // it is 0.
 func Open(name string, threads int) (backend.Backend, error) {
 	name, _ = Resolve(name)
 	kind, number, numbered := strings.Cut(name, ":")
+	start := map[string]func(index, threads int) (*gpu.Backend, error){CUDA: cuda.Open, Vulkan: vulkan.Open}[kind]
 	index := -1
 	if numbered {
 		n, err := strconv.Atoi(number)
-		if err != nil || n < 0 || kind != Vulkan {
+		if err != nil || n < 0 || start == nil {
 			return nil, unknown(name)
 		}
 		index = n
 	}
-	switch kind {
-	case CPU:
+	switch {
+	case kind == CPU:
 		return cpu.New(threads), nil
-	case Vulkan:
-		open.Lock()
-		defer open.Unlock()
-		if b, ok := open.vulkan[index]; ok && !b.Lost() {
-			return b, nil
-		}
-		b, err := vulkan.Open(index, threads)
-		if err != nil {
-			return nil, fmt.Errorf("device %s: %w", name, err)
-		}
-		open.vulkan[index] = b
+	case start == nil:
+		return nil, unknown(name)
+	}
+	open.Lock()
+	defer open.Unlock()
+	if b, ok := open.all[name]; ok && !b.Lost() {
 		return b, nil
 	}
-	return nil, unknown(name)
+	b, err := start(index, threads)
+	if err != nil {
+		return nil, fmt.Errorf("device %s: %w", name, err)
+	}
+	open.all[name] = b
+	return b, nil
 }
 
 // ErrName is the error of a name that no device has anywhere.
-var ErrName = errors.New("give cpu, vulkan, vulkan:N or auto (sotto info --devices lists them)")
+var ErrName = errors.New("give cpu, cuda, cuda:N, vulkan, vulkan:N or auto (sotto info --devices lists them)")
 
 func unknown(name string) error { return fmt.Errorf("device %q: %w", name, ErrName) }

@@ -14,7 +14,7 @@ import (
 
 // kernels are the compiled shaders.
 //
-//go:embed shaders/kernels.zip
+//go:embed kernels.zip
 var kernels []byte
 
 // binaryOf gives the SPIR-V of a kernel.

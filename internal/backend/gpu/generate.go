@@ -1,3 +1,3 @@
-package vulkan
+package gpu
 
 //go:generate go run ./gen

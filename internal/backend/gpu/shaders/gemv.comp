@@ -46,13 +46,13 @@ void main() {
 		}
 		w += step_;
 	}
-	for (uint i = 0; i < ROWS; i++) {
-		uint m = m0 + i;
-		if (m >= rows) break;
+	// A copy, so that this loop, which is long, need not be unrolled to keep s in registers.
+	float sum[64];
+	for (uint i = 0; i < ROWS; i++)
 		for (uint j = 0; j < QUADS; j++)
-			for (uint l = 0; l < 4; l++) {
-				uint n = n0 + 4 * j + l;
-				if (n < cols) y.v[m * ys + n] = finish(e, s[i][j][l], m, n, rs);
-			}
+			for (uint l = 0; l < 4; l++) sum[(i * QUADS + j) * 4 + l] = s[i][j][l];
+	for (uint l = 0; l < ROWS * QUADS * 4; l++) {
+		uint m = m0 + l / (QUADS * 4), n = n0 + l % (QUADS * 4);
+		if (m < rows && n < cols) y.v[m * ys + n] = finish(e, sum[l], m, n, rs);
 	}
 }

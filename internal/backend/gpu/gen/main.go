@@ -1,8 +1,9 @@
-// Command gen compiles the GLSL kernels to SPIR-V with glslangValidator (Debian's
-// glslang-tools). With -check it compares instead of writing.
+// Command gen compiles the kernels: to SPIR-V with glslangValidator (Debian's
+// glslang-tools) for backend/vulkan, and to PTX with clang-16 for backend/cuda. With
+// -check it compares instead of writing.
 //
-// Every sum, difference, product and quotient is decorated NoContraction, so that
-// drivers fuse only what the kernels fuse, and names of variables are left out.
+// In SPIR-V every sum, difference, product and quotient is decorated NoContraction, so
+// that drivers fuse only what the kernels fuse, and names of variables are left out.
 package main
 
 import (
@@ -26,13 +27,37 @@ func main() {
 	log.SetFlags(0)
 	check := flag.Bool("check", false, "fail where the files differ from the sources")
 	folder := flag.String("C", "shaders", "the folder of the kernels")
+	only := flag.String("only", "", "spirv or ptx alone")
+	show := flag.String("show", "", "print a kernel in CUDA C")
 	flag.Parse()
-	if err := run(*folder, *check); err != nil {
-		log.Fatal(err)
+	if *show != "" {
+		code, err := toCUDA(*folder, filepath.Join(*folder, *show+".comp"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		os.Stdout.Write(code)
+		return
+	}
+	for _, t := range []target{
+		{"spirv", "spv", filepath.Join(*folder, "../../vulkan/kernels.zip"), compile},
+		{"ptx", "ptx", filepath.Join(*folder, "../../cuda/kernels.zip"), compileCUDA},
+	} {
+		if *only != "" && *only != t.name {
+			continue
+		}
+		if err := t.run(*folder, *check); err != nil {
+			log.Fatal(err)
+		}
 	}
 }
 
-func run(folder string, check bool) error {
+// target is a kind of machine code.
+type target struct {
+	name, suffix, path string
+	compile            func(folder, source string) ([]byte, error)
+}
+
+func (t target) run(folder string, check bool) error {
 	sources, err := filepath.Glob(filepath.Join(folder, "*.comp"))
 	if err != nil || len(sources) == 0 {
 		return fmt.Errorf("no kernels in %s", folder)
@@ -41,11 +66,11 @@ func run(folder string, check bool) error {
 	w := zip.NewWriter(&archive)
 	w.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
 	for _, source := range sources {
-		code, err := compile(folder, source)
+		code, err := t.compile(folder, source)
 		if err != nil {
 			return fmt.Errorf("%s: %w", source, err)
 		}
-		f, err := w.Create(strings.TrimSuffix(filepath.Base(source), "comp") + "spv")
+		f, err := w.Create(strings.TrimSuffix(filepath.Base(source), "comp") + t.suffix)
 		if err == nil {
 			_, err = f.Write(code)
 		}
@@ -56,7 +81,7 @@ func run(folder string, check bool) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	path := filepath.Join(folder, "kernels.zip")
+	path := t.path
 	if !check {
 		return os.WriteFile(path, archive.Bytes(), 0o666)
 	}

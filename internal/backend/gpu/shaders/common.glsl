@@ -9,6 +9,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Ints { int v
 
 bool given(Floats f) { return uvec2(f) != uvec2(0); }
 
+// Functions of package f32.
 const float EXP_MAX = 88.37, EXP_MIN = -87.3, LOG2E = 1.4426950408889634, MAGIC = 12582912.0;
 
 // expParts gives p, r and scale with exp x = (1 + p r) scale.
@@ -133,7 +134,7 @@ float slope(float x, int act) {
 	case GELU: {
 		float xx = x * x;
 		float s = 1.0 / (1.0 + expf(geluArg(x, xx)));
-		return fma((x * s) * (1.0 - s), fma(xx, 3.0 * GELU_C3, GELU_C1), s);
+		return fma((x * s) * (1.0 - s), fma(xx, 0.21406443847660518, GELU_C1), s);
 	}
 	case SILU: {
 		float s = 1.0 / (1.0 + expf(-x));

@@ -20,12 +20,14 @@ shared float left[DEEP][TILE], right[DEEP][TILE];
 void main() {
 	uint at = gl_LocalInvocationID.x, row = at / 8, col = at % 8;
 	uint m0 = gl_WorkGroupID.y * TILE, n0 = gl_WorkGroupID.x * TILE;
-	float s[8][8];
+	// Copies, so that the long loops over them need not be unrolled to keep s in registers.
+	float s[8][8], sum[64];
+	for (uint l = 0; l < 64; l++) {
+		uint m = m0 + l / 8 * 8 + row, n = n0 + l % 8 * 8 + col;
+		sum[l] = ADD != 0 && m < rows && n < cols ? y.v[m * ys + n] : 0.0;
+	}
 	for (uint i = 0; i < 8; i++)
-		for (uint j = 0; j < 8; j++) {
-			uint m = m0 + i * 8 + row, n = n0 + j * 8 + col;
-			s[i][j] = ADD != 0 && m < rows && n < cols ? y.v[m * ys + n] : 0.0;
-		}
+		for (uint j = 0; j < 8; j++) s[i][j] = sum[i * 8 + j];
 	for (uint k0 = 0; k0 < depth; k0 += DEEP) {
 		for (uint k = 0; k < DEEP; k++) {
 			// Neighbours read neighbours: along k where the rows of a are dense, along m
@@ -52,8 +54,9 @@ void main() {
 		barrier();
 	}
 	for (uint i = 0; i < 8; i++)
-		for (uint j = 0; j < 8; j++) {
-			uint m = m0 + i * 8 + row, n = n0 + j * 8 + col;
-			if (m < rows && n < cols) y.v[m * ys + n] = ADD != 0 ? s[i][j] : finish(e, s[i][j], m, n, rs);
-		}
+		for (uint j = 0; j < 8; j++) sum[i * 8 + j] = s[i][j];
+	for (uint l = 0; l < 64; l++) {
+		uint m = m0 + l / 8 * 8 + row, n = n0 + l % 8 * 8 + col;
+		if (m < rows && n < cols) y.v[m * ys + n] = ADD != 0 ? sum[l] : finish(e, sum[l], m, n, rs);
+	}
 }

@@ -1,0 +1,227 @@
+//go:build !static && (amd64 || arm64) && (linux || windows)
+
+package cuda
+
+import (
+	"archive/zip"
+	"bytes"
+	_ "embed"
+	"fmt"
+	"io/fs"
+	"slices"
+	"unsafe"
+
+	"github.com/sotto-audio/sotto/internal/backend/gpu"
+)
+
+// kernels are the compiled kernels.
+//
+//go:embed kernels.zip
+var kernels []byte
+
+// Devices lists the devices of this machine.
+func Devices() ([]Info, error) {
+	if err := load(); err != nil {
+		return nil, err
+	}
+	var n int32
+	if r := api.cuDeviceGetCount.call(uintptr(ptr(&n))); r != success {
+		return nil, fmt.Errorf("no CUDA device: %w", r)
+	}
+	var all []Info
+	for i := range int(n) {
+		var handle int32
+		if r := api.cuDeviceGet.call(uintptr(ptr(&handle)), uintptr(i)); r != success {
+			return nil, fmt.Errorf("CUDA device %d: %w", i, r)
+		}
+		var name [256]byte
+		d := Info{Index: i}
+		api.cuDeviceGetName.call(uintptr(ptr(&name[0])), uintptr(len(name)-1), uintptr(handle))
+		text, _, _ := bytes.Cut(name[:], []byte{0})
+		d.Name = string(text)
+		api.cuDeviceTotalMem.call(uintptr(ptr(&d.Memory)), uintptr(handle))
+		d.Capability = [2]int{attribute(handle, attributeMajor), attribute(handle, attributeMinor)}
+		all = append(all, d)
+	}
+	if len(all) == 0 {
+		return nil, ErrNone
+	}
+	return all, nil
+}
+
+func attribute(handle int32, which uintptr) int {
+	var v int32
+	api.cuDeviceGetAttribute.call(uintptr(ptr(&v)), which, uintptr(handle))
+	return int(v)
+}
+
+// device is an open device.
+type device struct {
+	Info
+	handle  int32
+	context uintptr
+	stream  uintptr
+	modules map[string]uintptr
+	kernels []kernel
+	lost    error
+	busy    bool
+}
+
+// kernel is a function of a module, with what its first constant is.
+type kernel struct {
+	function uintptr
+	threads  uint32
+	zero     uint32
+}
+
+var _ gpu.Driver = (*device)(nil)
+
+// Open opens a device of Devices, the first one where index is below 0. The host works
+// with that many threads, all processors where it is 0.
+func Open(index, threads int) (*gpu.Backend, error) {
+	all, err := Devices()
+	if err != nil {
+		return nil, err
+	}
+	if index >= len(all) {
+		return nil, fmt.Errorf("no CUDA device %d: there are %d", index, len(all))
+	}
+	d := &device{Info: all[max(index, 0)], modules: map[string]uintptr{}}
+	api.cuDeviceGet.call(uintptr(ptr(&d.handle)), uintptr(d.Index))
+	if d.Capability[0] < 7 {
+		return nil, fmt.Errorf("%s: compute capability %d.%d: 7.0 is needed", d.Name(), d.Capability[0], d.Capability[1])
+	}
+	if attribute(d.handle, attributeConcurrent) == 0 {
+		return nil, fmt.Errorf("%s: its driver does not let the host look at memory while kernels run (Linux does)", d.Name())
+	}
+	if r := api.cuDevicePrimaryCtxRetain.call(uintptr(ptr(&d.context)), uintptr(d.handle)); r != success {
+		return nil, d.check(r)
+	}
+	if err := d.on(func() result { return api.cuStreamCreate.call(uintptr(ptr(&d.stream)), streamNoDefault) }); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return gpu.New(d, threads), nil
+}
+
+// Name is "cuda (the name of the device)".
+func (d *device) Name() string { return "cuda (" + d.Info.Name + ")" }
+
+// Software is false.
+func (*device) Software() bool { return false }
+
+// check gives a failure a name. All but a lack of memory are final: the driver refuses
+// everything that follows.
+func (d *device) check(r result) error {
+	switch r {
+	case success:
+		return nil
+	case outOfMemory:
+		return fmt.Errorf("%s: %w", d.Name(), gpu.ErrMemory)
+	}
+	d.lost = fmt.Errorf("%s: %w", d.Name(), r)
+	return d.lost
+}
+
+// Lost says that the device does not answer any more.
+func (d *device) Lost() bool { return d.lost != nil }
+
+// Allocate takes managed memory, which moves to who looks at it.
+func (d *device) Allocate(size uint64) (m gpu.Memory, err error) {
+	m.Size = size
+	err = d.on(func() result {
+		return api.cuMemAllocManaged.call(uintptr(ptr(&m.Address)), uintptr(size), attachGlobal)
+	})
+	m.Host = *(*unsafe.Pointer)(ptr(&m.Address)) // the same on both sides
+	return m, err
+}
+
+// Free gives memory back.
+func (d *device) Free(m gpu.Memory) {
+	_ = d.on(func() result { return api.cuMemFree.call(uintptr(m.Address)) })
+}
+
+// compiled are the values of constants 1 and 2 that a kernel has functions for.
+var compiled = map[string]func(c gpu.Constants) string{
+	"gemm": func(c gpu.Constants) string { return fmt.Sprintf("gemm_%d_0", c[1]) },
+	"gemv": func(c gpu.Constants) string { return fmt.Sprintf("gemv_%d_%d", c[1], c[2]) },
+}
+
+// Kernel finds a kernel. The driver compiles it for the device when it is first loaded.
+func (d *device) Kernel(name string, constants gpu.Constants) (uint64, error) {
+	if _, ok := d.modules[name]; !ok {
+		r, err := zip.NewReader(bytes.NewReader(kernels), int64(len(kernels)))
+		if err != nil {
+			return 0, err
+		}
+		ptx, err := fs.ReadFile(r, name+".ptx")
+		if err != nil {
+			return 0, err
+		}
+		ptx = append(ptx, 0)
+		var module uintptr
+		if err := d.on(func() result { return api.cuModuleLoadData.call(uintptr(ptr(&module)), uintptr(ptr(&ptx[0]))) }); err != nil {
+			return 0, err
+		}
+		d.modules[name] = module
+	}
+	k := kernel{threads: 64, zero: constants[0]}
+	entry := name
+	if variant := compiled[name]; variant != nil {
+		entry = variant(constants)
+	}
+	if name == "gemv" {
+		k.threads = 16
+	}
+	text := append([]byte(entry), 0)
+	err := d.on(func() result {
+		return api.cuModuleGetFunction.call(uintptr(ptr(&k.function)), d.modules[name], uintptr(ptr(&text[0])))
+	})
+	if err != nil {
+		return 0, err
+	}
+	if at := slices.Index(d.kernels, k); at >= 0 {
+		return uint64(at), nil
+	}
+	d.kernels = append(d.kernels, k)
+	return uint64(len(d.kernels) - 1), nil
+}
+
+// Enqueue launches an operation on the stream, which runs one after the other.
+func (d *device) Enqueue(op *gpu.Operation) error {
+	k := d.kernels[op.Kernel]
+	push, zero := op.Push, k.zero
+	arguments := [2]ptr{ptr(&push), ptr(&zero)}
+	d.busy = true
+	return d.on(func() result {
+		return api.cuLaunchKernel.call(k.function, uintptr(op.Groups[0]), uintptr(op.Groups[1]), 1, uintptr(k.threads), 1, 1,
+			0, d.stream, uintptr(ptr(&arguments)), 0)
+	})
+}
+
+// Idle says that nothing is enqueued.
+func (d *device) Idle() bool { return !d.busy }
+
+// Wait returns when all operations have run.
+func (d *device) Wait() error {
+	if !d.busy {
+		return nil
+	}
+	err := d.on(func() result { return api.cuStreamSynchronize.call(d.stream) })
+	d.busy = err != nil
+	return err
+}
+
+// Close gives the device back.
+func (d *device) Close() {
+	_ = d.on(func() result {
+		for _, m := range d.modules {
+			api.cuModuleUnload.call(m)
+		}
+		if d.stream != 0 {
+			api.cuStreamDestroy.call(d.stream)
+		}
+		return success
+	})
+	api.cuDevicePrimaryCtxRelease.call(uintptr(d.handle))
+}

@@ -1,0 +1,88 @@
+// A CUDA driver that runs kernels on the processor, for tests where there is no device:
+// the part of the API that package cuda calls. Workgroups run one after the other, the
+// threads of one as contexts that take turns at barriers.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <string>
+#include <ucontext.h>
+#include <vector>
+
+unsigned host_tid, host_ctaid_x, host_ctaid_y, host_nctaid_x;
+
+namespace {
+ucontext_t scheduler, threads[1024];
+bool finished[1024];
+std::vector<char> stacks[1024];
+void (*entry)(void **);
+void **arguments;
+
+void run(int i) {
+	entry(arguments);
+	finished[i] = true;
+	swapcontext(&threads[i], &scheduler);
+}
+
+void workgroup(unsigned n) {
+	for (unsigned i = 0; i < n; i++) {
+		if (stacks[i].empty()) stacks[i].resize(64 << 10);
+		getcontext(&threads[i]);
+		threads[i].uc_stack.ss_sp = stacks[i].data();
+		threads[i].uc_stack.ss_size = stacks[i].size();
+		threads[i].uc_link = nullptr;
+		makecontext(&threads[i], (void (*)())run, 1, (int)i);
+		finished[i] = false;
+	}
+	for (unsigned left = n; left > 0;) {
+		for (unsigned i = 0; i < n; i++) {
+			if (finished[i]) continue;
+			host_tid = i;
+			swapcontext(&scheduler, &threads[i]);
+			left -= finished[i];
+		}
+	}
+}
+}
+
+void host_barrier() { swapcontext(&threads[host_tid], &scheduler); }
+
+extern "C" {
+int cuInit(unsigned) { return 0; }
+int cuDeviceGetCount(int *n) { return *n = 1, 0; }
+int cuDeviceGet(int *d, int i) { return *d = i, 0; }
+int cuDeviceGetName(char *s, int n, int) { return strncpy(s, "the processor, for tests", n), 0; }
+int cuDeviceTotalMem_v2(size_t *n, int) { return *n = 1 << 30, 0; }
+int cuDeviceGetAttribute(int *v, int which, int) { return *v = which == 75 ? 7 : which == 89, 0; }
+int cuDevicePrimaryCtxRetain(void **c, int) { return *c = (void *)1, 0; }
+int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
+int cuCtxSetCurrent(void *c) { return c == (void *)1 ? 0 : 201; }
+int cuModuleLoadData(void **m, const void *ptx) { return *m = (void *)2, strncmp((const char *)ptx, ".version", 8) ? 218 : 0; }
+int cuModuleUnload(void *) { return 0; }
+int cuModuleGetFunction(void **f, void *, const char *name) {
+	*f = dlsym(RTLD_DEFAULT, (std::string("host_") + name).c_str());
+	if (!*f) { // loaded as a local library
+		static void *self = dlopen("libcuda.so.1", RTLD_NOW);
+		*f = dlsym(self, (std::string("host_") + name).c_str());
+	}
+	return *f ? 0 : 500;
+}
+int cuMemAllocManaged(uint64_t *p, size_t n, unsigned) {
+	void *m = aligned_alloc(4096, (n + 4095) / 4096 * 4096);
+	return *p = (uint64_t)m, m ? 0 : 2;
+}
+int cuMemFree_v2(uint64_t p) { return free((void *)p), 0; }
+int cuStreamCreate(void **s, unsigned) { return *s = (void *)3, 0; }
+int cuStreamDestroy_v2(void *) { return 0; }
+int cuStreamSynchronize(void *) { return 0; }
+int cuGetErrorString(int, const char **s) { return *s = "an error of the host driver", 0; }
+int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *stream, void **params, void **) {
+	if (stream != (void *)3 || gz != 1 || by != 1 || bz != 1 || bx > 1024 || gx == 0 || gy == 0) return 1;
+	entry = (void (*)(void **))f;
+	arguments = params;
+	host_nctaid_x = gx;
+	for (host_ctaid_y = 0; host_ctaid_y < gy; host_ctaid_y++)
+		for (host_ctaid_x = 0; host_ctaid_x < gx; host_ctaid_x++) workgroup(bx);
+	return 0;
+}
+}
