@@ -345,7 +345,7 @@ func TestFiles(t *testing.T) {
 func TestHoles(t *testing.T) {
 	r := start(t, nil)
 	info := r.o.Codec.Info()
-	for _, c := range []struct{ whole, lost, status int }{{5, 55, 200}, {1, 3600, 400}} {
+	for _, c := range []struct{ whole, lost, status int }{{5, 15, 200}, {1, 3600, 400}} {
 		var b bytes.Buffer
 		w, err := codec.NewWriter(&b, codec.Header{
 			Model: info.Name, Fingerprint: info.Fingerprint, ModelRate: info.SampleRate, HopLength: info.HopLength,
