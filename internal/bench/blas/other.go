@@ -1,15 +1,15 @@
-//go:build !linux && !darwin
+//go:build static || !(linux || darwin)
 
 package blas
 
 import "errors"
 
-// Library is OpenBLAS, which is not looked for on this system.
+// Library is OpenBLAS, which is not looked for here.
 type Library struct{}
 
 // Open finds the library.
 func Open() (*Library, error) {
-	return nil, errors.New("blas: OpenBLAS is looked for on Linux and macOS only")
+	return nil, errors.New("blas: OpenBLAS is looked for on Linux and macOS only, and not by static builds")
 }
 
 // Config is what the library says of itself.
