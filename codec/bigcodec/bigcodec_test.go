@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 func TestFullSize(t *testing.T) {
 	fixture.Full(t, "bigcodec/bigcodec.fixture.safetensors", "bigcodec/bigcodec.pt")
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "bigcodec/bigcodec.pt") }

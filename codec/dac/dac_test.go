@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 func TestFullSize(t *testing.T) {
 	fixture.Full(t, "dac/dac-16000.fixture.safetensors", "dac/dac-16000.pth")
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "dac/dac-16000.pth") }

@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 func TestFullSize(t *testing.T) {
 	fixture.Full(t, "mimi/mimi.fixture.safetensors", "mimi/mimi/mimi.safetensors")
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "mimi/mimi") }

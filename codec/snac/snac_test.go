@@ -15,3 +15,5 @@ func TestOriginal(t *testing.T) {
 }
 
 func TestFullSize(t *testing.T) { fixture.Full(t, "snac/snac-24.fixture.safetensors", "snac/snac-24") }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "snac/snac-24") }

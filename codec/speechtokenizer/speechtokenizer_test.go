@@ -13,3 +13,5 @@ func TestOriginal(t *testing.T) {
 func TestFullSize(t *testing.T) {
 	fixture.Full(t, "speechtokenizer/speechtokenizer.fixture.safetensors", "speechtokenizer/speechtokenizer")
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "speechtokenizer/speechtokenizer") }

@@ -26,3 +26,5 @@ func TestLongFile(t *testing.T) {
 		t.Run(rate, func(t *testing.T) { fixture.LongFile(t, "wavtokenizer/wavtokenizer-"+rate) })
 	}
 }
+
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "wavtokenizer/wavtokenizer-40") }

@@ -50,7 +50,7 @@ type options struct {
 	only, runtimes                   string
 	seconds                          float64
 	rounds, threads                  int
-	products, json                   bool
+	products, json, cpu              bool
 }
 
 // report is what --json prints.
@@ -88,12 +88,16 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.runtimes, "runtimes", "eager,compiled,onnxruntime", "what to measure published codecs beside")
 	flag.IntVar(&o.threads, "threads", 0, "threads of everything; 0 measures one, then two")
 	flag.BoolVar(&o.products, "products", true, "measure matrix products, too")
+	flag.BoolVar(&o.cpu, "cpu", false, "measure processor time, with one thread, which other programs disturb less")
 	flag.BoolVar(&o.json, "json", false, "print one JSON object")
 	flag.Parse()
 	var r report
 	counts := []int{1, 2}
 	if o.threads > 0 {
 		counts = []int{o.threads}
+	}
+	if o.cpu {
+		counts = []int{1}
 	}
 	if o.published != "" {
 		if err := o.families(ctx, &r, counts); err != nil {
@@ -182,13 +186,13 @@ func (o options) measure(ctx context.Context, r *report, model codec.Codec, thre
 			}
 		}
 		slices.Sort(names[1:])
-		ours := func() (float64, error) { return timed(ctx, model, pcm, tokens, way) }
+		ours := func() (float64, error) { return o.timed(ctx, model, pcm, tokens, way) }
 		best := make([]float64, len(names))
 		for range o.rounds {
 			for i, name := range names {
 				measure := ours
 				if i > 0 {
-					measure = func() (float64, error) { return w.call(name, way) }
+					measure = func() (float64, error) { return w.call(name, way, o.cpu) }
 				}
 				time.Sleep(pause)
 				for range calls {
@@ -225,15 +229,24 @@ const (
 )
 
 // timed is the time of one of our calls in seconds.
-func timed(ctx context.Context, model codec.Codec, pcm []float32, tokens *codec.Tokens, way string) (float64, error) {
+func (o options) timed(ctx context.Context, model codec.Codec, pcm []float32, tokens *codec.Tokens, way string) (float64, error) {
+	begin, used := time.Now(), time.Duration(0)
 	var err error
-	start := time.Now()
+	if o.cpu {
+		if used, err = processorTime(); err != nil {
+			return 0, err
+		}
+	}
 	if way == "encode" {
 		_, err = model.Encode(ctx, pcm, 0)
 	} else {
 		_, err = model.Decode(ctx, tokens)
 	}
-	return time.Since(start).Seconds(), err
+	if err != nil || !o.cpu {
+		return time.Since(begin).Seconds(), err
+	}
+	now, err := processorTime()
+	return (now - used).Seconds(), err
 }
 
 // worker is the Python side.
@@ -303,11 +316,11 @@ func (w *worker) ask(question, answer any) error {
 	return json.Unmarshal(w.out.Bytes(), answer)
 }
 
-func (w *worker) call(runtime, way string) (float64, error) {
+func (w *worker) call(runtime, way string, cpu bool) (float64, error) {
 	var answer struct {
 		Seconds float64 `json:"seconds"`
 	}
-	err := w.ask(map[string]any{"runtime": runtime, "way": way, "calls": 1}, &answer)
+	err := w.ask(map[string]any{"runtime": runtime, "way": way, "calls": 1, "cpu": cpu}, &answer)
 	return answer.Seconds, err
 }
 

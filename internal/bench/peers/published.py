@@ -95,7 +95,7 @@ def snac():
 def mimi():
     from moshi.models import loaders
 
-    m = loaders.get_mimi(str(path / "mimi.safetensors"), "cpu", num_codebooks=32)
+    m = loaders.get_mimi(str(path / "mimi.safetensors"), num_codebooks=32)
     return m, lambda m, x: m.encode(x[None])[0].T, lambda m, c: m.decode(c.T[None])[0]
 
 
