@@ -8,6 +8,7 @@ import (
 	asrsotto "github.com/sotto-audio/sotto/asr/sotto"
 	"github.com/sotto-audio/sotto/asr/whisper"
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/codec/encodec"
 	"github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/device"
 	"github.com/sotto-audio/sotto/internal/published"
@@ -46,6 +47,9 @@ func (f deviceFlag) codec(s *session, model codec.Codec) (codec.Codec, error) {
 		r, err := m.On(name)
 		return r, named(err)
 	case *published.Codec:
+		r, err := m.On(name)
+		return r, named(err)
+	case *encodec.Model:
 		r, err := m.On(name)
 		return r, named(err)
 	}
