@@ -210,8 +210,9 @@ func TestMouthToEar(t *testing.T) {
 	encode, decode := float64(c.encode.Load())/frames/1e6, float64(c.decode.Load())/frames/1e6
 	t.Logf("mouth to ear %.0f ms: codec's algorithm %.0f, encoding %.1f, decoding %.1f, jitter buffer %.0f, capture and playback %.0f; likeness %.2f, ran dry %d times, %+v",
 		total, algorithm, encode, decode, stats.BufferMS, total-algorithm-encode-decode-stats.BufferMS, fit, dry.Load(), stats)
-	if os.Getenv("SOTTO_LOAD") == "" && (stats.Skipped > 0 || encode+decode > 10) {
-		t.Skip("this machine has no time for live sound now")
+	starved := dry.Load() > 0 || stats.Skipped > 0 || stats.Stretched > 5 || encode+decode > 10
+	if fit < 0.4 && starved && os.Getenv("SOTTO_LOAD") == "" {
+		t.Skip("this machine has no time for live sound now: what was played has gaps")
 	}
 	if fit < 0.4 {
 		t.Fatalf("what was heard is not what was spoken: likeness %.2f", fit)
