@@ -1,10 +1,11 @@
 """Makes small/, plain/ (config.json and pytorch_model.bin, as published) and their
 fixtures:
 
-    python make.py [full FOLDER]
+    python make.py [full FOLDER [44]]
 
-from the package snac, with random weights. With full, models of the published sizes
-go to FOLDER instead. The noise of the decoder is that of internal/published/descript.
+from the package snac, with random weights. With full, a model of the published size
+goes to FOLDER instead, with 44 that of 44.1 kHz too. The noise of the decoder is that
+of internal/published/descript.
 """
 
 import json
@@ -104,6 +105,13 @@ def make(out, prefix, config, seconds, gain=1.0):
             torch.randn = real
             return wave
 
+        if full:  # the last tanh, which would saturate, gets the values that sound has
+            last, seen = m.decoder.model[-2], []
+            hook = last.register_forward_hook(lambda *a: seen.append(float(a[2].std())))
+            decode([y[0] for y in m.quantizer(m.encoder(padded[2]))[1]])
+            hook.remove()
+            last.parametrizations.weight.original0 *= 0.3 / seen[0]
+            last.bias *= 0.3 / seen[0]
         for c, x in zip(clips, padded):
             z = m.encoder(x)
             levels = [y[0] for y in m.quantizer(z)[1]]
@@ -125,7 +133,9 @@ if full:
     folder = pathlib.Path(sys.argv[2])
     shape = dict(latent_dim=None, codebook_size=4096, codebook_dim=8, noise=True, depthwise=True)
     make(folder, "snac-24", dict(sampling_rate=24000, encoder_dim=48, encoder_rates=[2, 4, 8, 8], decoder_dim=1024, decoder_rates=[8, 8, 4, 2],
-                                 attn_window_size=None, vq_strides=[4, 2, 1], **shape), 15, 0.5)
+                                 attn_window_size=None, vq_strides=[4, 2, 1], **shape), 8, 0.5)
+    if "44" not in sys.argv[3:]:
+        sys.exit()
     make(folder, "snac-44", dict(sampling_rate=44100, encoder_dim=64, encoder_rates=[3, 3, 7, 7], decoder_dim=1536, decoder_rates=[7, 7, 3, 3],
                                  attn_window_size=32, vq_strides=[8, 4, 2, 1], **shape), 6, 0.5)
 else:
