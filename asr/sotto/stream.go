@@ -31,11 +31,11 @@ type stream struct {
 }
 
 // beamWithLM is the number of hypotheses that a language model chooses among.
-const beamWithLM = 16
+const beamWithLM = 32
 
 // opening is the certainty that an utterance begins with, in letters, where the
 // weights do not say: music and noise give lone letters and doubtful words.
-const opening = 1.5
+const opening = 0.95
 
 // Fusion with a language model where the weights say nothing of it.
 const (

@@ -343,11 +343,14 @@ func (d *Decoder) commit(n *node, u *asr.Update) {
 // patience is the number of words that an utterance is held back for, at most.
 const patience = 8
 
+// doubt is the confidence at which a word says nothing for there being speech.
+const doubt = 0.7
+
 // certainty is what a word says for there being speech at all: its letters times how
-// far they are above a doubt of one half. A letter that music sounds like says little,
-// however sure it is.
+// far they are above doubt, 1 where they are sure. A letter that music sounds like says
+// little, however sure it is.
 func certainty(w asr.Word) float64 {
-	return float64(utf8.RuneCountInString(w.Text)) * max(0, 2*w.Confidence-1)
+	return float64(utf8.RuneCountInString(w.Text)) * max(0, (w.Confidence-doubt)/(1-doubt))
 }
 
 // give commits a word, or holds it back at the begin of an utterance.

@@ -286,21 +286,21 @@ func TestAPauseEndsWordAndUtterance(t *testing.T) {
 func TestUncertainWordsBeginNoUtterance(t *testing.T) {
 	pause := strings.Repeat("_", 25)
 	for rows, want := range map[string]string{
-		"__7a__" + pause:                              "",
-		"__7a__ 7b__" + pause:                         "",
+		"__8a__" + pause:                              "",
+		"__8a__ 8b__" + pause:                         "",
 		"__a__" + pause:                               "a",
-		"__7a__ b__" + pause:                          "a b",
-		"__7a__ 7b__ 7c__" + pause:                    "a b c",
-		"__a__ 7b__" + pause + "7c__" + pause + "d__": "a b d",
-		"__7a":               "",
-		"__7a7b7c__" + pause: "abc",
+		"__8a__ b__" + pause:                          "a b",
+		"__8a__ 8b__ 8c__" + pause:                    "a b c",
+		"__a__ 8b__" + pause + "8c__" + pause + "d__": "a b d",
+		"__8a":               "",
+		"__8a8b8c__" + pause: "abc",
 	} {
 		d := newDecoder(t, Config{Symbols: letters, Opening: 0.9})
 		u, err := d.Push(peaks(letters, rows), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(rows, "7a") && said(u.Tentative) != "a" {
+		if strings.HasSuffix(rows, "8a") && said(u.Tentative) != "a" {
 			t.Errorf("%q: tentative %v", rows, u.Tentative)
 		}
 		if got := said(append(u.Committed, d.Flush(0).Committed...)); got != want {
