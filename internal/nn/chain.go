@@ -25,15 +25,19 @@ func (c Chain) Reach() Reach { return ReachOf(c...) }
 // find in the second-level cache.
 const pieceValues = 1 << 18
 
+// pieceRows is the number of rows from which on reading the weights of a layer again
+// for each piece costs little beside the products.
+const pieceRows = 64
+
 // Step runs the layers. What a layer took from the one before is released. Large
 // tensors go through layers that do not wait for the end of the signal in pieces,
-// which are small enough for the cache.
+// which are small enough for the cache, as long as strides leave them rows enough.
 func (c Chain) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	in := x
 	for len(c) > 0 {
 		n := 1
 		if s.Batch == 1 && x.Rows*x.Cols > 2*pieceValues {
-			n = c.bounded()
+			n = c.split(x.Cols)
 		}
 		y := x
 		if n > 1 {
@@ -50,10 +54,13 @@ func (c Chain) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	return x
 }
 
-// bounded is the number of layers at the start that look ahead to a bound.
-func (c Chain) bounded() int {
+// split is the number of layers at the start that pieces of so many columns go
+// through: they look ahead to a bound and leave a piece enough rows.
+func (c Chain) split(cols int) int {
+	rows := pieceValues / float64(cols)
 	for i, l := range c {
-		if math.IsInf(ReachOf(l).Ahead, 1) {
+		r := ReachOf(l)
+		if rows *= r.Rate; rows < pieceRows || math.IsInf(r.Ahead, 1) {
 			return i
 		}
 	}

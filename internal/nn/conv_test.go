@@ -393,7 +393,7 @@ func TestLargePieces(t *testing.T) {
 	c := Chain{
 		conv(2, 24, 7, 1, 1), Activation{backend.ELU}, &Residual{Branch: Chain{conv(24, 24, 3, 1, 5), Activation{backend.ELU}, conv(24, 24, 3, 1, 1)}},
 		conv(24, 24, 4, 2, 1), NewGroupNorm("g", 4, 24), up, &Residual{Branch: Chain{conv(24, 24, 3, 1, 1), NewGroupNorm("h", 2, 24)}, Shortcut: conv(24, 24, 5, 1, 1)},
-		conv(24, 1, 5, 1, 1),
+		conv(24, 1, 5, 1, 1), conv(1, 8, 400, 200, 1), // pieces would have too few rows here
 	}
 	randomize(c, rng)
 	x := random(50_001, 2, rng)
