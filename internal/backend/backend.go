@@ -107,6 +107,7 @@ type Epilogue struct {
 // Algorithm 2). Step counts from 1.
 type AdamW struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float32
+	Scale                              float32 // of gradients
 	Step                               int
 }
 

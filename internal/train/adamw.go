@@ -27,15 +27,16 @@ type AdamW struct {
 
 	inRow   int // updates left out, one after the other
 	device  backend.Backend
+	kernels *kernels
 	moments map[string][2][]float32 // by parameter name
 }
 
 // NewAdamW makes an optimiser.
 func NewAdamW(device backend.Backend, c backend.AdamW, clip float32) *AdamW {
-	return &AdamW{AdamW: c, Clip: clip, device: device, moments: map[string][2][]float32{}}
+	return &AdamW{AdamW: c, Clip: clip, device: device, kernels: available(), moments: map[string][2][]float32{}}
 }
 
-// Step updates weights of a Graph.
+// Step updates weights of a Graph. Their gradients become the sums over all graphs.
 func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 	begin := time.Now()
 	defer func() { a.Took = time.Since(begin) }()
@@ -48,7 +49,7 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 		weights[i] = w
 	}
 	sums := make([]float64, len(weights))
-	each(weights, func(i int, w *Weight) { sums[i] = energy(w.Gradient) })
+	each(weights, func(i int, w *Weight) { sums[i] = w.gather(a.kernels) })
 	var total float64
 	for _, s := range sums {
 		total += s
@@ -71,12 +72,8 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 		a.Moments(w)
 	}
 	each(weights, func(_ int, w *Weight) {
-		if scale != 1 {
-			for i := range w.Gradient {
-				w.Gradient[i] *= scale
-			}
-		}
 		c := a.AdamW
+		c.Scale = scale
 		c.LR *= w.Rate
 		if !w.Decay {
 			c.WeightDecay = 0
@@ -86,6 +83,18 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 		w.Changed()
 	})
 	return nil
+}
+
+// gather adds the gradients of others and gives the sum of squares.
+func (w *Weight) gather(k *kernels) float64 {
+	if len(w.others) == 0 {
+		return energy(w.Gradient)
+	}
+	var squares float64
+	for _, g := range w.others {
+		squares = k.add(w.Gradient, g)
+	}
+	return squares
 }
 
 // Moments gives the running means of a weight's gradient and of its square,

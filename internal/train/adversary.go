@@ -261,6 +261,7 @@ func (a *Adversary) critic(items int) *critic {
 		g := w.Gradient
 		if len(a.critics) > 0 {
 			g = make([]float32, w.Len())
+			w.others = append(w.others, g)
 		}
 		c.grads = append(c.grads, g)
 	}
@@ -388,13 +389,6 @@ func (a *Adversary) Update(step int, progress float64) error {
 		wait.Go(c.learn)
 	}
 	wait.Wait()
-	each(a.weights, func(i int, w *Weight) {
-		for _, c := range a.critics[1:] {
-			for k, g := range c.grads[i] {
-				w.Gradient[k] += g
-			}
-		}
-	})
 	a.solver.LR = float32(a.Schedule.At(a.solver.AdamW.Step, progress))
 	model := make([]gorgonia.ValueGrad, len(a.weights))
 	for i, w := range a.weights {

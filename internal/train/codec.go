@@ -173,7 +173,10 @@ func newCodec(c CodecConfig, corpus *Corpus, device backend.Backend, fixed *fixe
 		}
 		t.shards = append(t.shards, s)
 	}
-	for _, w := range t.weights() {
+	for i, w := range t.weights() {
+		for _, s := range t.shards[1:] {
+			w.others = append(w.others, s.graph.Weights()[i].Gradient)
+		}
 		for part, rate := range c.Rates {
 			if strings.Contains(w.Name, part) {
 				w.Rate *= rate
@@ -202,8 +205,8 @@ func (c CodecConfig) validate() error {
 	return nil
 }
 
-// weights are those of all shards; the gradients of the others are added to
-// these.
+// weights are those of all shards; the optimiser adds the gradients of the others
+// to these.
 func (t *Codec) weights() []*Weight { return t.shards[0].graph.Weights() }
 
 // build makes the graph of a shard.
@@ -372,7 +375,7 @@ func (t *Codec) Update(progress float64) error {
 	return nil
 }
 
-// run evaluates all shards side by side and adds their gradients.
+// run evaluates all shards side by side.
 func (t *Codec) run(b batch, progress float64) error {
 	each(t.shards[0].graph.linears, func(_ int, l prepared) { l.Prepare(t.device, l.backward) })
 	if t.adversary.active(progress) {
@@ -397,15 +400,6 @@ func (t *Codec) run(b batch, progress float64) error {
 		})
 	}
 	wait.Wait()
-	if len(t.shards) > 1 {
-		each(t.weights(), func(i int, w *Weight) {
-			for _, s := range t.shards[1:] {
-				for k, g := range s.graph.Weights()[i].Gradient {
-					w.Gradient[k] += g
-				}
-			}
-		})
-	}
 	return errors.Join(errs...)
 }
 

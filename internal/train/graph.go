@@ -53,6 +53,7 @@ type Weight struct {
 	// Rate is a factor of the learning rate.
 	Rate float32
 
+	others      [][]float32 // gradients by graphs that run beside this one, which the optimiser adds
 	node        *gorgonia.Node
 	value, grad *tensor.Dense
 }

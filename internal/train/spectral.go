@@ -15,6 +15,7 @@ type analysis struct {
 	size, hop int
 	window    []float32
 	fft       *dsp.RealFFT
+	kernels   *kernels
 	scratch   sync.Pool // *buffers
 }
 
@@ -34,7 +35,7 @@ func newAnalysis(size, hop int) (*analysis, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	a := &analysis{size: size, hop: hop, window: dsp.Hann(size), fft: fft}
+	a := &analysis{size: size, hop: hop, window: dsp.Hann(size), fft: fft, kernels: available()}
 	var energy float64
 	for _, v := range a.window {
 		energy += float64(v) * float64(v)
@@ -134,63 +135,22 @@ func (s *melScale) eval(x, y []float32, floor, weight float32, grad []float32) f
 		n := min(dsp.Width, frames-t)
 		xr, xi := s.forward(b.x, x, t, n)
 		yr, yi := s.forward(b.y, y, t, n)
-		magnitudes(b.target, xr, xi, tiny)
-		magnitudes(b.mag, yr, yi, tiny)
+		s.kernels.magnitudes(b.target, xr, xi, tiny)
+		s.kernels.magnitudes(b.mag, yr, yi, tiny)
 		slope := xi // dL/d|Y|
 		clear(slope)
 		var sum lane
 		for _, f := range s.bands {
 			end := f.First + len(f.Weights)
-			var mx, my, g lane
-			addWeighted(&mx, b.target[f.First:end], f.Weights)
-			addWeighted(&my, b.mag[f.First:end], f.Weights)
-			for i := range sum {
-				d := log(my[i]+floor) - log(mx[i]+floor)
-				g[i] = step / (my[i] + floor)
-				if d < 0 {
-					d, g[i] = -d, -g[i]
-				}
-				sum[i] += d
-			}
-			out := slope[f.First:end]
-			for k, w := range f.Weights {
-				for i := range g {
-					out[k][i] += w * g[i]
-				}
-			}
+			s.kernels.band(slope[f.First:end], b.mag[f.First:end], b.target[f.First:end], f.Weights, &sum, floor, step)
 		}
 		for _, v := range sum[:n] {
 			total += float64(v)
 		}
-		for k := range slope {
-			for i, m := range b.mag[k] {
-				g := slope[k][i] / m
-				yr[k][i] *= g
-				yi[k][i] *= g
-			}
-		}
+		s.kernels.turn(yr, yi, slope, b.mag)
 		s.adjoint(grad, yr, yi, t, n, b)
 	}
 	return total / float64(frames*len(s.bands))
-}
-
-// magnitudes sets mag to √(re² + im² + tiny).
-func magnitudes(mag, re, im []lane, tiny float32) {
-	for k := range mag {
-		m, r, j := &mag[k], &re[k], &im[k]
-		for i := range m {
-			m[i] = sqrt(r[i]*r[i] + j[i]*j[i] + tiny)
-		}
-	}
-}
-
-// addWeighted adds the values of each row times its weight to sum.
-func addWeighted(sum *lane, rows []lane, weights []float32) {
-	for k, w := range weights[:len(rows)] {
-		for i, v := range rows[k] {
-			sum[i] += w * v
-		}
-	}
 }
 
 // ComplexSTFT is the squared difference of complex spectra compressed by
@@ -243,22 +203,7 @@ func (l *ComplexSTFT) eval(a *analysis, x, y []float32, weight float32, grad []f
 		n := min(dsp.Width, frames-t)
 		xr, xi := a.forward(b.x, x, t, n)
 		yr, yi := a.forward(b.y, y, t, n)
-		var d2, e2 lane
-		for k := range xr {
-			for i := range n {
-				xr, xi, yr, yi := xr[k][i], xi[k][i], &yr[k][i], &yi[k][i]
-				gx := pow(xr*xr+xi*xi+eps, -l.power)
-				p := *yr**yr + *yi**yi + eps
-				gy := pow(p, -l.power)
-				cr, ci := gx*xr, gx*xi
-				e2[i] += cr*cr + ci*ci
-				dr, di := gy**yr-cr, gy**yi-ci
-				d2[i] += dr*dr + di*di
-				// d(S·p^−q) = p^−q·dS − 2q·p^(−q−1)·S·(S·dS)
-				along := 2 * l.power * gy / p * (*yr*dr + *yi*di)
-				*yr, *yi = 2*(gy*dr-along**yr), 2*(gy*di-along**yi)
-			}
-		}
+		d2, e2 := a.kernels.compressed(yr, yi, xr, xi, eps, -l.power)
 		for i := range n {
 			diff += float64(d2[i])
 			energy += float64(e2[i])

@@ -56,7 +56,7 @@ func TestVulkanStep(t *testing.T) {
 		tape.Backward()
 		for _, w := range weights {
 			m, v := make([]float32, len(w.Data)), make([]float32, len(w.Data))
-			b.AdamWStep(w.Data, w.Gradient, m, v, backend.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, Step: 1})
+			b.AdamWStep(w.Data, w.Gradient, m, v, backend.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, Scale: 1, Step: 1})
 			r.gradients, r.weights = append(r.gradients, w.Gradient), append(r.weights, w.Data)
 		}
 		return r

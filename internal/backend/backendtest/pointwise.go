@@ -126,7 +126,7 @@ func testAdamW(t *testing.T, b backend.Backend, g Gen) {
 			}
 			want[i] = append([]float32(nil), got[i]...)
 		}
-		a := backend.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.01, Step: step + 1}
+		a := backend.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.01, Scale: 0.7, Step: step + 1}
 		b.AdamWStep(got[0], got[1], got[2], got[3], a)
 		naive.AdamWStep(want[0], want[1], want[2], want[3], a)
 		for i := range got {

@@ -13,7 +13,7 @@ func (b *Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) {
 	const unit = 4096
 	j := b.job()
 	j.v0, j.v1, j.v2, j.v3 = w, g, m, v
-	j.adam = f32.NewAdamW(a.LR, a.Beta1, a.Beta2, a.Eps, a.WeightDecay, a.Step)
+	j.adam = f32.NewAdamW(a.LR, a.Beta1, a.Beta2, a.Eps, a.WeightDecay, a.Scale, a.Step)
 	j.do(b.split(len(w), unit, 1), func(j *job, part int, _ *scratch) {
 		lo, hi := span(len(j.v0), unit, part, j.parts)
 		w, g, m, v := j.v0[lo:hi], j.v1[lo:hi], j.v2[lo:hi], j.v3[lo:hi]

@@ -108,7 +108,7 @@ func BenchmarkOps(t *testing.B) {
 			{"LayerNorm", rows * cols, func() { b.LayerNorm(y, xr, v, u, 1e-6) }},
 			{"LayerNormGrad", rows * cols, func() { b.LayerNormGrad(y, v, u, xr, dy, v, 1e-6) }},
 			{"ColumnSum", rows * cols, func() { b.ColumnSum(u, xr, nil) }},
-			{"AdamW", 1 << 20, func() { b.AdamWStep(big[0], big[1], big[2], big[3], backend.AdamW{Step: 1}) }},
+			{"AdamW", 1 << 20, func() { b.AdamWStep(big[0], big[1], big[2], big[3], backend.AdamW{Scale: 1, Step: 1}) }},
 			{"Repack", 1 << 20, func() { b.Repack(packed, big[0], false) }},
 			{"RepackT", 1 << 20, func() { b.Repack(packed, big[0], true) }},
 			{"Nearest1024x64", rows, func() { b.Nearest(codes, z, book, half) }},

@@ -4,18 +4,19 @@ import "math"
 
 // AdamW holds what is constant over one step of the optimiser.
 type AdamW struct {
-	Beta1, Rest1, Beta2, Rest2 float32 // Rest is 1 − Beta
+	Beta1, Rest1, Beta2, Rest2 float32 // Rest1 is (1 − Beta1)·scale, Rest2 (1 − Beta2)·scale²
 	Fix1, Fix2                 float32 // 1/(1 − Betaᵗ), the bias corrections
 	Eps, Decay, NegLR          float32
 }
 
-// NewAdamW prepares step number step, counted from 1.
-func NewAdamW(lr, beta1, beta2, eps, decay float32, step int) AdamW {
+// NewAdamW prepares step number step, counted from 1, for gradients that count
+// scale times their value.
+func NewAdamW(lr, beta1, beta2, eps, decay, scale float32, step int) AdamW {
 	fix := func(beta float32) float32 {
 		return float32(1 / (1 - math.Pow(float64(beta), float64(step))))
 	}
 	return AdamW{
-		Beta1: beta1, Rest1: 1 - beta1, Beta2: beta2, Rest2: 1 - beta2,
+		Beta1: beta1, Rest1: float32((1 - beta1) * scale), Beta2: beta2, Rest2: float32(float32((1-beta2)*scale) * scale),
 		Fix1: fix(beta1), Fix2: fix(beta2), Eps: eps, Decay: decay, NegLR: -lr,
 	}
 }

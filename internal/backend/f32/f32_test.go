@@ -201,13 +201,14 @@ func TestTree(t *testing.T) {
 
 // TestAdamW follows Algorithm 2 of Loshchilov & Hutter in float64.
 func TestAdamW(t *testing.T) {
-	const lr, b1, b2, eps, decay = 1e-2, 0.9, 0.99, 1e-8, 0.1
+	const lr, b1, b2, eps, decay, scale = 1e-2, 0.9, 0.99, 1e-8, 0.1, 0.3
 	w, m, v := float32(0.5), float32(0), float32(0)
 	W, M, V := 0.5, 0.0, 0.0
 	for step := 1; step <= 50; step++ {
 		g := math.Sin(float64(step))
-		a := NewAdamW(lr, b1, b2, eps, decay, step)
+		a := NewAdamW(lr, b1, b2, eps, decay, scale, step)
 		w, m, v = a.Update(w, float32(g), m, v)
+		g *= scale
 		M = b1*M + (1-b1)*g
 		V = b2*V + (1-b2)*g*g
 		W -= lr * (M/(1-math.Pow(b1, float64(step)))/(math.Sqrt(V/(1-math.Pow(b2, float64(step))))+eps) + decay*W)

@@ -129,7 +129,7 @@ func (Backend) Gather(y, table *backend.Tensor, codes []int32) {
 
 // AdamWStep updates w, m and v.
 func (Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) {
-	step := f32.NewAdamW(a.LR, a.Beta1, a.Beta2, a.Eps, a.WeightDecay, a.Step)
+	step := f32.NewAdamW(a.LR, a.Beta1, a.Beta2, a.Eps, a.WeightDecay, a.Scale, a.Step)
 	for i := range w {
 		w[i], m[i], v[i] = step.Update(w[i], g[i], m[i], v[i])
 	}

@@ -132,10 +132,11 @@ var families = []struct {
 		both(weigh)
 		transpose()
 	}},
+	{"losses", "train", func() { both(losses) }},
 }
 
 // folders of the packages, from this one.
-var folders = map[string]string{"cpu": "..", "dsp": "../../../dsp"}
+var folders = map[string]string{"cpu": "..", "dsp": "../../../dsp", "train": "../../../train"}
 
 func both(kernel func(v isa)) {
 	kernel(avx512)

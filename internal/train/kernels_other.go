@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package train
+
+func available() *kernels { return &kernels{} }
