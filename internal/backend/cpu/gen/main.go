@@ -1,4 +1,4 @@
-// Command gen writes the vector kernels of package cpu:
+// Command gen writes the vector kernels of packages cpu, dsp and train:
 //
 //	cd internal/backend/cpu && go generate
 package main
