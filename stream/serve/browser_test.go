@@ -37,7 +37,10 @@ func openBrowser(t *testing.T, url, sound string) *browser {
 	if err != nil {
 		t.Skip("chromium is not installed: the page is not tested in a browser")
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--user-data-dir="+dir,
 		"--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--use-file-for-fake-audio-capture="+sound+"%noloop",
 		"--autoplay-policy=no-user-gesture-required", "--no-first-run", "--window-size=1280,1500", url)
@@ -47,6 +50,13 @@ func openBrowser(t *testing.T, url, sound string) *browser {
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
+		// Its own processes write there for a while yet.
+		for range 100 {
+			if os.RemoveAll(dir) == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
 	})
 	var port string
 	for range 200 {
