@@ -57,7 +57,7 @@ def make(out, prefix, encoder, decoder, size, seconds, gain=1.0):
 
 
 if full:
-    make(pathlib.Path(sys.argv[3]), "bigcodec", {}, {}, 8192, 5, 0.5)  # a deep network of larger weights amplifies the rounding of both sides
+    make(pathlib.Path(sys.argv[3]), "bigcodec", {}, {}, 8192, 2, 0.5)  # a deep network of larger weights amplifies the rounding of both sides
 else:
     make(HERE, "small", dict(ngf=4, up_ratios=[2, 5], out_channels=16),
          dict(in_channels=16, upsample_initial_channel=24, up_ratios=[5, 2], vq_dim=16, codebook_size=64, codebook_dim=4), 64, 0.06)
