@@ -11,7 +11,9 @@ func TestOriginal(t *testing.T) {
 }
 
 func TestFullSize(t *testing.T) {
-	fixture.Full(t, "dac/dac-16000.fixture.safetensors", "dac/dac-16000.pth")
+	for _, name := range []string{"dac-16000", "dac-24000", "dac-44100"} {
+		t.Run(name, func(t *testing.T) { fixture.Full(t, "dac/"+name+".fixture.safetensors", "dac/"+name+".pth") })
+	}
 }
 
 func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "dac/dac-16000.pth") }

@@ -14,6 +14,10 @@ func TestOriginal(t *testing.T) {
 	}
 }
 
-func TestFullSize(t *testing.T) { fixture.Full(t, "snac/snac-24.fixture.safetensors", "snac/snac-24") }
+func TestFullSize(t *testing.T) {
+	for _, name := range []string{"snac-24", "snac-44"} {
+		t.Run(name, func(t *testing.T) { fixture.Full(t, "snac/"+name+".fixture.safetensors", "snac/"+name) })
+	}
+}
 
 func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "snac/snac-24") }
