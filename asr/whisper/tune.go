@@ -177,7 +177,7 @@ func (t *Tuner) Learn(batch []*Utterance, language string, share, rate float64) 
 		t.tape.backward()
 	}
 	t.step++
-	a := backend.AdamW{LR: float32(rate), Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, Step: t.step}
+	a := backend.AdamW{LR: float32(rate), Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, Scale: 1, Step: t.step}
 	n := float32(len(batch))
 	for _, layer := range t.order {
 		u, s, m := t.adapter.updates[layer], t.slopes[layer], t.moments[layer]
