@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 )
 
 // Config is the shape of a quantizer.
@@ -139,7 +140,7 @@ type Quantizer struct {
 // On packs the codebooks for a device; nil is the processor. Quantizers made
 // from the result by Fork share the packing.
 func (q *GRVQ) On(device Device) *Quantizer {
-	d := &Quantizer{GRVQ: q, device: on(device)}
+	d := &Quantizer{GRVQ: q, device: cpu.Of(device)}
 	for i := range q.books {
 		d.packed = append(d.packed, d.device.PackT(q.books[i].entries, len(q.books[i].half), q.Dim/q.Groups))
 	}

@@ -177,17 +177,13 @@ func (t *Tuner) Learn(batch []*Utterance, language string, share, rate float64) 
 		t.tape.backward()
 	}
 	t.step++
-	a := backend.AdamW{LR: float32(rate), Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, Scale: 1, Step: t.step}
-	n := float32(len(batch))
+	a := backend.AdamW{LR: float32(rate), Beta1: 0.9, Beta2: 0.98, Eps: 1e-6, Scale: 1 / float32(len(batch)), Step: t.step}
 	for _, layer := range t.order {
 		u, s, m := t.adapter.updates[layer], t.slopes[layer], t.moments[layer]
 		if u == nil {
 			continue
 		}
 		for i, part := range [][]float32{s.a, s.b} {
-			for k := range part {
-				part[k] /= n
-			}
 			w := [][]float32{u.a, u.b}[i]
 			first, second := [][]float32{m[0].a, m[0].b}[i], [][]float32{m[1].a, m[1].b}[i]
 			t.backend.AdamWStep(w, part, first, second, a)

@@ -114,19 +114,28 @@ func (c *decodeCmd) Run(s *session) error {
 	if err := distinct(c.In, c.Out); err != nil {
 		return err
 	}
+	if err := soundOut(s, src, c.In, c.Out, c.Bits, c.Force); err != nil {
+		return err
+	}
+	if damage := src.Damage(); len(damage) > 0 {
+		return fmt.Errorf("%s: %w: what is whole was written", name(c.In), &transcode.DamageError{Damage: damage})
+	}
+	return nil
+}
+
+// soundOut writes all of src, which is made of in, with its progress, and tells what
+// it wrote.
+func soundOut(s *session, src audio.Reader, in, out, bits string, force bool) error {
 	bars := newProgress(s.stderr)
-	report, end := bars.task(name(c.In), src.Frames())
-	samples, err := writeSound(s, src, c.Out, c.Bits, c.Force, report)
+	report, end := bars.task(name(in), src.Frames())
+	samples, err := writeSound(s, src, out, bits, force, report)
 	end()
 	bars.wait()
 	if err != nil {
 		return err
 	}
-	if format := src.Format(); c.Out != "-" {
-		fmt.Fprintf(s.stdout, "%s: %s of %s at %d Hz\n", c.Out, duration(float64(samples)/float64(format.SampleRate)), channelCount(format.Channels), format.SampleRate)
-	}
-	if damage := src.Damage(); len(damage) > 0 {
-		return fmt.Errorf("%s: %w: what is whole was written", name(c.In), &transcode.DamageError{Damage: damage})
+	if f := src.Format(); out != "-" {
+		fmt.Fprintf(s.stdout, "%s: %s of %s at %d Hz\n", out, duration(float64(samples)/float64(f.SampleRate)), channelCount(f.Channels), f.SampleRate)
 	}
 	return nil
 }

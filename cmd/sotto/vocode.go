@@ -78,7 +78,7 @@ func (c *vocodeCmd) Run(s *session) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name(c.In), err)
 		}
-		return c.write(s, src)
+		return soundOut(s, src, c.In, c.Out, c.Bits, c.Force)
 	}
 	src, err := c.open(s, c.In)
 	if err != nil {
@@ -92,23 +92,7 @@ func (c *vocodeCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return c.write(s, v)
-}
-
-// write writes sound.
-func (c *vocodeCmd) write(s *session, src audio.Reader) error {
-	bars := newProgress(s.stderr)
-	report, end := bars.task(name(c.In), src.Frames())
-	samples, err := writeSound(s, src, c.Out, c.Bits, c.Force, report)
-	end()
-	bars.wait()
-	if err != nil {
-		return err
-	}
-	if f := src.Format(); c.Out != "-" {
-		fmt.Fprintf(s.stdout, "%s: %s of %s at %d Hz\n", c.Out, duration(float64(samples)/float64(f.SampleRate)), channelCount(f.Channels), f.SampleRate)
-	}
-	return nil
+	return soundOut(s, v, c.In, c.Out, c.Bits, c.Force)
 }
 
 // analyse writes the spectra of one channel, [bands, frames].

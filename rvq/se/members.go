@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/cpu"
 	"github.com/sotto-audio/sotto/internal/backend/f32"
 	"github.com/sotto-audio/sotto/rvq"
 )
@@ -60,7 +61,7 @@ func (m *Members) Validate() error {
 
 // On prepares the game for a device.
 func (m *Members) On(device rvq.Device) rvq.Player {
-	d := device.(backend.Backend)
+	d := cpu.Of(device)
 	return &membersPlayer{m: m, device: d, members: d.PackT(m.Vectors, len(m.Vectors)/m.Dim, m.Dim)}
 }
 

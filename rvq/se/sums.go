@@ -106,7 +106,7 @@ func (s *Sums) On(device rvq.Device) rvq.Player {
 		g.Inverse = append(g.Inverse, 1/v)
 		g.Bits = append(g.Bits, float32(log2(float64(v))))
 	}
-	d := device.(backend.Backend)
+	d := cpu.Of(device)
 	joiner, ok := d.(backend.Joiner)
 	if !ok { // the host plays
 		host := cpu.New(0)
