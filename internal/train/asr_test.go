@@ -10,11 +10,11 @@ import (
 	"github.com/sotto-audio/sotto/internal/recognizer"
 )
 
-// The slope of CTC's loss in the weights of a recogniser, by the tape, is that of
-// differences, for items of unlike lengths in chunks.
-func TestRecogniserGradient(t *testing.T) {
+// smallRecogniser is one with random weights.
+func smallRecogniser(t *testing.T, inputs, width int) (recognizer.Config, *recognizer.Network, []*Weight, *rand.Rand) {
+	t.Helper()
 	c := recognizer.DefaultConfig()
-	c.Inputs, c.Width, c.Blocks, c.Left, c.Heads = 6, 8, 2, 3, 2
+	c.Inputs, c.Width, c.Blocks, c.Left, c.Heads = inputs, width, 2, 3, 2
 	n, err := recognizer.NewNetwork(c)
 	if err != nil {
 		t.Fatal(err)
@@ -25,6 +25,13 @@ func TestRecogniserGradient(t *testing.T) {
 	for _, p := range n.Params() {
 		weights = append(weights, &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1})
 	}
+	return c, n, weights, rng
+}
+
+// The slope of CTC's loss in the weights of a recogniser, by the tape, is that of
+// differences, for items of unlike lengths in chunks.
+func TestRecogniserGradient(t *testing.T) {
+	c, n, weights, rng := smallRecogniser(t, 6, 8)
 	tape := NewTape(cpu.New(1), weights, 0, rng)
 	const rows = 48
 	lengths, labels := []int{48, 28}, [][]int32{{3, 4, 4, 1, 9}, {7, 2}}

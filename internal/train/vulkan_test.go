@@ -2,7 +2,6 @@ package train
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/sotto-audio/sotto/internal/backend"
@@ -24,18 +23,7 @@ func TestVulkanStep(t *testing.T) {
 		gradients, weights [][]float32
 	}
 	step := func(b backend.Backend) (r result) {
-		c := recognizer.DefaultConfig()
-		c.Inputs, c.Width, c.Blocks, c.Left, c.Heads = 16, 32, 2, 3, 2
-		n, err := recognizer.NewNetwork(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rng := rand.New(rand.NewPCG(1, 5))
-		n.Init(rng)
-		var weights []*Weight
-		for _, p := range n.Params() {
-			weights = append(weights, &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1})
-		}
+		c, n, weights, rng := smallRecogniser(t, 16, 32)
 		tape := NewTape(b, weights, 0, rng)
 		const rows = 48
 		lengths, labels := []int{48, 28}, [][]int32{{3, 4, 4, 1, 9}, {7, 2}}

@@ -8,7 +8,7 @@ import (
 // AdamWStep updates w, m and v.
 func (b *Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) {
 	if len(g) != len(w) || len(m) != len(w) || len(v) != len(w) {
-		fail("AdamWStep: %d weights, %d gradients, %d and %d moments", len(w), len(g), len(m), len(v))
+		backend.Fail("AdamWStep: %d weights, %d gradients, %d and %d moments", len(w), len(g), len(m), len(v))
 	}
 	const unit = 4096
 	j := b.job()

@@ -10,8 +10,8 @@ const queryBlock = 64
 
 // Attention sets y to the values that the rows of q attend to.
 func (b *Backend) Attention(y, q, k, v *backend.Tensor, from, to []int32, heads int, scale float32) {
-	checkAttention("Attention", q, k, v, from, to, heads)
-	sameShape("Attention", q, y, nil)
+	backend.CheckAttention("Attention", q, k, v, from, to, heads)
+	backend.SameShape("Attention", q, y, nil)
 	j := b.job()
 	j.y, j.x, j.z, j.hat = y, q, k, v
 	j.codes, j.ends, j.n, j.eps = from, to, heads, scale
@@ -21,10 +21,10 @@ func (b *Backend) Attention(y, q, k, v *backend.Tensor, from, to []int32, heads 
 
 // AttentionGrad sets dq and adds to dk and dv.
 func (b *Backend) AttentionGrad(dq, dk, dv, q, k, v, y, dy *backend.Tensor, from, to []int32, heads int, scale float32) {
-	checkAttention("AttentionGrad", q, k, v, from, to, heads)
-	sameShape("AttentionGrad", q, dq, y)
-	sameShape("AttentionGrad", k, dk, dv)
-	sameShape("AttentionGrad", q, dy, nil)
+	backend.CheckAttention("AttentionGrad", q, k, v, from, to, heads)
+	backend.SameShape("AttentionGrad", q, dq, y)
+	backend.SameShape("AttentionGrad", k, dk, dv)
+	backend.SameShape("AttentionGrad", q, dy, nil)
 	b.Each(heads, 1, 1e6, func(lo, hi int) {
 		s := b.pool.take()
 		defer b.pool.put(s)
@@ -37,21 +37,6 @@ func (b *Backend) AttentionGrad(dq, dk, dv, q, k, v, y, dy *backend.Tensor, from
 			}
 		}
 	})
-}
-
-func checkAttention(op string, q, k, v *backend.Tensor, from, to []int32, heads int) {
-	sameShape(op, k, v, nil)
-	if heads < 1 || q.Cols%heads != 0 || q.Cols != k.Cols {
-		fail("%s: %d heads of %d and %d columns", op, heads, q.Cols, k.Cols)
-	}
-	if len(from) < q.Rows || len(to) < q.Rows {
-		fail("%s: %d and %d bounds for %d rows", op, len(from), len(to), q.Rows)
-	}
-	for m := range q.Rows {
-		if from[m] < to[m] && (from[m] < 0 || int(to[m]) > k.Rows) {
-			fail("%s: row %d attends to rows %d to %d of %d", op, m, from[m], to[m], k.Rows)
-		}
-	}
 }
 
 func attentionPart(j *job, part int, s *scratch) {

@@ -15,8 +15,8 @@ func columns(t *backend.Tensor, lo, hi int) *backend.Tensor {
 
 // ColumnSum adds the column sums of x, or of x·z, to sum.
 func (b *Backend) ColumnSum(sum []float32, x, z *backend.Tensor) {
-	sameShape("ColumnSum", x, z, nil)
-	sameLength("ColumnSum", x.Cols, sum)
+	backend.SameShape("ColumnSum", x, z, nil)
+	backend.SameLength("ColumnSum", x.Cols, sum)
 	if x.Rows == 0 {
 		return
 	}

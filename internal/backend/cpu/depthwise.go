@@ -5,7 +5,7 @@ import "github.com/sotto-audio/sotto/internal/backend"
 // DepthwiseConv convolves each channel with its own taps.
 func (b *Backend) DepthwiseConv(y, x *backend.Tensor, w, bias []float32, taps, dilation int) {
 	checkDepthwise("DepthwiseConv", y, x, w, taps, dilation)
-	sameLength("DepthwiseConv", y.Cols, bias)
+	backend.SameLength("DepthwiseConv", y.Cols, bias)
 	j := b.job()
 	j.y, j.x, j.v0, j.v1, j.taps, j.dilation = y, x, w, bias, taps, dilation
 	j.do(b.split(y.Rows, 1, costMove*float64(taps)*float64(y.Cols)), func(j *job, part int, _ *scratch) {
@@ -26,7 +26,7 @@ func (b *Backend) DepthwiseConv(y, x *backend.Tensor, w, bias []float32, taps, d
 
 func checkDepthwise(op string, y, x *backend.Tensor, w []float32, taps, dilation int) {
 	if taps < 1 || dilation < 1 || x.Cols != y.Cols || x.Rows != y.Rows+(taps-1)*dilation || len(w) != taps*y.Cols {
-		fail("%s: [%d, %d] from [%d, %d] by %d taps, dilation %d, %d weights", op, y.Rows, y.Cols, x.Rows, x.Cols, taps, dilation, len(w))
+		backend.Fail("%s: [%d, %d] from [%d, %d] by %d taps, dilation %d, %d weights", op, y.Rows, y.Cols, x.Rows, x.Cols, taps, dilation, len(w))
 	}
 }
 

@@ -6,8 +6,8 @@ const costNorm = 0.3
 
 // LayerNorm normalises each row.
 func (b *Backend) LayerNorm(y, x *backend.Tensor, gamma, beta []float32, eps float32) {
-	sameShape("LayerNorm", y, x, nil)
-	sameLength("LayerNorm", x.Cols, gamma, beta)
+	backend.SameShape("LayerNorm", y, x, nil)
+	backend.SameLength("LayerNorm", x.Cols, gamma, beta)
 	j := b.job()
 	j.y, j.x, j.v0, j.v1, j.eps = y, x, gamma, beta, eps
 	j.do(b.split(y.Rows, 1, costNorm*float64(y.Cols)), func(j *job, part int, _ *scratch) {
@@ -28,8 +28,8 @@ func (b *Backend) LayerNorm(y, x *backend.Tensor, gamma, beta []float32, eps flo
 // LayerNormGrad sets dx and adds to dgamma and dbeta, in the order of
 // operations that package ref documents.
 func (b *Backend) LayerNormGrad(dx *backend.Tensor, dgamma, dbeta []float32, x, dy *backend.Tensor, gamma []float32, eps float32) {
-	sameShape("LayerNormGrad", dx, x, dy)
-	sameLength("LayerNormGrad", x.Cols, gamma, dgamma, dbeta)
+	backend.SameShape("LayerNormGrad", dx, x, dy)
+	backend.SameLength("LayerNormGrad", x.Cols, gamma, dgamma, dbeta)
 	if x.Rows == 0 || x.Cols == 0 {
 		return
 	}

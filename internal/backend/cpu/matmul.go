@@ -13,9 +13,9 @@ type plan struct{ rowParts, colParts int }
 // MatMul sets y = epilogue(x·w).
 func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Epilogue) {
 	if x.Cols != w.K || y.Cols != w.N || x.Rows != y.Rows {
-		fail("MatMul: [%d, %d] = [%d, %d]·[%d, %d]", y.Rows, y.Cols, x.Rows, x.Cols, w.K, w.N)
+		backend.Fail("MatMul: [%d, %d] = [%d, %d]·[%d, %d]", y.Rows, y.Cols, x.Rows, x.Cols, w.K, w.N)
 	}
-	sameShape("MatMul residual", y, ep.Residual, nil)
+	backend.SameShape("MatMul residual", y, ep.Residual, nil)
 	checkEpilogue(w.N, &ep)
 	if y.Rows == 0 || w.N == 0 {
 		return

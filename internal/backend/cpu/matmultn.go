@@ -5,7 +5,7 @@ import "github.com/sotto-audio/sotto/internal/backend"
 // MatMulTN adds xᵀ·dy to dw.
 func (b *Backend) MatMulTN(dw, x, dy *backend.Tensor) {
 	if dw.Rows != x.Cols || dw.Cols != dy.Cols || x.Rows != dy.Rows {
-		fail("MatMulTN: [%d, %d] += [%d, %d]ᵀ·[%d, %d]", dw.Rows, dw.Cols, x.Rows, x.Cols, dy.Rows, dy.Cols)
+		backend.Fail("MatMulTN: [%d, %d] += [%d, %d]ᵀ·[%d, %d]", dw.Rows, dw.Cols, x.Rows, x.Cols, dy.Rows, dy.Cols)
 	}
 	if dw.Rows == 0 || dw.Cols == 0 || x.Rows == 0 {
 		return

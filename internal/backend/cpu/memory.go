@@ -13,7 +13,7 @@ type memory struct {
 // NewMemory makes an empty memory.
 func (b *Backend) NewMemory(rows, cols, heads int) *backend.Memory {
 	if heads < 1 || cols%heads != 0 || rows < 0 {
-		fail("NewMemory: %d rows of %d columns in %d heads", rows, cols, heads)
+		backend.Fail("NewMemory: %d rows of %d columns in %d heads", rows, cols, heads)
 	}
 	nr := b.kernels.nr
 	p := &memory{d: cols / heads, room: rows}
@@ -26,10 +26,10 @@ func (b *Backend) NewMemory(rows, cols, heads int) *backend.Memory {
 
 // Remember adds rows.
 func (b *Backend) Remember(m *backend.Memory, k, v *backend.Tensor) {
-	sameShape("Remember", k, v, nil)
+	backend.SameShape("Remember", k, v, nil)
 	p := m.Packed.(*memory)
 	if k.Cols != m.Cols || m.Rows+k.Rows > p.room {
-		fail("Remember: %d rows of %d columns on top of %d, room for %d of %d", k.Rows, k.Cols, m.Rows, p.room, m.Cols)
+		backend.Fail("Remember: %d rows of %d columns on top of %d, room for %d of %d", k.Rows, k.Cols, m.Rows, p.room, m.Cols)
 	}
 	nr := b.kernels.nr
 	b.Each(m.Heads, 1, float64(k.Rows*p.d*2), func(lo, hi int) {
@@ -52,9 +52,9 @@ func (b *Backend) Remember(m *backend.Memory, k, v *backend.Tensor) {
 
 // Recall is Attention to all rows.
 func (b *Backend) Recall(y, q *backend.Tensor, m *backend.Memory, scale float32) {
-	sameShape("Recall", q, y, nil)
+	backend.SameShape("Recall", q, y, nil)
 	if q.Cols != m.Cols || m.Rows == 0 {
-		fail("Recall: queries of %d columns for %d rows of %d", q.Cols, m.Rows, m.Cols)
+		backend.Fail("Recall: queries of %d columns for %d rows of %d", q.Cols, m.Rows, m.Cols)
 	}
 	j := b.job()
 	j.y, j.x, j.memory, j.n, j.eps = y, q, m, m.Heads, scale

@@ -13,7 +13,7 @@ const nearestRows = 12
 // Nearest finds the closest entry of a codebook for each row.
 func (b *Backend) Nearest(codes []int32, x *backend.Tensor, book *backend.Weights, half []float32) {
 	if x.Cols != book.K || len(codes) < x.Rows || len(half) < book.N {
-		fail("Nearest: %d codes for [%d, %d] in [%d, %d]", len(codes), x.Rows, x.Cols, book.N, book.K)
+		backend.Fail("Nearest: %d codes for [%d, %d] in [%d, %d]", len(codes), x.Rows, x.Cols, book.N, book.K)
 	}
 	if x.Rows == 0 {
 		return

@@ -35,7 +35,7 @@ func (b *Backend) PackT(w []float32, n, k int) *backend.Weights {
 // Repack fills an existing packing with new values.
 func (b *Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
 	if len(w) != dst.K*dst.N {
-		fail("Repack: %d values for a matrix [%d, %d]", len(w), dst.K, dst.N)
+		backend.Fail("Repack: %d values for a matrix [%d, %d]", len(w), dst.K, dst.N)
 	}
 	j := b.job()
 	j.w, j.v0, j.transposed = dst, w, transposed

@@ -71,38 +71,38 @@ func (b *Backend) finish(y *backend.Tensor, y0 int, x *backend.Tensor, x0, r0, m
 
 // Activate sets y = act(x).
 func (b *Backend) Activate(y, x *backend.Tensor, act backend.Activation) {
-	sameShape("Activate", y, x, nil)
+	backend.SameShape("Activate", y, x, nil)
 	if act == backend.Snake {
-		fail("Activate: Snake needs an epilogue")
+		backend.Fail("Activate: Snake needs an epilogue")
 	}
 	b.pointwise(y, x, backend.Epilogue{Act: act})
 }
 
 // Finish sets y to the epilogue of x.
 func (b *Backend) Finish(y, x *backend.Tensor, ep backend.Epilogue) {
-	sameShape("Finish", y, x, ep.Residual)
+	backend.SameShape("Finish", y, x, ep.Residual)
 	checkEpilogue(y.Cols, &ep)
 	b.pointwise(y, x, ep)
 }
 
 // checkEpilogue holds the vectors of an epilogue to the number of columns.
 func checkEpilogue(cols int, ep *backend.Epilogue) {
-	sameLength("epilogue", cols, ep.Bias, ep.Alpha, ep.Inverse, ep.Scale)
+	backend.SameLength("epilogue", cols, ep.Bias, ep.Alpha, ep.Inverse, ep.Scale)
 	if ep.Act == backend.Snake && (ep.Alpha == nil || ep.Inverse == nil) {
-		fail("epilogue: Snake without its factors")
+		backend.Fail("epilogue: Snake without its factors")
 	}
 }
 
 // Add sets y = a + c.
 func (b *Backend) Add(y, a, c *backend.Tensor) {
-	sameShape("Add", y, a, c)
+	backend.SameShape("Add", y, a, c)
 	b.pointwise(y, a, backend.Epilogue{Residual: c})
 }
 
 // ScaleAdd sets y = scale·x + residual.
 func (b *Backend) ScaleAdd(y, x *backend.Tensor, scale []float32, residual *backend.Tensor) {
-	sameShape("ScaleAdd", y, x, residual)
-	sameLength("ScaleAdd", y.Cols, scale)
+	backend.SameShape("ScaleAdd", y, x, residual)
+	backend.SameLength("ScaleAdd", y.Cols, scale)
 	b.pointwise(y, x, backend.Epilogue{Scale: scale, Residual: residual})
 }
 
@@ -117,7 +117,7 @@ func (b *Backend) pointwise(y, x *backend.Tensor, ep backend.Epilogue) {
 
 // ActivateGrad sets dx = dy·act'(x).
 func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation) {
-	sameShape("ActivateGrad", dx, x, dy)
+	backend.SameShape("ActivateGrad", dx, x, dy)
 	j := b.job()
 	j.y, j.x, j.z, j.act = dx, x, dy, act
 	j.do(b.split(x.Rows, 1, cost(act)*float64(x.Cols)), func(j *job, part int, _ *scratch) {
@@ -138,7 +138,7 @@ func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation
 // Gather copies rows of a table.
 func (b *Backend) Gather(y, table *backend.Tensor, codes []int32) {
 	if y.Cols != table.Cols || len(codes) < y.Rows {
-		fail("Gather: [%d, %d] from [%d, %d] by %d codes", y.Rows, y.Cols, table.Rows, table.Cols, len(codes))
+		backend.Fail("Gather: [%d, %d] from [%d, %d] by %d codes", y.Rows, y.Cols, table.Rows, table.Cols, len(codes))
 	}
 	for t := range y.Rows {
 		copy(y.Row(t), table.Row(int(codes[t])))

@@ -33,9 +33,9 @@ func (b *Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backe
 	case p == backend.Float32:
 		return b.Pack(w, k, n)
 	case p == backend.Int8 && k > backend.MaxInt8:
-		fail("PackReduced: %d integer products do not fit an int32", k)
+		backend.Fail("PackReduced: %d integer products do not fit an int32", k)
 	case len(w) != k*n:
-		fail("PackReduced: %d values for a matrix [%d, %d]", len(w), k, n)
+		backend.Fail("PackReduced: %d values for a matrix [%d, %d]", len(w), k, n)
 	case d == nil:
 		return naive.PackReduced(w, k, n, p)
 	}

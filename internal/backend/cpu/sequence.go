@@ -9,10 +9,10 @@ import (
 
 // GroupNorm normalises groups of columns over all rows.
 func (b *Backend) GroupNorm(y, x *backend.Tensor, groups int, gamma, beta []float32, eps float32) {
-	sameShape("GroupNorm", y, x, nil)
-	sameLength("GroupNorm", x.Cols, gamma, beta)
+	backend.SameShape("GroupNorm", y, x, nil)
+	backend.SameLength("GroupNorm", x.Cols, gamma, beta)
 	if groups < 1 || x.Cols%groups != 0 {
-		fail("GroupNorm: %d columns in %d groups", x.Cols, groups)
+		backend.Fail("GroupNorm: %d columns in %d groups", x.Cols, groups)
 	}
 	if x.Rows == 0 || x.Cols == 0 {
 		return
@@ -81,8 +81,8 @@ func columnMoments(sums, squares []float64, x *backend.Tensor, lo, hi int) {
 
 // RMSNorm divides each row by its root mean square.
 func (b *Backend) RMSNorm(y, x *backend.Tensor, gamma []float32, eps float32) {
-	sameShape("RMSNorm", y, x, nil)
-	sameLength("RMSNorm", x.Cols, gamma)
+	backend.SameShape("RMSNorm", y, x, nil)
+	backend.SameLength("RMSNorm", x.Cols, gamma)
 	if x.Rows == 0 || x.Cols == 0 {
 		return
 	}
@@ -105,10 +105,10 @@ func (b *Backend) RMSNorm(y, x *backend.Tensor, gamma []float32, eps float32) {
 
 // LSTMCell gives the next state of each row.
 func (b *Backend) LSTMCell(h, c, gates *backend.Tensor) {
-	sameShape("LSTMCell", h, c, nil)
+	backend.SameShape("LSTMCell", h, c, nil)
 	n := h.Cols
 	if gates.Rows != h.Rows || gates.Cols != 4*n {
-		fail("LSTMCell: gates [%d, %d] of states [%d, %d]", gates.Rows, gates.Cols, h.Rows, n)
+		backend.Fail("LSTMCell: gates [%d, %d] of states [%d, %d]", gates.Rows, gates.Cols, h.Rows, n)
 	}
 	if h.Rows == 0 || n == 0 {
 		return

@@ -11,7 +11,7 @@ const costPair = 0.5
 
 // CompressPairs sets y to the numbers of x with compressed magnitudes, m to those.
 func (b *Backend) CompressPairs(y, m, x *backend.Tensor, eps float32) {
-	sameShape("CompressPairs", x, m, nil)
+	backend.SameShape("CompressPairs", x, m, nil)
 	b.pairs(y, m, x, eps)
 }
 
@@ -19,9 +19,9 @@ func (b *Backend) CompressPairs(y, m, x *backend.Tensor, eps float32) {
 func (b *Backend) ExpandPairs(y, x *backend.Tensor, eps float32) { b.pairs(y, nil, x, eps) }
 
 func (b *Backend) pairs(y, m, x *backend.Tensor, eps float32) {
-	sameShape("pairs", x, y, nil)
+	backend.SameShape("pairs", x, y, nil)
 	if x.Cols%2 != 0 {
-		fail("pairs: %d columns", x.Cols)
+		backend.Fail("pairs: %d columns", x.Cols)
 	}
 	j := b.job()
 	j.y, j.z, j.x, j.eps = y, m, x, eps

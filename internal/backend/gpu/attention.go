@@ -7,21 +7,6 @@ import (
 // mostWeights bounds the memory of the weights of an attention, in values.
 const mostWeights = 16 << 20
 
-func checkAttention(op string, q, k, v *backend.Tensor, from, to []int32, heads int) {
-	sameShape(op, k, v)
-	if heads < 1 || q.Cols%heads != 0 || q.Cols != k.Cols {
-		fail("%s: %d heads of %d and %d columns", op, heads, q.Cols, k.Cols)
-	}
-	if len(from) < q.Rows || len(to) < q.Rows {
-		fail("%s: %d and %d bounds for %d rows", op, len(from), len(to), q.Rows)
-	}
-	for m := range q.Rows {
-		if from[m] < to[m] && (from[m] < 0 || int(to[m]) > k.Rows) {
-			fail("%s: row %d attends to rows %d to %d of %d", op, m, from[m], to[m], k.Rows)
-		}
-	}
-}
-
 // widest is the largest number of keys of a row.
 func widest(from, to []int32) int {
 	n := 1
@@ -33,8 +18,8 @@ func widest(from, to []int32) int {
 
 // Attention sets y to the values that the rows of q attend to.
 func (b *Backend) Attention(y, q, k, v *backend.Tensor, from, to []int32, heads int, scale float32) {
-	checkAttention("Attention", q, k, v, from, to, heads)
-	sameShape("Attention", q, y)
+	backend.CheckAttention("Attention", q, k, v, from, to, heads)
+	backend.SameShape("Attention", q, y)
 	b.begin()
 	defer b.mu.Unlock()
 	b.attention(y, q, k, v, from, to, heads, scale)
@@ -61,9 +46,9 @@ func (b *Backend) attention(y, q, k, v *backend.Tensor, from, to []int32, heads 
 
 // AttentionGrad sets dq and adds to dk and dv.
 func (b *Backend) AttentionGrad(dq, dk, dv, q, k, v, y, dy *backend.Tensor, from, to []int32, heads int, scale float32) {
-	checkAttention("AttentionGrad", q, k, v, from, to, heads)
-	sameShape("AttentionGrad", q, dq, y, dy)
-	sameShape("AttentionGrad", k, dk, dv)
+	backend.CheckAttention("AttentionGrad", q, k, v, from, to, heads)
+	backend.SameShape("AttentionGrad", q, dq, y, dy)
+	backend.SameShape("AttentionGrad", k, dk, dv)
 	if q.Rows == 0 || q.Cols == 0 {
 		return
 	}
@@ -93,17 +78,17 @@ type memory struct{ k, v *backend.Tensor }
 // NewMemory makes an empty memory.
 func (b *Backend) NewMemory(rows, cols, heads int) *backend.Memory {
 	if heads < 1 || cols%heads != 0 || rows < 0 {
-		fail("NewMemory: %d rows of %d columns in %d heads", rows, cols, heads)
+		backend.Fail("NewMemory: %d rows of %d columns in %d heads", rows, cols, heads)
 	}
 	return &backend.Memory{Cols: cols, Heads: heads, Packed: &memory{b.New(rows, cols), b.New(rows, cols)}}
 }
 
 // Remember adds rows.
 func (b *Backend) Remember(m *backend.Memory, k, v *backend.Tensor) {
-	sameShape("Remember", k, v)
+	backend.SameShape("Remember", k, v)
 	p := m.Packed.(*memory)
 	if k.Cols != m.Cols || m.Rows+k.Rows > p.k.Rows {
-		fail("Remember: %d rows of %d columns on top of %d, room for %d of %d", k.Rows, k.Cols, m.Rows, p.k.Rows, m.Cols)
+		backend.Fail("Remember: %d rows of %d columns on top of %d, room for %d of %d", k.Rows, k.Cols, m.Rows, p.k.Rows, m.Cols)
 	}
 	b.Copy(p.k.Slice(m.Rows, m.Rows+k.Rows), k)
 	b.Copy(p.v.Slice(m.Rows, m.Rows+k.Rows), v)
@@ -112,9 +97,9 @@ func (b *Backend) Remember(m *backend.Memory, k, v *backend.Tensor) {
 
 // Recall is Attention to all rows.
 func (b *Backend) Recall(y, q *backend.Tensor, m *backend.Memory, scale float32) {
-	sameShape("Recall", q, y)
+	backend.SameShape("Recall", q, y)
 	if q.Cols != m.Cols || m.Rows == 0 {
-		fail("Recall: queries of %d columns for %d rows of %d", q.Cols, m.Rows, m.Cols)
+		backend.Fail("Recall: queries of %d columns for %d rows of %d", q.Cols, m.Rows, m.Cols)
 	}
 	p := m.Packed.(*memory)
 	from, to := make([]int32, q.Rows), make([]int32, q.Rows)

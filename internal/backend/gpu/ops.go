@@ -1,39 +1,18 @@
 package gpu
 
 import (
-	"fmt"
 	"runtime"
 	"unsafe"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 )
 
-func fail(format string, args ...any) {
-	panic(fmt.Sprintf("gpu: "+format, args...))
-}
-
-func sameShape(op string, a *backend.Tensor, others ...*backend.Tensor) {
-	for _, t := range others {
-		if t != nil && (t.Rows != a.Rows || t.Cols != a.Cols) {
-			fail("%s: [%d, %d] and [%d, %d]", op, a.Rows, a.Cols, t.Rows, t.Cols)
-		}
-	}
-}
-
-func atLeast(op string, n int, vectors ...[]float32) {
-	for _, v := range vectors {
-		if v != nil && len(v) < n {
-			fail("%s: %d values for %d columns", op, len(v), n)
-		}
-	}
-}
-
 func checkEpilogue(op string, y *backend.Tensor, ep *backend.Epilogue) {
-	atLeast(op, y.Cols, ep.Bias, ep.Scale)
+	backend.SameLength(op, y.Cols, ep.Bias, ep.Scale)
 	if ep.Act == backend.Snake && (len(ep.Alpha) < y.Cols || len(ep.Inverse) < y.Cols) {
-		fail("%s: Snake of %d and %d values for %d columns", op, len(ep.Alpha), len(ep.Inverse), y.Cols)
+		backend.Fail("%s: Snake of %d and %d values for %d columns", op, len(ep.Alpha), len(ep.Inverse), y.Cols)
 	}
-	sameShape(op, y, ep.Residual)
+	backend.SameShape(op, y, ep.Residual)
 }
 
 // epilogue gives the addresses of an epilogue for n columns.
@@ -75,7 +54,7 @@ func (b *Backend) finish(y, x *backend.Tensor, ep backend.Epilogue) {
 
 // Finish sets y to the epilogue of x.
 func (b *Backend) Finish(y, x *backend.Tensor, ep backend.Epilogue) {
-	sameShape("Finish", y, x)
+	backend.SameShape("Finish", y, x)
 	checkEpilogue("Finish", y, &ep)
 	b.begin()
 	defer b.mu.Unlock()
@@ -85,7 +64,7 @@ func (b *Backend) Finish(y, x *backend.Tensor, ep backend.Epilogue) {
 // Activate sets y = act(x).
 func (b *Backend) Activate(y, x *backend.Tensor, act backend.Activation) {
 	if act == backend.Snake {
-		fail("Activate: Snake has parameters")
+		backend.Fail("Activate: Snake has parameters")
 	}
 	b.Finish(y, x, backend.Epilogue{Act: act})
 }
@@ -95,23 +74,23 @@ func (b *Backend) Copy(dst, src *backend.Tensor) { b.Finish(dst, src, backend.Ep
 
 // Add sets y = x + z.
 func (b *Backend) Add(y, x, z *backend.Tensor) {
-	sameShape("Add", y, x, z)
+	backend.SameShape("Add", y, x, z)
 	b.Finish(y, x, backend.Epilogue{Residual: z})
 }
 
 // ScaleAdd sets y = scale·x + residual.
 func (b *Backend) ScaleAdd(y, x *backend.Tensor, scale []float32, residual *backend.Tensor) {
 	if scale == nil {
-		fail("ScaleAdd: no scale")
+		backend.Fail("ScaleAdd: no scale")
 	}
 	b.Finish(y, x, backend.Epilogue{Scale: scale, Residual: residual})
 }
 
 // ActivateGrad sets dx = dy·act'(x).
 func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation) {
-	sameShape("ActivateGrad", dx, x, dy)
+	backend.SameShape("ActivateGrad", dx, x, dy)
 	if act == backend.Snake {
-		fail("ActivateGrad: Snake has parameters")
+		backend.Fail("ActivateGrad: Snake has parameters")
 	}
 	b.begin()
 	defer b.mu.Unlock()
@@ -137,7 +116,7 @@ func (b *Backend) PackT(w []float32, n, k int) *backend.Weights { return b.pack(
 
 func (b *Backend) pack(w []float32, k, n int, transposed bool) *backend.Weights {
 	if len(w) < k*n {
-		fail("Pack: %d values for [%d, %d]", len(w), k, n)
+		backend.Fail("Pack: %d values for [%d, %d]", len(w), k, n)
 	}
 	p := &weights{pitch: (n + columnUnit - 1) / columnUnit * columnUnit}
 	p.store = b.claim(k * p.pitch)
@@ -165,10 +144,10 @@ func fill(p *weights, w []float32, k, n int, transposed bool) {
 func (b *Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
 	p, ok := dst.Packed.(*weights)
 	if !ok {
-		fail("Repack: weights of reduced precision")
+		backend.Fail("Repack: weights of reduced precision")
 	}
 	if len(w) < dst.K*dst.N {
-		fail("Repack: %d values for [%d, %d]", len(w), dst.K, dst.N)
+		backend.Fail("Repack: %d values for [%d, %d]", len(w), dst.K, dst.N)
 	}
 	b.begin()
 	defer b.mu.Unlock()
@@ -194,7 +173,7 @@ const few = 16
 // MatMul sets y = epilogue(x·w).
 func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Epilogue) {
 	if x.Cols != w.K || y.Cols != w.N || x.Rows != y.Rows {
-		fail("MatMul: [%d, %d] = [%d, %d]·[%d, %d]", y.Rows, y.Cols, x.Rows, x.Cols, w.K, w.N)
+		backend.Fail("MatMul: [%d, %d] = [%d, %d]·[%d, %d]", y.Rows, y.Cols, x.Rows, x.Cols, w.K, w.N)
 	}
 	checkEpilogue("MatMul", y, &ep)
 	b.begin()
@@ -252,7 +231,7 @@ func part(ep backend.Epilogue, from, to int) backend.Epilogue {
 // MatMulTN adds xᵀ·dy to dw.
 func (b *Backend) MatMulTN(dw, x, dy *backend.Tensor) {
 	if dw.Rows != x.Cols || dw.Cols != dy.Cols || x.Rows != dy.Rows {
-		fail("MatMulTN: [%d, %d] += [%d, %d]ᵀ·[%d, %d]", dw.Rows, dw.Cols, x.Rows, x.Cols, dy.Rows, dy.Cols)
+		backend.Fail("MatMulTN: [%d, %d] += [%d, %d]ᵀ·[%d, %d]", dw.Rows, dw.Cols, x.Rows, x.Cols, dy.Rows, dy.Cols)
 	}
 	if x.Rows == 0 || dw.Rows == 0 || dw.Cols == 0 {
 		return
@@ -269,7 +248,7 @@ func (b *Backend) MatMulTN(dw, x, dy *backend.Tensor) {
 // DepthwiseConv is a convolution of each column.
 func (b *Backend) DepthwiseConv(y, x *backend.Tensor, w, bias []float32, taps, dilation int) {
 	checkDepthwise("DepthwiseConv", y, x, w, taps, dilation)
-	atLeast("DepthwiseConv", y.Cols, bias)
+	backend.SameLength("DepthwiseConv", y.Cols, bias)
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.output(y)
@@ -283,7 +262,7 @@ func (b *Backend) DepthwiseConv(y, x *backend.Tensor, w, bias []float32, taps, d
 
 func checkDepthwise(op string, y, x *backend.Tensor, w []float32, taps, dilation int) {
 	if x.Cols != y.Cols || x.Rows != y.Rows+(taps-1)*dilation || len(w) < taps*y.Cols {
-		fail("%s: [%d, %d] of [%d, %d] by %d values, %d taps %d apart", op, y.Rows, y.Cols, x.Rows, x.Cols, len(w), taps, dilation)
+		backend.Fail("%s: [%d, %d] of [%d, %d] by %d values, %d taps %d apart", op, y.Rows, y.Cols, x.Rows, x.Cols, len(w), taps, dilation)
 	}
 }
 
@@ -316,22 +295,22 @@ func (b *Backend) norm(mode uint32, y, x *backend.Tensor, gamma, beta []float32,
 
 // LayerNorm normalises each row.
 func (b *Backend) LayerNorm(y, x *backend.Tensor, gamma, beta []float32, eps float32) {
-	sameShape("LayerNorm", y, x)
-	atLeast("LayerNorm", y.Cols, gamma, beta)
+	backend.SameShape("LayerNorm", y, x)
+	backend.SameLength("LayerNorm", y.Cols, gamma, beta)
 	b.norm(layerNorm, y, x, gamma, beta, eps)
 }
 
 // RMSNorm divides each row by its root mean square.
 func (b *Backend) RMSNorm(y, x *backend.Tensor, gamma []float32, eps float32) {
-	sameShape("RMSNorm", y, x)
-	atLeast("RMSNorm", y.Cols, gamma)
+	backend.SameShape("RMSNorm", y, x)
+	backend.SameLength("RMSNorm", y.Cols, gamma)
 	b.norm(rmsNorm, y, x, gamma, nil, eps)
 }
 
 // LayerNormGrad sets dx and adds to dgamma and dbeta.
 func (b *Backend) LayerNormGrad(dx *backend.Tensor, dgamma, dbeta []float32, x, dy *backend.Tensor, gamma []float32, eps float32) {
-	sameShape("LayerNormGrad", dx, x, dy)
-	atLeast("LayerNormGrad", x.Cols, dgamma, dbeta, gamma)
+	backend.SameShape("LayerNormGrad", dx, x, dy)
+	backend.SameLength("LayerNormGrad", x.Cols, dgamma, dbeta, gamma)
 	if x.Rows == 0 || x.Cols == 0 {
 		return
 	}
@@ -365,8 +344,8 @@ func (b *Backend) LayerNormGrad(dx *backend.Tensor, dgamma, dbeta []float32, x, 
 
 // ColumnSum adds the column sums of x, or of x·z, to sum.
 func (b *Backend) ColumnSum(sum []float32, x, z *backend.Tensor) {
-	sameShape("ColumnSum", x, z)
-	atLeast("ColumnSum", x.Cols, sum)
+	backend.SameShape("ColumnSum", x, z)
+	backend.SameLength("ColumnSum", x.Cols, sum)
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.outputs(sum[:x.Cols])
@@ -378,7 +357,7 @@ func (b *Backend) ColumnSum(sum []float32, x, z *backend.Tensor) {
 func (b *Backend) Nearest(codes []int32, x *backend.Tensor, book *backend.Weights, half []float32) {
 	p, ok := book.Packed.(*weights)
 	if !ok || x.Cols != book.K || len(codes) < x.Rows || len(half) < book.N {
-		fail("Nearest: %d codes for [%d, %d] in [%d, %d]", len(codes), x.Rows, x.Cols, book.N, book.K)
+		backend.Fail("Nearest: %d codes for [%d, %d] in [%d, %d]", len(codes), x.Rows, x.Cols, book.N, book.K)
 	}
 	if x.Rows == 0 {
 		return
@@ -398,11 +377,11 @@ func (b *Backend) Nearest(codes []int32, x *backend.Tensor, book *backend.Weight
 // Gather copies rows of a table.
 func (b *Backend) Gather(y, table *backend.Tensor, codes []int32) {
 	if y.Cols != table.Cols || len(codes) < y.Rows {
-		fail("Gather: %d codes for [%d, %d] of [%d, %d]", len(codes), y.Rows, y.Cols, table.Rows, table.Cols)
+		backend.Fail("Gather: %d codes for [%d, %d] of [%d, %d]", len(codes), y.Rows, y.Cols, table.Rows, table.Cols)
 	}
 	for t, c := range codes[:y.Rows] {
 		if c < 0 || int(c) >= table.Rows {
-			fail("Gather: row %d: code %d is not in [0, %d)", t, c, table.Rows)
+			backend.Fail("Gather: row %d: code %d is not in [0, %d)", t, c, table.Rows)
 		}
 	}
 	if y.Rows == 0 || y.Cols == 0 {
@@ -426,7 +405,7 @@ func (b *Backend) Gather(y, table *backend.Tensor, codes []int32) {
 
 // CompressPairs sets y to the numbers of x with compressed magnitudes, m to those.
 func (b *Backend) CompressPairs(y, m, x *backend.Tensor, eps float32) {
-	sameShape("CompressPairs", x, y, m)
+	backend.SameShape("CompressPairs", x, y, m)
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.output(y)
@@ -438,7 +417,7 @@ func (b *Backend) CompressPairs(y, m, x *backend.Tensor, eps float32) {
 
 // ExpandPairs sets y to the numbers of x times their power.
 func (b *Backend) ExpandPairs(y, x *backend.Tensor, eps float32) {
-	sameShape("ExpandPairs", x, y)
+	backend.SameShape("ExpandPairs", x, y)
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.output(y)
@@ -449,9 +428,9 @@ func (b *Backend) ExpandPairs(y, x *backend.Tensor, eps float32) {
 
 // LSTMCell gives the next state of each row. It leaves gates as they are.
 func (b *Backend) LSTMCell(h, c, gates *backend.Tensor) {
-	sameShape("LSTMCell", h, c)
+	backend.SameShape("LSTMCell", h, c)
 	if gates.Rows != h.Rows || gates.Cols != 4*h.Cols {
-		fail("LSTMCell: gates [%d, %d] for [%d, %d]", gates.Rows, gates.Cols, h.Rows, h.Cols)
+		backend.Fail("LSTMCell: gates [%d, %d] for [%d, %d]", gates.Rows, gates.Cols, h.Rows, h.Cols)
 	}
 	b.begin()
 	defer b.mu.Unlock()
@@ -475,9 +454,9 @@ var _ backend.Rotator = (*Backend)(nil)
 
 // Rotate turns pairs of values.
 func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, back bool) {
-	sameShape("Rotate", y, x)
+	backend.SameShape("Rotate", y, x)
 	if half < 1 || x.Cols%(2*half) != 0 || len(cos) < x.Rows*half || len(sin) < x.Rows*half {
-		fail("Rotate: heads of %d columns in [%d, %d], %d and %d angles", 2*half, x.Rows, x.Cols, len(cos), len(sin))
+		backend.Fail("Rotate: heads of %d columns in [%d, %d], %d and %d angles", 2*half, x.Rows, x.Cols, len(cos), len(sin))
 	}
 	b.begin()
 	defer b.mu.Unlock()
