@@ -39,6 +39,79 @@ func TestSourcesAreComplete(t *testing.T) {
 	}
 }
 
+// Every set whose text is in labels/ has its file, one clip a line, each once,
+// with a text of letters; and every file has its set.
+func TestLabels(t *testing.T) {
+	sources, err := parseSources(sourcesTSV)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, s := range sources {
+		if s.text == "labels" {
+			want = append(want, s.name+".tsv")
+		}
+	}
+	files, err := labels.ReadDir("labels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !slices.Contains(want, f.Name()) {
+			t.Errorf("labels/%s belongs to no source", f.Name())
+		}
+		b, err := labels.ReadFile("labels/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := regexp.MustCompile(`^[A-Za-z0-9_-]+\t[A-Za-z ,.'?!;:"-]+$`)
+		seen := map[string]bool{}
+		for i, l := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+			id, _, _ := strings.Cut(l, "\t")
+			switch {
+			case i == 0:
+				if l != "id\ttext" {
+					t.Errorf("labels/%s: heading %q", f.Name(), l)
+				}
+			case !line.MatchString(l):
+				t.Errorf("labels/%s: %q is no clip and its sentence", f.Name(), l)
+			case seen[id]:
+				t.Errorf("labels/%s: %s twice", f.Name(), id)
+			}
+			seen[id] = true
+		}
+	}
+	for _, name := range want {
+		if _, err := labels.ReadFile("labels/" + name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestCSVTexts(t *testing.T) {
+	file := "filename,text,age\ndir/a.mp3,\"one, two\",\nb.mp3,\"say \"\"no\"\"\",20\n"
+	got := map[string]string{}
+	if err := csvTexts(got, []byte(file), ',', "filename", "text"); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got["a"] != "one, two" || got["b"] != `say "no"` {
+		t.Errorf("%q", got)
+	}
+	tabs := "path\tsentence\nc.mp3\tHe said \"yes.\n"
+	if err := csvTexts(got, []byte(tabs), '\t', "path", "sentence"); err != nil || got["c"] != `He said "yes.` {
+		t.Errorf("%v, %q", err, got)
+	}
+	if csvTexts(got, []byte("a,b\nonly\n"), ',', "a", "b") == nil || csvTexts(got, []byte("a\tb\nonly\n"), '\t', "a", "b") == nil {
+		t.Error("a short row was not noticed")
+	}
+	if csvTexts(got, []byte(file), ',', "filename", "words") == nil {
+		t.Error("a missing column was not noticed")
+	}
+	if csvTexts(got, nil, ',', "filename", "text") == nil {
+		t.Error("an empty file was not noticed")
+	}
+}
+
 func TestMatch(t *testing.T) {
 	g := &repo{blobs: map[string]string{"a/x.wav": "1", "a/b/y.wav": "2", "a/z.txt": "3", "a/b+c/y.wav": "4"}}
 	for _, c := range []struct {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
+	"embed"
+	"encoding/csv"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -190,21 +193,86 @@ func (s source) transcripts(g *repo) (func(id, folder string) (string, error), e
 				table[f[0]] = f[n-1]
 			}
 		}
+	case "csv":
+		a := strings.Split(arg, ":")
+		if len(a) != 3 {
+			return nil, fmt.Errorf("text rule %q: not csv:FILE:COLUMN:COLUMN", s.text)
+		}
+		b, err := g.read(a[0])
+		if err != nil {
+			return nil, err
+		}
+		comma := ','
+		if strings.HasSuffix(a[0], ".tsv") {
+			comma = '\t'
+		}
+		if err := csvTexts(table, b, comma, a[1], a[2]); err != nil {
+			return nil, fmt.Errorf("%s: %w", a[0], err)
+		}
+	case "labels":
+		b, err := labels.ReadFile("labels/" + s.name + ".tsv")
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n")[1:] {
+			id, text, _ := strings.Cut(line, "\t")
+			table[id] = text
+		}
 	case "trans":
-		for _, name := range g.match("**.trans.txt") {
+		files := "**.trans.txt"
+		if arg != "" {
+			files = arg
+		}
+		for _, name := range g.match(files) {
 			b, err := g.read(name)
 			if err != nil {
 				return nil, err
 			}
 			for _, line := range strings.Split(string(b), "\n") {
-				id, text, _ := strings.Cut(line, " ")
-				table[id] = strings.ToLower(text)
+				id := line[:strings.IndexAny(line+" ", " \t")]
+				table[id] = strings.ToLower(strings.TrimSpace(line[len(id):]))
 			}
 		}
 	default:
 		return nil, fmt.Errorf("unknown text rule %q", s.text)
 	}
 	return func(id, _ string) (string, error) { return table[id], nil }, nil
+}
+
+// labels holds transcripts of clips whose repository has none; README.md says where
+// they come from.
+//
+//go:embed labels/*.tsv
+var labels embed.FS
+
+// csvTexts adds to table the texts of a file of columns with a heading, parted
+// by comma: the column clip names a clip's file, with or without folders, the
+// column text has its transcript. Where tabs part the columns, quotes are text.
+func csvTexts(table map[string]string, file []byte, comma rune, clip, text string) error {
+	var rows [][]string
+	var err error
+	if comma == '\t' {
+		for _, line := range strings.Split(strings.TrimSpace(string(file)), "\n") {
+			rows = append(rows, strings.Split(strings.TrimSuffix(line, "\r"), "\t"))
+		}
+	} else if rows, err = csv.NewReader(bytes.NewReader(file)).ReadAll(); err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("no heading")
+	}
+	c, t := slices.Index(rows[0], clip), slices.Index(rows[0], text)
+	if c < 0 || t < 0 {
+		return fmt.Errorf("no columns %q and %q", clip, text)
+	}
+	for _, row := range rows[1:] {
+		if len(row) <= max(c, t) {
+			return fmt.Errorf("a row of %d columns, not %d", len(row), len(rows[0]))
+		}
+		name := path.Base(row[c])
+		table[strings.TrimSuffix(name, path.Ext(name))] = row[t]
+	}
+	return nil
 }
 
 var takeNumber = regexp.MustCompile(`_[0-9]{8,}$`)
