@@ -73,8 +73,9 @@ type Options struct {
 type Recognizer interface {
 	// Info describes the model; the caller may keep and change it.
 	Info() Info
-	// Latency is the algorithmic latency of a stream with these options: chunk
-	// and lookahead, summed over the layers. Offline it is unbounded, given as 0.
+	// Latency is the algorithmic latency of a stream with these options: chunk,
+	// lookahead, summed over the layers, and the pause by which the end of a word is
+	// known, where the model waits for one. Offline it is unbounded, given as 0.
 	Latency(Options) (time.Duration, error)
 	// NewStream starts a stream. Options that the model does not have are an
 	// error.

@@ -18,6 +18,7 @@ import (
 	codecs "github.com/sotto-audio/sotto/codec/sotto"
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/cpu"
+	"github.com/sotto-audio/sotto/internal/ctc"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/recognizer"
 )
@@ -90,7 +91,7 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 
 // chunks are the frames of the codec that a step takes, the default first; the
 // network was trained with each.
-var chunks = []int{16, 4, 8, 32, 48}
+var chunks = []int{8, 4, 16, 32, 48}
 
 // offlineChunk is the number of frames that are seen together offline, at most.
 const offlineChunk = 1024
@@ -135,14 +136,14 @@ func (m *Model) frames(o asr.Options) (int, error) {
 	return 0, fmt.Errorf("sotto: a chunk of %v asked for: this model has %v", o.Chunk, m.info.Chunks)
 }
 
-// Latency is the length of a chunk and the lookahead of the network; the codec's
-// encoder has none.
+// Latency is the length of a chunk, the lookahead of the network, and the pause that
+// ends a word; the codec's encoder looks nowhere ahead.
 func (m *Model) Latency(o asr.Options) (time.Duration, error) {
 	frames, err := m.frames(o)
 	if err != nil || o.Offline {
 		return 0, err
 	}
-	return m.duration(frames + m.network.Delay()*recognizer.Fast), nil
+	return m.duration(frames+m.network.Delay()) + ctc.DefaultGap, nil
 }
 
 // NewStream starts a stream of samples.

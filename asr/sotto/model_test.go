@@ -12,6 +12,7 @@ import (
 
 	"github.com/sotto-audio/sotto/asr"
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/ctc"
 	"github.com/sotto-audio/sotto/internal/recognizer"
 )
 
@@ -141,11 +142,11 @@ func TestLatencyIsThatOfTheLayers(t *testing.T) {
 	m := load(t)
 	for _, c := range m.Info().Chunks {
 		got, err := m.Latency(asr.Options{Chunk: c})
-		if want := c + time.Duration(m.network.Lookahead)*40*time.Millisecond; err != nil || got != want {
+		if want := c + time.Duration(m.network.Lookahead)*40*time.Millisecond + ctc.DefaultGap; err != nil || got != want {
 			t.Errorf("chunk %v: latency %v, %v; want %v", c, got, err, want)
 		}
 	}
-	if m.Info().Chunks[0] != 320*time.Millisecond {
+	if m.Info().Chunks[0] != 160*time.Millisecond {
 		t.Errorf("chunks %v", m.Info().Chunks)
 	}
 }

@@ -48,7 +48,7 @@ const (
 func (m *Model) decoder(o asr.Options) (*ctc.Decoder, error) {
 	c := ctc.Config{
 		Symbols:       recognizer.Symbols,
-		Period:        m.duration(recognizer.Fast),
+		Period:        m.duration(1),
 		BeginShift:    time.Duration(m.search.BeginShift) * time.Millisecond,
 		EndShift:      time.Duration(m.search.EndShift) * time.Millisecond,
 		Beam:          o.Beam,
@@ -133,7 +133,7 @@ func join(u *asr.Update, now asr.Update) {
 
 // flush ends the input with the zeros that the network's lookahead waits for.
 func (s *stream) flush() (asr.Update, error) {
-	dim, delay := s.model.network.Inputs, s.model.network.Delay()*recognizer.Fast
+	dim, delay := s.model.network.Inputs, s.model.network.Delay()
 	u, err := s.arrived()
 	if err != nil {
 		return u, err

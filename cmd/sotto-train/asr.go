@@ -15,7 +15,7 @@ type asrCmd struct {
 	Features     string  `required:"" placeholder:"DIR" help:"Folder that sotto-train features filled; files that come later are taken up after each validation."`
 	Out          string  `required:"" placeholder:"DIR" help:"Folder of the run: checkpoint and log."`
 	Resume       bool    `help:"Continue the run in the folder."`
-	Init         string  `placeholder:"FILE" help:"Begin a new schedule from the weights of a checkpoint."`
+	Init         string  `placeholder:"FILE" help:"Begin a new schedule from the weights of a checkpoint, or of a released model."`
 	Steps        int     `help:"Updates in all."`
 	Minutes      float64 `help:"Minutes in all; the learning rate reaches its floor then."`
 	Config       string  `type:"existingfile" help:"Recipe: a JSON file over the default one, or over that of --init."`
@@ -82,7 +82,7 @@ func (c *asrCmd) Run(ctx context.Context) error {
 	case c.Resume:
 		err = t.Load(checkpoint, false)
 	case c.Init != "":
-		err = t.Load(c.Init, true)
+		err = t.Begin(c.Init)
 	}
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *asrCmd) recipe(checkpoint string) (r train.ASRConfig, err error) {
 	case c.Resume:
 		r, err = train.ASRCheckpointConfig(checkpoint)
 	case c.Init != "":
-		r, err = train.ASRCheckpointConfig(c.Init)
+		r, err = train.ASRInitConfig(c.Init)
 	}
 	if err == nil && c.Config != "" {
 		r, err = train.LoadASRConfig(r, c.Config)

@@ -23,12 +23,12 @@ type Config struct {
 	FrameRate float64 `json:"frame_rate"` // latents a second
 	Width     int     `json:"width"`      // channels
 	Expansion int     `json:"expansion"`  // of the hidden layers of ConvNeXt blocks
-	Side      int     `json:"side"`       // of those at the rate of the output
+	Side      int     `json:"side"`       // of those at half the rate of latents
 	Taps      int     `json:"taps"`       // of their depthwise convolutions
 	Blocks    int     `json:"blocks"`     // of attention and convolution
 	Heads     int     `json:"heads"`      //
 	Left      int     `json:"left"`       // rows of those blocks that a chunk sees before itself
-	Lookahead int     `json:"lookahead"`  // output rows that the first convolution sees ahead
+	Lookahead int     `json:"lookahead"`  // rows at half the rate of latents that a convolution sees ahead
 }
 
 // DefaultConfig is the shape of the shipped model.
@@ -67,9 +67,9 @@ func (c Config) Validate() error {
 
 // Rates between the parts of the network.
 const (
-	// Fast is the number of latents of an output row.
+	// Fast is the number of latents of a row of the convolutions around the blocks.
 	Fast = 2
-	// Slow is the number of output rows of a row of the blocks of attention.
+	// Slow is the number of those rows of a row of the blocks of attention.
 	Slow = 2
 	// Unit is the number of latents that a step takes a multiple of.
 	Unit = Fast * Slow
@@ -80,8 +80,9 @@ const rotaryPeriod = 2048
 
 // Network turns latents of the codec into scores of symbols: convolutions at the
 // rate of latents and at half of it, blocks of attention and convolution at a
-// quarter, and back to half for the output (after the U-Net of Kim et al. 2022,
-// Squeezeformer).
+// quarter, and back (after the U-Net of Kim et al. 2022, Squeezeformer). Scores come
+// at the rate of latents: fast talkers say 20 letters a second, and a letter that
+// repeats needs a blank between.
 type Network struct {
 	Config
 	Norm    *nn.LayerNorm
@@ -122,8 +123,8 @@ func NewNetwork(c Config) (*Network, error) {
 		Up:      nn.NewLinear("up", c.Width, Slow*c.Width),
 		Detail:  nn.NewConvNeXt("detail", c.Width, side, c.Taps, 0, layerScale),
 		Final:   nn.NewLayerNorm("final", c.Width),
-		Output:  nn.NewLinear("output", c.Width, Outputs),
-		Middle:  nn.NewLinear("middle", c.Width, Slow*Outputs),
+		Output:  nn.NewLinear("output", c.Width, Fast*Outputs),
+		Middle:  nn.NewLinear("middle", c.Width, Unit*Outputs),
 		Dropout: &nn.Dropout{},
 	}
 	rotary := nn.NewRotary(c.Width/c.Heads, rotaryPeriod)
@@ -140,9 +141,9 @@ func NewNetwork(c Config) (*Network, error) {
 
 const layerScale = 0.3 // where the layer scales start
 
-// Apply is the forward pass: rows of latents, a multiple of Unit of them, become
-// rows of scores, one for Fast latents, which trail by Delay rows. middle, where
-// it is not nil, gets the scores half way.
+// Apply is the forward pass: rows of latents, a multiple of Unit of them, become as
+// many rows of scores, which trail by Delay rows. middle, where it is not nil, gets
+// the scores half way.
 func Apply[V any](r nn.Runner[V], n *Network, latents V, middle func(V)) V {
 	x := nn.ApplyConvNeXt(r, n.Front, r.Apply(n.Norm, latents))
 	x = r.Apply(n.Input, r.Apply(nn.Fold{N: Fast}, x))
@@ -152,21 +153,21 @@ func Apply[V any](r nn.Runner[V], n *Network, latents V, middle func(V)) V {
 		h = nn.ApplyAttention(r, b.Attention, h)
 		h = nn.ApplyConvNeXt(r, b.Conv, h)
 		if middle != nil && i == n.Config.Blocks/2 {
-			middle(r.Apply(nn.Unfold{N: Slow}, r.Apply(n.Middle, h)))
+			middle(r.Apply(nn.Unfold{N: Unit}, r.Apply(n.Middle, h)))
 		}
 	}
 	x = r.Add(x, r.Apply(nn.Unfold{N: Slow}, r.Apply(n.Up, h)))
 	x = nn.ApplyConvNeXt(r, n.Detail, x)
-	return r.Apply(n.Output, r.Apply(n.Final, x))
+	return r.Apply(nn.Unfold{N: Fast}, r.Apply(n.Output, r.Apply(n.Final, x)))
 }
 
-// Delay is the number of output rows by which scores trail the latents, summed
-// over the layers.
+// Delay is the number of rows by which scores trail the latents, summed over the
+// layers.
 func (n *Network) Delay() int {
 	rows := 0
 	for _, b := range []*nn.ConvNeXt{n.Local, n.Detail} {
 		if b.Delay != nil {
-			rows += b.Delay.Rows
+			rows += b.Delay.Rows * Fast
 		}
 	}
 	return rows

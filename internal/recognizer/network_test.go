@@ -55,7 +55,7 @@ func TestChunkedEqualsWhole(t *testing.T) {
 		s := nn.NewStream(device, 1)
 		s.Chunk = chunk
 		whole := Apply(s, n, x, nil)
-		if whole.Rows != frames/Fast || whole.Cols != Outputs {
+		if whole.Rows != frames || whole.Cols != Outputs {
 			t.Fatalf("%d frames give [%d, %d]", frames, whole.Rows, whole.Cols)
 		}
 		for range 4 {
@@ -99,12 +99,12 @@ func TestRowsSeeTheirChunk(t *testing.T) {
 		for first < after.Rows && slices.Equal(before.Row(first), after.Row(first)) {
 			first++
 		}
-		if start := changed / chunk * chunk / Fast; first < start {
+		if start := changed / chunk * chunk; first < start {
 			t.Errorf("frame %d changes row %d, which is before its chunk", changed, first)
 		}
 	}
-	if n.Delay() != n.Lookahead {
-		t.Errorf("delay of %d rows, want %d", n.Delay(), n.Lookahead)
+	if n.Delay() != n.Lookahead*Fast {
+		t.Errorf("delay of %d rows, want %d", n.Delay(), n.Lookahead*Fast)
 	}
 }
 

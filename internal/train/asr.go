@@ -26,6 +26,8 @@ type ASRConfig struct {
 	Shortest float64 `json:"shortest"`
 	Growth   float64 `json:"growth"`
 	Join     float64 `json:"join"` // probability that an utterance is followed by another
+	// Splice is the share of a source's utterances that are made of phrases of others.
+	Splice map[string]float64 `json:"splice,omitempty"`
 
 	Schedule    Schedule `json:"schedule"`
 	Beta1       float32  `json:"beta1"`
@@ -83,6 +85,7 @@ type ASR struct {
 
 	data    *Transcripts
 	sampler *sampler
+	splicer *splicer
 	device  backend.Backend
 	shards  []*asrShard
 	trained []*Weight // what the solver moves
@@ -122,6 +125,7 @@ func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (*ASR, error
 	if t.sampler, err = newSampler(data, c.Shares); err != nil {
 		return nil, err
 	}
+	t.splicer = newSplicer(network, data, device)
 	t.solver = NewAdamW(device, backend.AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: 1e-8, WeightDecay: c.WeightDecay}, c.Clip)
 	for i := range c.Shards {
 		s := &asrShard{rng: rand.New(rand.NewPCG(c.Seed, uint64(i)+1))}
@@ -155,6 +159,7 @@ func (t *ASR) More(dir string) error {
 	s, err := newSampler(t.data, t.Config.Shares)
 	if err == nil {
 		t.sampler = s
+		t.splicer.gather()
 	}
 	return err
 }
@@ -183,7 +188,10 @@ func (t *ASR) Update(progress float64) error {
 		if c.Growth > 0 && progress < c.Growth {
 			c.Longest = c.Shortest + (c.Longest-c.Shortest)*progress/c.Growth
 		}
-		t.plan, t.Padding = t.sampler.plan(c, 24*len(t.shards), rng)
+		var err error
+		if t.plan, t.Padding, err = t.sampler.plan(c, t.splicer, 24*len(t.shards), rng); err != nil {
+			return err
+		}
 	}
 	batches := t.plan[:len(t.shards)]
 	t.plan = t.plan[len(t.shards):]
@@ -295,7 +303,7 @@ func (s *asrShard) score(which int, out *Value, batch []item, stream *nn.Stream,
 	var sum float64
 	count := 0
 	for i, m := range batch {
-		rows := stream.Lengths[i] / recognizer.Fast
+		rows := stream.Lengths[i]
 		l := m.labels()
 		from, to := i*each+delay, i*each+rows
 		loss := s.ctc[which].Loss(out.Grad.Slice(from, to), out.Slice(from, to), l, weight/float32(labels))

@@ -57,7 +57,7 @@ func (t *Transcripts) More(dir string, held []string) error {
 			switch {
 			case dev && u.Version == 0:
 				t.Valid[u.Source] = append(t.Valid[u.Source], &u)
-			case !dev && u.Split == "train" && spellable(u.Labels, u.Frames/recognizer.Fast):
+			case !dev && u.Split == "train" && spellable(u.Labels, u.Frames):
 				t.Train[u.Source] = append(t.Train[u.Source], &u)
 			}
 		}
@@ -144,12 +144,17 @@ func (s *sampler) draw(rng *rand.Rand) *Utterance {
 
 // plan draws batches of items of similar length, of at most so many frames with
 // what fills them up, and gives the share of that.
-func (s *sampler) plan(c ASRConfig, batches int, rng *rand.Rand) (all [][]item, padding float64) {
+func (s *sampler) plan(c ASRConfig, splicer *splicer, batches int, rng *rand.Rand) (all [][]item, padding float64, err error) {
 	rate := c.Model.FrameRate
 	budget, longest := int(c.Seconds*rate), int(c.Longest*rate)
 	var items []item
 	for total := 0; total < batches*budget; {
 		m := item{s.draw(rng)}
+		if rng.Float64() < c.Splice[m[0].Source] {
+			if m, err = splicer.make(m[0], rng); err != nil {
+				return nil, 0, err
+			}
+		}
 		for rng.Float64() < c.Join {
 			if next := s.draw(rng); m.frames()+next.Frames <= longest {
 				m = append(m, next)
@@ -176,13 +181,13 @@ func (s *sampler) plan(c ASRConfig, batches int, rng *rand.Rand) (all [][]item, 
 		items = items[n:]
 	}
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all, 1 - float64(used)/float64(filled)
+	return all, 1 - float64(used)/float64(filled), nil
 }
 
 // rowsOf is the number of latents that the network gets for an utterance: those, the
 // zeros of its delay, and up to a whole step.
 func rowsOf(frames, delay int) int {
-	n := frames + delay*recognizer.Fast
+	n := frames + delay
 	return (n + recognizer.Unit - 1) / recognizer.Unit * recognizer.Unit
 }
 

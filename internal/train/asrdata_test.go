@@ -73,7 +73,7 @@ func TestFeaturesFillABatch(t *testing.T) {
 	dim := model.LatentDim()
 	for _, level := range []int{0, 3} {
 		s := nn.NewStream(testDevice(), 2)
-		x, rows, err := data.fill(s, items, 2, dim, func() int { return level })
+		x, rows, err := data.fill(s, items, 4, dim, func() int { return level })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,9 +136,9 @@ func TestPlanKeepsToItsSize(t *testing.T) {
 	seconds := map[string]float64{}
 	var all float64
 	for range 20 {
-		batches, padding := s.plan(c, 20, rng)
-		if padding > 0.1 {
-			t.Errorf("%.0f%% padding", 100*padding)
+		batches, padding, err := s.plan(c, nil, 20, rng)
+		if err != nil || padding > 0.1 {
+			t.Errorf("%.0f%% padding, %v", 100*padding, err)
 		}
 		for _, b := range batches {
 			longest := 0

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/internal/nn"
+	"github.com/sotto-audio/sotto/internal/recognizer"
 	"github.com/sotto-audio/sotto/internal/weights"
 )
 
@@ -177,6 +178,62 @@ func readASRCheckpoint(path string) (*weights.File, ASRConfig, error) {
 func ASRCheckpointConfig(path string) (ASRConfig, error) {
 	_, c, err := readASRCheckpoint(path)
 	return c, err
+}
+
+// ASRInitConfig gives the recipe to begin from a file with: that of a checkpoint, or
+// the default one with the shape of a released model.
+func ASRInitConfig(path string) (ASRConfig, error) {
+	released, err := readReleased(path)
+	if err != nil {
+		return ASRConfig{}, err
+	}
+	if released == nil {
+		return ASRCheckpointConfig(path)
+	}
+	c := DefaultASRConfig()
+	c.Model = released.Network.Config
+	return c, nil
+}
+
+// readReleased reads a released recogniser, and gives nil for other files.
+func readReleased(path string) (*recognizer.Checkpoint, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	f, err := weights.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, err)
+	}
+	if f.Metadata["family"] != recognizer.Family {
+		return nil, nil
+	}
+	model, _, err := recognizer.Unmarshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, err)
+	}
+	return model, nil
+}
+
+// Begin starts a new schedule from the file at path: from a checkpoint's average of
+// weights, or from a released model, whose score half way starts anew.
+func (t *ASR) Begin(path string) error {
+	released, err := readReleased(path)
+	if err != nil {
+		return err
+	}
+	if released == nil {
+		return t.Load(path, true)
+	}
+	from, to := released.Network.Params(), t.Network.Params()
+	for i := range len(from) - len(released.Network.Middle.Params()) {
+		if len(from[i].Data) != len(to[i].Data) {
+			return fmt.Errorf("train: %s: %q has %d values, the recipe's network needs %d", path, from[i].Name, len(from[i].Data), len(to[i].Data))
+		}
+		copy(to[i].Data, from[i].Data)
+		to[i].Changed()
+	}
+	return t.adapt()
 }
 
 // Load continues from a checkpoint. With fresh, a new schedule begins from its

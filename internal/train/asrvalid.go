@@ -69,7 +69,7 @@ func (t *ASR) judge(s *nn.Stream, source string, chunk, levels int) (ASRScore, e
 		out := recognizer.Apply(s, t.Network, backend.Host(x, n*rows, t.Config.Model.Inputs), nil)
 		for i, m := range batch {
 			at := i * out.Rows / n
-			got := recognizer.Text(greedy(out.Slice(at+t.Network.Delay(), at+s.Lengths[i]/recognizer.Fast)))
+			got := recognizer.Text(greedy(out.Slice(at+t.Network.Delay(), at+s.Lengths[i])))
 			got = strings.Join(strings.Fields(got), " ")
 			want := m[0].Spelling
 			words.Add(transcript.Align(strings.Fields(want), strings.Fields(got)))
