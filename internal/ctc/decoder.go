@@ -31,11 +31,10 @@ type LM interface {
 	// Characters says that units are single characters, the space among them,
 	// and not words.
 	Characters() bool
-	// Known says whether a unit is in the vocabulary.
+	// Known says whether a unit is in the vocabulary, Prefix whether one begins
+	// so.
 	Known(string) bool
-	// Ahead is the natural logarithm of the greatest probability, without context,
-	// of a unit that begins so; -Inf where none of the vocabulary does.
-	Ahead(string) float64
+	Prefix(string) bool
 }
 
 // Context is a state of a language model.

@@ -94,12 +94,7 @@ func (m tiny) Score(c Context, unit string) (Context, float64) {
 func (m tiny) End(c Context) float64 { return -float64(c%5) / 2 }
 func (m tiny) Characters() bool      { return m.chars }
 func (m tiny) Known(s string) bool   { return s != "bb" && s != "ba" }
-func (m tiny) Ahead(s string) float64 {
-	if strings.HasPrefix(s, "bb") || s == "ba" {
-		return math.Inf(-1)
-	}
-	return -0.1
-}
+func (m tiny) Prefix(s string) bool  { return !strings.HasPrefix(s, "bb") && s != "ba" }
 func (m tiny) score(c Config, text string) float64 {
 	ctx, sum := m.Start(), 0.0
 	units := strings.Fields(text)

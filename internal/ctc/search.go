@@ -236,16 +236,9 @@ func (d *Decoder) child(n *node, c int32) *node {
 			x.lm += d.cfg.Unknown
 		}
 	default:
-		// What the word may have at its end is expected from its first letter on, so
-		// that words that have begun compete fairly with those that have ended (the
-		// look-ahead of Ortmanns, Ney and Eiden 1996).
 		x.word = n.word + char
-		ahead := m.Ahead(x.word)
-		x.lm = x.wordLM + d.cfg.Bonus
-		if math.IsInf(ahead, -1) {
-			x.lm += d.cfg.Unknown + d.cfg.Weight*m.Ahead("")
-		} else {
-			x.lm += d.cfg.Weight * ahead
+		if !m.Prefix(x.word) {
+			x.lm = n.wordLM + d.cfg.Unknown
 		}
 	}
 	return x

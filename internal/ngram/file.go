@@ -166,7 +166,6 @@ func parse(b []byte) (*Model, error) {
 		m.first = append(m.first, uint32(len(m.word)))
 	}
 	m.link()
-	m.expect()
 	return m, nil
 }
 

@@ -5,7 +5,6 @@ package ngram
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -39,8 +38,7 @@ type Model struct {
 	characters bool
 	vocabulary []string
 	ids        map[string]uint32
-	sorted     []string  // vocabulary in order, for Ahead
-	best       [][]int16 // best[k][i] is the greatest probability in sorted[i:i+1<<k], without context
+	sorted     []string // vocabulary in order, for Prefix
 
 	word    []uint32 // last word of the n-gram
 	prob    []int16  // natural logarithm, in steps
@@ -71,21 +69,10 @@ func (m *Model) Characters() bool { return m.characters }
 // Known says whether a unit is in the vocabulary.
 func (m *Model) Known(unit string) bool { return m.ids[unit] >= specials }
 
-// Ahead is the natural logarithm of the greatest probability, without context, of a
-// unit that begins so; -Inf where none does.
-func (m *Model) Ahead(prefix string) float64 {
-	from, _ := slices.BinarySearch(m.sorted, prefix)
-	n, _ := slices.BinarySearchFunc(m.sorted[from:], prefix, func(w, p string) int {
-		if strings.HasPrefix(w, p) {
-			return -1
-		}
-		return 1
-	})
-	if n == 0 {
-		return math.Inf(-1)
-	}
-	k := bits.Len(uint(n)) - 1
-	return float64(max(m.best[k][from], m.best[k][from+n-1<<k])) / scale
+// Prefix says whether a unit of the vocabulary begins so.
+func (m *Model) Prefix(s string) bool {
+	i, _ := slices.BinarySearch(m.sorted, s)
+	return i < len(m.sorted) && strings.HasPrefix(m.sorted[i], s)
 }
 
 // Start is the context at the begin of a sentence.
@@ -164,26 +151,6 @@ func (m *Model) index() {
 		}
 	}
 	m.sorted = slices.Sorted(slices.Values(m.vocabulary[specials:]))
-}
-
-// expect makes what Ahead finds.
-func (m *Model) expect() {
-	row := make([]int16, len(m.sorted))
-	for i, w := range m.sorted {
-		row[i] = math.MinInt16
-		if x := m.find(0, m.ids[w]); x != 0 {
-			row[i] = m.prob[x]
-		}
-	}
-	m.best = [][]int16{row}
-	for n := 1; 2*n <= len(row); n *= 2 {
-		last := m.best[len(m.best)-1]
-		next := make([]int16, len(row)-2*n+1)
-		for i := range next {
-			next[i] = max(last[i], last[i+n])
-		}
-		m.best = append(m.best, next)
-	}
 }
 
 // units of a sentence, as the model takes them: each word, or each character

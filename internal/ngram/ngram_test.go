@@ -321,14 +321,14 @@ ngram 2=3
 	}
 }
 
-func TestAheadAndKnown(t *testing.T) {
+func TestPrefixAndKnown(t *testing.T) {
 	m, err := Train([]string{"one oner <s>"}, Options{Order: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for s, want := range map[string]bool{"o": true, "one": true, "oner": true, "onerr": false, "p": false, "a": false, "": true} {
-		if got := !math.IsInf(m.Ahead(s), -1); got != want {
-			t.Errorf("Ahead(%q) says that a word begins so: %t", s, got)
+		if m.Prefix(s) != want {
+			t.Errorf("Prefix(%q) = %t", s, !want)
 		}
 	}
 	for s, want := range map[string]bool{"one": true, "on": false, "<s>": false, "<unk>": false} {
@@ -336,23 +336,6 @@ func TestAheadAndKnown(t *testing.T) {
 			t.Errorf("Known(%q) = %t", s, !want)
 		}
 	}
-	m, err = Train([]string{"cat cat cat cab car cut dog", "dog cat car"}, Options{Order: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	words := []string{"cat", "cab", "car", "cut", "dog"}
-	for _, s := range []string{"", "c", "ca", "cat", "cu", "d", "dog", "x", "cats"} {
-		want := math.Inf(-1)
-		for _, w := range words {
-			if _, p := m.Score(0, w); strings.HasPrefix(w, s) {
-				want = max(want, p)
-			}
-		}
-		if got := m.Ahead(s); got != want {
-			t.Errorf("Ahead(%q) = %v, the best word has %v", s, got, want)
-		}
-	}
-
 }
 
 func FuzzParse(f *testing.F) {

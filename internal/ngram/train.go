@@ -269,5 +269,4 @@ func (m *Model) build(levels []map[key]entry) {
 		m.first = append(m.first, uint32(len(m.word)))
 	}
 	m.link()
-	m.expect()
 }
