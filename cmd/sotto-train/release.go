@@ -19,6 +19,8 @@ type releaseCmd struct {
 	Out        string   `short:"o" placeholder:"FILE" help:"Weights file to write (.safetensors, half precision)."`
 	Card       string   `placeholder:"FILE" help:"Model card to write (Markdown)."`
 	Search     string   `type:"existingfile" placeholder:"FILE" help:"Of a recogniser: what was measured for decoding (JSON); search.json beside its weights in a repository."`
+	Mix        string   `type:"existingfile" placeholder:"FILE" help:"Of a recogniser: released model that it was trained further from, and that keeps --mix-share of the weights."`
+	MixShare   float64  `placeholder:"0.2" help:"Share of --mix, 0 to 1."`
 	Repository string   `placeholder:"DIR" help:"Checkout of sotto: replace the weights inside it, their card and all that is made from them (the table of hashes, and with --data the entropy coder)."`
 	Data       []string `placeholder:"MANIFEST" help:"With --repository and a codec, recordings from which its entropy coder is trained anew (see sotto-train entropy). Repeatable."`
 }
@@ -33,6 +35,9 @@ func (releaseCmd) Help() string {
 func (c *releaseCmd) Validate() error {
 	if (c.Out == "") == (c.Repository == "") {
 		return errors.New("give either --out or --repository")
+	}
+	if c.MixShare < 0 || c.MixShare > 1 || (c.Mix == "") != (c.MixShare == 0) {
+		return errors.New("--mix and --mix-share go together, the share from 0 to 1")
 	}
 	if c.Repository == "" && len(c.Data) > 0 {
 		return errors.New("--data goes with --repository")
@@ -93,7 +98,7 @@ func (c *releaseCmd) recogniser() error {
 			return fmt.Errorf("release: %s: %w", c.Search, err)
 		}
 	}
-	fingerprint, err := train.ReleaseASR(c.Dir, c.Name, c.Out, search, device())
+	fingerprint, err := train.ReleaseASR(c.Dir, c.Name, c.Out, search, train.Mix{Path: c.Mix, Share: c.MixShare}, device())
 	if err == nil {
 		fmt.Println(fingerprint)
 	}

@@ -246,7 +246,7 @@ func TestASRResumes(t *testing.T) {
 	if err != nil || len(scores) != 2 {
 		t.Errorf("%d scores: %v", len(scores), err)
 	}
-	if _, err := ReleaseASR(filepath.Dir(path), "test", filepath.Join(t.TempDir(), "w.safetensors"), recognizer.Search{}, testDevice()); err != nil {
+	if _, err := ReleaseASR(filepath.Dir(path), "test", filepath.Join(t.TempDir(), "w.safetensors"), recognizer.Search{}, Mix{}, testDevice()); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"github.com/sotto-audio/sotto/codec"
@@ -14,9 +15,17 @@ func IsASR(dir string) bool {
 	return err == nil
 }
 
-// ReleaseASR writes the averaged weights of a recogniser's run in half precision,
-// and gives the fingerprint of what was written.
-func ReleaseASR(dir, name, weights string, search recognizer.Search, device backend.Backend) (codec.Fingerprint, error) {
+// Mix is a released model that keeps a share of the weights of one trained further
+// from it: the straight line between both is often better on what either knows
+// (Wortsman et al. 2022, robust fine-tuning).
+type Mix struct {
+	Path  string // empty for none
+	Share float64
+}
+
+// ReleaseASR writes the averaged weights of a recogniser's run in half precision, with
+// their share of another model's, and gives the fingerprint of what was written.
+func ReleaseASR(dir, name, weights string, search recognizer.Search, mix Mix, device backend.Backend) (codec.Fingerprint, error) {
 	var none codec.Fingerprint
 	path := filepath.Join(dir, CheckpointName)
 	f, config, err := readASRCheckpoint(path)
@@ -34,6 +43,9 @@ func ReleaseASR(dir, name, weights string, search recognizer.Search, device back
 		}
 		copy(p.Data, f.Tensors[kind+p.Name].Data)
 	}
+	if err := mix.into(network); err != nil {
+		return none, err
+	}
 	c := &recognizer.Checkpoint{Name: name, Network: network, Search: search}
 	if c.Codec, err = codec.ParseFingerprint(f.Metadata["codec"]); err != nil {
 		return none, err
@@ -47,4 +59,28 @@ func ReleaseASR(dir, name, weights string, search recognizer.Search, device back
 		return none, err
 	}
 	return fingerprint, WriteFile(weights, data)
+}
+
+// into moves the weights of a network towards the model's.
+func (m Mix) into(network *recognizer.Network) error {
+	if m.Path == "" {
+		return nil
+	}
+	other, err := readReleased(m.Path)
+	if err != nil {
+		return err
+	}
+	if other == nil {
+		return fmt.Errorf("train: %s is no released recogniser", m.Path)
+	}
+	if other.Network.Config != network.Config {
+		return fmt.Errorf("train: %s has another shape than the run's network", m.Path)
+	}
+	share := float32(m.Share)
+	for i, p := range network.Params() {
+		for k, v := range other.Network.Params()[i].Data {
+			p.Data[k] += share * (v - p.Data[k])
+		}
+	}
+	return nil
 }
