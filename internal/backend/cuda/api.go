@@ -58,6 +58,7 @@ const (
 const (
 	attachGlobal    = 1
 	streamNoDefault = 1 // does not wait for the default stream
+	captureThread   = 1 // only calls of this thread have to be fit for a graph
 )
 
 // api holds the functions of the library.
@@ -67,6 +68,8 @@ var api struct {
 	cuCtxSetCurrent, cuModuleLoadData, cuModuleUnload, cuModuleGetFunction    function
 	cuMemAllocManaged, cuMemFree, cuStreamCreate, cuStreamDestroy             function
 	cuStreamSynchronize, cuLaunchKernel, cuGetErrorString                     function
+	cuStreamBeginCapture, cuStreamEndCapture, cuGraphInstantiate              function
+	cuGraphDestroy, cuGraphLaunch, cuGraphExecDestroy                         function
 }
 
 // load finds the library, once, when a device is first asked for.
@@ -85,6 +88,9 @@ var load = sync.OnceValue(func() error {
 		"cuMemAllocManaged": &a.cuMemAllocManaged, "cuMemFree_v2": &a.cuMemFree, "cuStreamCreate": &a.cuStreamCreate,
 		"cuStreamDestroy_v2": &a.cuStreamDestroy, "cuStreamSynchronize": &a.cuStreamSynchronize,
 		"cuLaunchKernel": &a.cuLaunchKernel, "cuGetErrorString": &a.cuGetErrorString,
+		"cuStreamBeginCapture_v2": &a.cuStreamBeginCapture, "cuStreamEndCapture": &a.cuStreamEndCapture,
+		"cuGraphInstantiateWithFlags": &a.cuGraphInstantiate, "cuGraphDestroy": &a.cuGraphDestroy,
+		"cuGraphLaunch": &a.cuGraphLaunch, "cuGraphExecDestroy": &a.cuGraphExecDestroy,
 	} {
 		p, err := findSymbol(lib, name)
 		if err != nil {

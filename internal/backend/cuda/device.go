@@ -64,7 +64,9 @@ type device struct {
 	modules map[string]uintptr
 	kernels []kernel
 	lost    error
-	busy    bool
+
+	recordings map[gpu.Recording]*recording
+	next       gpu.Recording
 }
 
 // kernel is a function of a module, with what its first constant is.
@@ -86,7 +88,7 @@ func Open(index, threads int) (*gpu.Backend, error) {
 	if index >= len(all) {
 		return nil, fmt.Errorf("no CUDA device %d: there are %d", index, len(all))
 	}
-	d := &device{Info: all[max(index, 0)], modules: map[string]uintptr{}}
+	d := &device{Info: all[max(index, 0)], modules: map[string]uintptr{}, recordings: map[gpu.Recording]*recording{}}
 	api.cuDeviceGet.call(uintptr(ptr(&d.handle)), uintptr(d.Index))
 	if d.Capability[0] < 7 {
 		return nil, fmt.Errorf("%s: compute capability %d.%d: 7.0 is needed", d.Name(), d.Capability[0], d.Capability[1])
@@ -187,29 +189,87 @@ func (d *device) Kernel(name string, constants gpu.Constants) (uint64, error) {
 	return uint64(len(d.kernels) - 1), nil
 }
 
-// Enqueue launches an operation on the stream, which runs one after the other.
-func (d *device) Enqueue(op *gpu.Operation) error {
-	k := d.kernels[op.Kernel]
-	push, zero := op.Push, k.zero
-	arguments := [2]ptr{ptr(&push), ptr(&zero)}
-	d.busy = true
+// recording is a row of operations. The first time they are launched one by one, then
+// they become a graph: most rows of offline work come once.
+type recording struct {
+	row      []gpu.Operation
+	launched bool
+	graph    uintptr // executable, 0 before the second run
+}
+
+// Record keeps a row.
+func (d *device) Record(row []gpu.Operation) (gpu.Recording, error) {
+	if d.lost != nil {
+		return 0, d.lost
+	}
+	d.next++
+	d.recordings[d.next] = &recording{row: row}
+	return d.next, nil
+}
+
+// Run launches a row on the stream, which runs one operation after the other.
+func (d *device) Run(which gpu.Recording) error {
+	r := d.recordings[which]
 	return d.on(func() result {
-		return api.cuLaunchKernel.call(k.function, uintptr(op.Groups[0]), uintptr(op.Groups[1]), 1, uintptr(k.threads), 1, 1,
-			0, d.stream, uintptr(ptr(&arguments)), 0)
+		if !r.launched {
+			r.launched = true
+			return d.launch(r.row)
+		}
+		if r.graph == 0 {
+			if failed := d.capture(r); failed != success {
+				return failed
+			}
+		}
+		return api.cuGraphLaunch.call(r.graph, d.stream)
 	})
 }
 
-// Idle says that nothing is enqueued.
-func (d *device) Idle() bool { return !d.busy }
+// capture makes the graph of a row.
+func (d *device) capture(r *recording) result {
+	if failed := api.cuStreamBeginCapture.call(d.stream, captureThread); failed != success {
+		return failed
+	}
+	launched := d.launch(r.row)
+	var graph uintptr
+	// The capture ends in any case.
+	ended := api.cuStreamEndCapture.call(d.stream, uintptr(ptr(&graph)))
+	if launched != success {
+		return launched
+	}
+	if ended != success {
+		return ended
+	}
+	made := api.cuGraphInstantiate.call(uintptr(ptr(&r.graph)), graph, 0)
+	api.cuGraphDestroy.call(graph)
+	return made
+}
+
+// launch launches operations one by one.
+func (d *device) launch(row []gpu.Operation) result {
+	for i := range row {
+		op := &row[i]
+		k := &d.kernels[op.Kernel]
+		arguments := [2]ptr{ptr(&op.Push), ptr(&k.zero)}
+		r := api.cuLaunchKernel.call(k.function, uintptr(op.Groups[0]), uintptr(op.Groups[1]), 1, uintptr(k.threads), 1, 1,
+			0, d.stream, uintptr(ptr(&arguments)), 0)
+		if r != success {
+			return r
+		}
+	}
+	return success
+}
+
+// Discard forgets a row.
+func (d *device) Discard(which gpu.Recording) {
+	if r := d.recordings[which]; r.graph != 0 {
+		_ = d.on(func() result { return api.cuGraphExecDestroy.call(r.graph) })
+	}
+	delete(d.recordings, which)
+}
 
 // Wait returns when all operations have run.
 func (d *device) Wait() error {
-	if !d.busy {
-		return nil
-	}
-	err := d.on(func() result { return api.cuStreamSynchronize.call(d.stream) })
-	d.busy = err != nil
-	return err
+	return d.on(func() result { return api.cuStreamSynchronize.call(d.stream) })
 }
 
 // Close gives the device back.

@@ -22,6 +22,7 @@ type core struct {
 
 	mu     sync.Mutex // of all that follows
 	driver Driver
+	queue  *queue
 	heap   heap
 	kernel map[variant]uint64
 	temp   []*temporary
@@ -43,7 +44,7 @@ var (
 // processors where it is 0.
 func New(d Driver, threads int) *Backend {
 	c := &core{host: cpu.New(threads), driver: d, kernel: map[variant]uint64{}}
-	c.heap.driver = d
+	c.heap.driver, c.queue = d, newQueue(d)
 	return &Backend{core: c}
 }
 
@@ -75,11 +76,19 @@ func (b *Backend) InUse() (used, taken uint64) {
 	return b.heap.used, taken
 }
 
+// Recorded is the number of operations that were started, and of the rows of them that
+// had to be recorded.
+func (b *Backend) Recorded() (operations, recordings uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.queue.operations, b.queue.recordings
+}
+
 // Close gives the device back. Tensors must not be used after it.
 func (b *Backend) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.driver.Wait() // a lost device is closed, too
+	b.queue.close()
 	for _, c := range b.heap.chunks {
 		b.driver.Free(c.Memory)
 	}
@@ -103,7 +112,7 @@ func (b *Backend) Wait() {
 }
 
 // wait returns when all operations have run.
-func (b *Backend) wait() { do(b.driver.Wait()) }
+func (b *Backend) wait() { do(b.queue.wait()) }
 
 // do turns a failure of the device into a panic.
 func do(err error) {
@@ -127,7 +136,7 @@ func (b *Backend) begin() {
 }
 
 // idle says that nothing is enqueued.
-func (b *Backend) idle() bool { return b.driver.Idle() }
+func (b *Backend) idle() bool { return b.queue.idle() }
 
 // storage is what the tensors over one range of memory point to.
 type storage struct{ block block }

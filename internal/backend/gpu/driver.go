@@ -28,10 +28,14 @@ type Driver interface {
 	Free(Memory)
 	// Kernel prepares a kernel of shaders with values of its constants.
 	Kernel(name string, constants Constants) (uint64, error)
-	// Enqueue adds an operation to those that run in order.
-	Enqueue(*Operation) error
-	// Idle says that nothing is enqueued, and Wait returns when that is so.
-	Idle() bool
+	// Record prepares a row of operations, each of which sees what those before it
+	// wrote, to be run again and again.
+	Record(row []Operation) (Recording, error)
+	// Run starts a row behind all that was started before it.
+	Run(Recording) error
+	// Discard forgets a row that does not run.
+	Discard(Recording)
+	// Wait returns when everything that was started has run.
 	Wait() error
 	// Lost says that the device does not answer any more.
 	Lost() bool
@@ -65,6 +69,9 @@ type Operation struct {
 	Used   int // bytes of Push
 	Push   [MaxPush]byte
 }
+
+// Recording is a row of operations that a driver has recorded.
+type Recording uint64
 
 // variant is a kernel with its constants.
 type variant struct {
@@ -122,5 +129,5 @@ func (c *call) groups(x, y int) {
 		panic("gpu: too many rows")
 	}
 	c.op.Groups = [2]uint32{uint32(min(x, MaxGroups)), uint32(y)}
-	do(c.b.driver.Enqueue(&c.op))
+	do(c.b.queue.enqueue(&c.op))
 }

@@ -1,6 +1,7 @@
 // A CUDA driver that runs kernels on the processor, for tests where there is no device:
 // the part of the API that package cuda calls. Workgroups run one after the other, the
-// threads of one as contexts that take turns at barriers.
+// threads of one as contexts that take turns at barriers. Nothing runs before somebody
+// waits for it, so that who looks at memory too early sees old values.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -43,6 +44,27 @@ void workgroup(unsigned n) {
 		}
 	}
 }
+
+// Launch is a kernel with its arguments.
+struct Launch {
+	void (*f)(void **);
+	unsigned gx, gy, bx;
+	char push[128];
+	int zero;
+
+	void run() const {
+		void *params[] = {(void *)push, (void *)&zero};
+		entry = f;
+		arguments = params;
+		host_nctaid_x = gx;
+		for (host_ctaid_y = 0; host_ctaid_y < gy; host_ctaid_y++)
+			for (host_ctaid_x = 0; host_ctaid_x < gx; host_ctaid_x++) workgroup(bx);
+	}
+};
+typedef std::vector<Launch> Work;
+
+Work stream;     // what waits to run
+Work *capturing; // the graph in the making
 }
 
 void host_barrier() { swapcontext(&threads[host_tid], &scheduler); }
@@ -72,17 +94,44 @@ int cuMemAllocManaged(uint64_t *p, size_t n, unsigned) {
 	return *p = (uint64_t)m, m ? 0 : 2;
 }
 int cuMemFree_v2(uint64_t p) { return free((void *)p), 0; }
-int cuStreamCreate(void **s, unsigned) { return *s = (void *)3, 0; }
+int cuStreamCreate(void **s, unsigned) { return *s = &stream, 0; }
 int cuStreamDestroy_v2(void *) { return 0; }
-int cuStreamSynchronize(void *) { return 0; }
+int cuStreamSynchronize(void *s) {
+	if (s != &stream || capturing) return 1;
+	for (const Launch &l : stream) l.run();
+	stream.clear();
+	return 0;
+}
+int cuStreamBeginCapture_v2(void *s, int mode) {
+	if (s != &stream || capturing || mode != 1) return 1;
+	capturing = new Work;
+	return 0;
+}
+int cuStreamEndCapture(void *s, void **graph) {
+	if (s != &stream || !capturing) return 1;
+	*graph = capturing;
+	capturing = nullptr;
+	return 0;
+}
+int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long flags) {
+	*exec = new Work(*(Work *)graph);
+	return flags ? 1 : 0;
+}
+int cuGraphDestroy(void *graph) { return delete (Work *)graph, 0; }
+int cuGraphExecDestroy(void *exec) { return delete (Work *)exec, 0; }
+int cuGraphLaunch(void *exec, void *s) {
+	if (s != &stream || capturing) return 1;
+	const Work &w = *(Work *)exec;
+	stream.insert(stream.end(), w.begin(), w.end());
+	return 0;
+}
 int cuGetErrorString(int, const char **s) { return *s = "an error of the host driver", 0; }
-int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *stream, void **params, void **) {
-	if (stream != (void *)3 || gz != 1 || by != 1 || bz != 1 || bx > 1024 || gx == 0 || gy == 0) return 1;
-	entry = (void (*)(void **))f;
-	arguments = params;
-	host_nctaid_x = gx;
-	for (host_ctaid_y = 0; host_ctaid_y < gy; host_ctaid_y++)
-		for (host_ctaid_x = 0; host_ctaid_x < gx; host_ctaid_x++) workgroup(bx);
+int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *s, void **params, void **) {
+	if (s != &stream || gz != 1 || by != 1 || bz != 1 || bx > 1024 || gx == 0 || gy == 0) return 1;
+	Launch l{(void (*)(void **))f, gx, gy, bx};
+	memcpy(l.push, params[0], sizeof l.push);
+	l.zero = *(int *)params[1];
+	(capturing ? *capturing : stream).push_back(l);
 	return 0;
 }
 }
