@@ -145,8 +145,9 @@ func (d *device) Free(m gpu.Memory) {
 
 // compiled are the values of constants 1 and 2 that a kernel has functions for.
 var compiled = map[string]func(c gpu.Constants) string{
-	"gemm": func(c gpu.Constants) string { return fmt.Sprintf("gemm_%d_0", c[1]) },
-	"gemv": func(c gpu.Constants) string { return fmt.Sprintf("gemv_%d_%d", c[1], c[2]) },
+	"gemm":    func(c gpu.Constants) string { return fmt.Sprintf("gemm_%d_0", c[1]) },
+	"gemv":    func(c gpu.Constants) string { return fmt.Sprintf("gemv_%d_%d", c[1], c[2]) },
+	"reduced": func(c gpu.Constants) string { return fmt.Sprintf("reduced_%d_0", c[1]) },
 }
 
 // Kernel finds a kernel. The driver compiles it for the device when it is first loaded.

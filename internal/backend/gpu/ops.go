@@ -1,10 +1,12 @@
 package gpu
 
 import (
+	"iter"
 	"runtime"
 	"unsafe"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
 )
 
 func checkEpilogue(op string, y *backend.Tensor, ep *backend.Epilogue) {
@@ -151,16 +153,18 @@ func (b *Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
 	}
 	b.begin()
 	defer b.mu.Unlock()
-	b.wait()
-	fill(p, w, dst.K, dst.N, transposed)
-}
-
-// PackReduced lays out w for the host, which runs products of reduced precision.
-func (b *Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backend.Weights {
-	if p == backend.Float32 {
-		return b.Pack(w, k, n)
+	from, ok := b.address(w)
+	if !ok {
+		b.wait()
+		fill(p, w, dst.K, dst.N, transposed)
+		return
 	}
-	return b.host.PackReduced(w, k, n, p)
+	way := uint32(0)
+	if transposed {
+		way = 1
+	}
+	b.call("pack", way).pointers(p.store.block.address(), from).sizes(dst.K, dst.N, p.pitch).over(dst.K * dst.N)
+	b.bring()
 }
 
 // slab is the number of rows that a product takes at once: a dispatch has no more than
@@ -178,13 +182,12 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 	checkEpilogue("MatMul", y, &ep)
 	b.begin()
 	defer b.mu.Unlock()
-	p, ok := w.Packed.(*weights)
-	if !ok {
-		b.wait()
-		b.host.MatMul(y, x, w, ep)
-		return
+	switch p := w.Packed.(type) {
+	case *weights:
+		b.matmul(y, x, p, w.K, ep)
+	case *reduced:
+		b.reduced(y, x, p, ep)
 	}
-	b.matmul(y, x, p, w.K, ep)
 	runtime.KeepAlive(w)
 }
 
@@ -239,9 +242,12 @@ func (b *Backend) MatMulTN(dw, x, dy *backend.Tensor) {
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.output(dw)
-	b.call("gemm", 0, 1).pointers(to, b.input(x), b.input(dy), 0, 0, 0, 0, 0).
-		sizes(dw.Rows, dw.Cols, x.Rows, dw.Stride, 1, x.Stride, dy.Stride, 0).
-		groups((dw.Cols+63)/64, (dw.Rows+63)/64)
+	left, right := b.input(x), b.input(dy)
+	for t, rows := range runs(x.Rows) {
+		b.call("gemm", 0, 1).pointers(to, left+4*uint64(t*x.Stride), right+4*uint64(t*dy.Stride), 0, 0, 0, 0, 0).
+			sizes(dw.Rows, dw.Cols, rows, dw.Stride, 1, x.Stride, dy.Stride, 0).
+			groups((dw.Cols+63)/64, (dw.Rows+63)/64)
+	}
 	b.bring(back)
 }
 
@@ -272,8 +278,11 @@ func (b *Backend) DepthwiseConvGradWeights(dw []float32, x, dy *backend.Tensor, 
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.outputs(dw[:taps*dy.Cols])
-	b.call("depthwise", 1).pointers(to, b.input(x), b.input(dy), 0).
-		sizes(dy.Rows, dy.Cols, 0, x.Stride, dy.Stride, taps, dilation).over(taps * dy.Cols)
+	from, grad := b.input(x), b.input(dy)
+	for t, rows := range runs(dy.Rows) {
+		b.call("depthwise", 1).pointers(to, from+4*uint64(t*x.Stride), grad+4*uint64(t*dy.Stride), 0).
+			sizes(rows, dy.Cols, 0, x.Stride, dy.Stride, taps, dilation).over(taps * dy.Cols)
+	}
 	b.bring(back)
 }
 
@@ -336,7 +345,7 @@ func (b *Backend) LayerNormGrad(dx *backend.Tensor, dgamma, dbeta []float32, x, 
 			continue
 		}
 		to, back := b.outputs(sum.to[:x.Cols])
-		b.call("columnsum").pointers(to, grad, sum.by).sizes(x.Rows, x.Cols, dy.Stride, x.Cols).over(x.Cols)
+		b.columnSum(to, grad, sum.by, x.Rows, x.Cols, dy.Stride, x.Cols)
 		backs = append(backs, back)
 	}
 	b.bring(backs...)
@@ -349,8 +358,32 @@ func (b *Backend) ColumnSum(sum []float32, x, z *backend.Tensor) {
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.outputs(sum[:x.Cols])
-	b.call("columnsum").pointers(to, b.input(x), b.input(z)).sizes(x.Rows, x.Cols, x.Stride, stride(z)).over(x.Cols)
+	b.columnSum(to, b.input(x), b.input(z), x.Rows, x.Cols, x.Stride, stride(z))
 	b.bring(back)
+}
+
+func (b *Backend) columnSum(to, x, z uint64, rows, cols, xs, zs int) {
+	for t, n := range runs(rows) {
+		by := z
+		if z != 0 {
+			by += 4 * uint64(t*zs)
+		}
+		b.call("columnsum").pointers(to, x+4*uint64(t*xs), by).sizes(n, cols, xs, zs).over(cols)
+	}
+}
+
+// runs cuts sums over rows, which go on where they were: it gives first rows and their
+// number. One operation should not take long, and Mesa's software device ends a kernel's
+// loops after 65535 turns.
+func runs(rows int) iter.Seq2[int, int] {
+	const most = 1 << 14
+	return func(yield func(first, n int) bool) {
+		for t := 0; t < rows; t += most {
+			if !yield(t, min(most, rows-t)) {
+				return
+			}
+		}
+	}
 }
 
 // Nearest finds the closest entry of a codebook for each row.
@@ -362,16 +395,22 @@ func (b *Backend) Nearest(codes []int32, x *backend.Tensor, book *backend.Weight
 	if x.Rows == 0 {
 		return
 	}
+	b.choose(codes[:x.Rows], x, book, func(to, product, _ uint64) {
+		b.call("nearest").pointers(to, product, b.vector(half[:book.N])).sizes(x.Rows, book.N).groups(x.Rows, 1)
+	}, p)
+}
+
+// choose gives the rows of x the codes that a kernel chooses by their products with w.
+func (b *Backend) choose(codes []int32, x *backend.Tensor, w *backend.Weights, enqueue func(codes, product, x uint64), p *weights) {
 	b.begin()
 	defer b.mu.Unlock()
-	_, product := b.scratch(x.Rows * book.N)
-	y := backend.Host(product, x.Rows, book.N)
-	b.matmul(y, x, p, book.K, backend.Epilogue{})
+	product, values := b.scratch(x.Rows * w.N)
+	b.matmul(backend.Host(values, x.Rows, w.N), x, p, w.K, backend.Epilogue{})
 	to, found := b.scratch(x.Rows)
-	b.call("nearest").pointers(to, b.input(y), b.vector(half[:book.N])).sizes(x.Rows, book.N).groups(x.Rows, 1)
+	enqueue(to, product, b.input(x))
 	b.wait()
 	copy(codes, unsafe.Slice((*int32)(unsafe.Pointer(&found[0])), x.Rows))
-	runtime.KeepAlive(book)
+	runtime.KeepAlive(w)
 }
 
 // Gather copies rows of a table.
@@ -441,14 +480,84 @@ func (b *Backend) LSTMCell(h, c, gates *backend.Tensor) {
 	b.bring(back, back2)
 }
 
-// GroupNorm runs on the host: its sums are float64, which few devices have.
+// GroupNorm normalises groups of columns over all rows.
 func (b *Backend) GroupNorm(y, x *backend.Tensor, groups int, gamma, beta []float32, eps float32) {
-	b.Wait()
-	b.host.GroupNorm(y, x, groups, gamma, beta, eps)
+	backend.SameShape("GroupNorm", y, x)
+	backend.SameLength("GroupNorm", x.Cols, gamma, beta)
+	if groups < 1 || x.Cols%groups != 0 {
+		backend.Fail("GroupNorm: %d columns in %d groups", x.Cols, groups)
+	}
+	if x.Rows == 0 || x.Cols == 0 {
+		return
+	}
+	b.begin()
+	defer b.mu.Unlock()
+	width := x.Cols / groups
+	n := x.Rows * width
+	high := float32(n)
+	low := float32(n - int(high))
+	from := b.input(x)
+	sums, _ := b.scratch(4 * x.Cols)
+	factors, _ := b.scratch(2 * x.Cols)
+	moments := func(which uint32, from uint64, rows, first int) {
+		b.call("moments", which).pointers(from, sums, b.vector(gamma), b.vector(beta), factors).
+			sizes(rows, x.Cols, x.Stride, first, width).float(high).float(low).float(eps).over(x.Cols)
+	}
+	first := 1
+	for t, rows := range runs(x.Rows) {
+		moments(0, from+4*uint64(t*x.Stride), rows, first)
+		first = 0
+	}
+	moments(1, from, x.Rows, 0)
+	to, back := b.output(y)
+	b.call("depthwise", 0).pointers(to, from, factors, factors+4*uint64(x.Cols)).
+		sizes(y.Rows, y.Cols, y.Stride, x.Stride, 0, 1, 1).over(y.Rows * y.Cols)
+	b.bring(back)
 }
 
-// AdamWStep runs on the host, where weights and moments live.
-func (b *Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) { b.host.AdamWStep(w, g, m, v, a) }
+// AdamWStep updates w, m and v.
+func (b *Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) {
+	if len(g) != len(w) || len(m) != len(w) || len(v) != len(w) {
+		backend.Fail("AdamWStep: %d weights, %d gradients, %d and %d moments", len(w), len(g), len(m), len(v))
+	}
+	if len(w) == 0 {
+		return
+	}
+	b.begin()
+	defer b.mu.Unlock()
+	c := f32.NewAdamW(a.LR, a.Beta1, a.Beta2, a.Eps, a.WeightDecay, a.Scale, a.Step)
+	weight, back := b.outputs(w)
+	mean, back2 := b.outputs(m)
+	square, back3 := b.outputs(v)
+	op := b.call("adamw").pointers(weight, b.vector(g), mean, square).sizes(len(w))
+	for _, v := range []float32{c.Beta1, c.Rest1, c.Beta2, c.Rest2, c.Fix1, c.Fix2, c.Eps, c.Decay, c.NegLR} {
+		op.float(v)
+	}
+	op.over(len(w))
+	b.bring(back, back2, back3)
+}
+
+var _ backend.Joiner = (*Backend)(nil)
+
+// Join plays the node game.
+func (b *Backend) Join(codes []int32, x *backend.Tensor, sums *backend.Weights, g *backend.Game) {
+	n := sums.N
+	p, ok := sums.Packed.(*weights)
+	if !ok || x.Cols != sums.K || len(codes) < x.Rows || len(g.Bias) < n || len(g.Inside) < n || len(g.Inverse) < n || len(g.Bits) < n {
+		backend.Fail("Join: %d codes for [%d, %d] in [%d, %d]", len(codes), x.Rows, x.Cols, n, sums.K)
+	}
+	if x.Rows == 0 {
+		return
+	}
+	soft := uint32(0)
+	if g.Soft {
+		soft = 1
+	}
+	b.choose(codes[:x.Rows], x, sums, func(to, product, from uint64) {
+		b.call("join", soft).pointers(to, product, from, b.vector(g.Bias[:n]), b.vector(g.Inside[:n]), b.vector(g.Inverse[:n]), b.vector(g.Bits[:n])).
+			sizes(x.Rows, n, x.Cols, x.Stride).float(g.Total).groups(x.Rows, 1)
+	}, p)
+}
 
 var _ backend.Rotator = (*Backend)(nil)
 

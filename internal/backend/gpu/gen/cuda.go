@@ -51,7 +51,7 @@ func compileCUDA(folder, source string) ([]byte, error) {
 }
 
 var (
-	include   = regexp.MustCompile(`(?m)^#(version|extension).*\n|^#include "common.glsl"\n`)
+	include   = regexp.MustCompile(`(?m)^#(version|extension).*\n|^#include "(common|exact).glsl"\n`)
 	epilogue  = regexp.MustCompile(`(?m)^#include "epilogue.glsl"\n`)
 	structure = regexp.MustCompile(`(?s)struct Epilogue \{.*?\};\n`)
 	constant  = regexp.MustCompile(`(?m)^layout\(constant_id = (\d)\) const (int|uint) (\w+) = \d+;\n`)
@@ -59,15 +59,16 @@ var (
 	push      = regexp.MustCompile(`(?s)layout\(push_constant, std430\) uniform Push \{(.*?)\n\};\n`)
 	scope     = regexp.MustCompile(`(?m)^const (?:int|uint|float) .*\n`)
 	sharedVar = regexp.MustCompile(`(?m)^shared .*\n`)
-	function  = regexp.MustCompile(`(?m)^(float|void|bool) (\w+)\(`)
+	function  = regexp.MustCompile(`(?m)^(float|uint|void|bool) (\w+)\(`)
 	decimal   = regexp.MustCompile(`\b\d+\.\d*(?:e[+-]?\d+)?`)
 )
 
 // variants are the values of constants 1 and 2 that a kernel is compiled for; constant
 // 0 is an argument.
 var variants = map[string][][2]int{
-	"gemm": {{0, 0}, {1, 0}},
-	"gemv": {{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}, {7, 1}, {8, 1}},
+	"gemm":    {{0, 0}, {1, 0}},
+	"gemv":    {{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}, {7, 1}, {8, 1}},
+	"reduced": {{0, 0}, {1, 0}},
 }
 
 // toCUDA turns a kernel in GLSL into CUDA C: the same operations in the same order.
