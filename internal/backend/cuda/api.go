@@ -57,6 +57,7 @@ const (
 
 const (
 	attachGlobal    = 1
+	hostMapped      = 2 // the device sees it
 	streamNoDefault = 1 // does not wait for the default stream
 	captureThread   = 1 // only calls of this thread have to be fit for a graph
 )
@@ -70,6 +71,7 @@ var api struct {
 	cuStreamSynchronize, cuLaunchKernel, cuGetErrorString                     function
 	cuStreamBeginCapture, cuStreamEndCapture, cuGraphInstantiate              function
 	cuGraphDestroy, cuGraphLaunch, cuGraphExecDestroy                         function
+	cuMemHostAlloc, cuMemFreeHost                                             function
 }
 
 // load finds the library, once, when a device is first asked for.
@@ -90,6 +92,7 @@ var load = sync.OnceValue(func() error {
 		"cuLaunchKernel": &a.cuLaunchKernel, "cuGetErrorString": &a.cuGetErrorString,
 		"cuStreamBeginCapture_v2": &a.cuStreamBeginCapture, "cuStreamEndCapture": &a.cuStreamEndCapture,
 		"cuGraphInstantiateWithFlags": &a.cuGraphInstantiate, "cuGraphDestroy": &a.cuGraphDestroy,
+		"cuMemHostAlloc": &a.cuMemHostAlloc, "cuMemFreeHost": &a.cuMemFreeHost,
 		"cuGraphLaunch": &a.cuGraphLaunch, "cuGraphExecDestroy": &a.cuGraphExecDestroy,
 	} {
 		p, err := findSymbol(lib, name)

@@ -128,10 +128,15 @@ func (d *device) check(r result) error {
 // Lost says that the device does not answer any more.
 func (d *device) Lost() bool { return d.lost != nil }
 
-// Allocate takes managed memory, which moves to who looks at it.
-func (d *device) Allocate(size uint64) (m gpu.Memory, err error) {
+// Allocate takes managed memory, which moves to who looks at it, or the host's, which
+// stays there.
+func (d *device) Allocate(size uint64, host bool) (m gpu.Memory, err error) {
 	m.Size = size
 	err = d.on(func() result {
+		if host {
+			m.Handles[0] = 1
+			return api.cuMemHostAlloc.call(uintptr(ptr(&m.Address)), uintptr(size), hostMapped)
+		}
 		return api.cuMemAllocManaged.call(uintptr(ptr(&m.Address)), uintptr(size), attachGlobal)
 	})
 	m.Host = *(*unsafe.Pointer)(ptr(&m.Address)) // the same on both sides
@@ -140,7 +145,12 @@ func (d *device) Allocate(size uint64) (m gpu.Memory, err error) {
 
 // Free gives memory back.
 func (d *device) Free(m gpu.Memory) {
-	_ = d.on(func() result { return api.cuMemFree.call(uintptr(m.Address)) })
+	_ = d.on(func() result {
+		if m.Handles[0] == 1 {
+			return api.cuMemFreeHost.call(uintptr(m.Address))
+		}
+		return api.cuMemFree.call(uintptr(m.Address))
+	})
 }
 
 // compiled are the values of constants 1 and 2 that a kernel has functions for.

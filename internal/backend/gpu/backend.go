@@ -25,9 +25,9 @@ type core struct {
 	queue  *queue
 	heap   heap
 	kernel map[variant]uint64
-	temp   []*temporary
-	now    int    // of temp, in use
-	at     uint64 // bytes of it in use
+	// Memory until the next wait: of the device, and of the host for its operands.
+	temporary, staging pool
+	kept               []*storage // of temporary
 
 	freed struct {
 		sync.Mutex // the collector of garbage does not wait for a step
@@ -45,6 +45,15 @@ var (
 func New(d Driver, threads int) *Backend {
 	c := &core{host: cpu.New(threads), driver: d, kernel: map[variant]uint64{}}
 	c.heap.driver, c.queue = d, newQueue(d)
+	c.temporary.grow = func(size uint64) (Memory, error) {
+		s, err := c.allocate(int(size / 4))
+		if err != nil {
+			return Memory{}, err
+		}
+		c.kept = append(c.kept, s)
+		return Memory{Host: unsafe.Pointer(unsafe.SliceData(s.block.floats(int(size / 4)))), Address: s.block.address(), Size: size}, nil
+	}
+	c.staging.grow = func(size uint64) (Memory, error) { return d.Allocate(size, true) }
 	return &Backend{core: c}
 }
 
@@ -93,6 +102,10 @@ func (b *Backend) Close() {
 		b.driver.Free(c.Memory)
 	}
 	b.heap.chunks = nil
+	for _, m := range b.staging.parts {
+		b.driver.Free(m)
+	}
+	b.staging.parts = nil
 	b.driver.Close()
 }
 
@@ -112,7 +125,7 @@ func (b *Backend) Wait() {
 }
 
 // wait returns when all operations have run.
-func (b *Backend) wait() { do(b.queue.wait()) }
+func (b *core) wait() { do(b.queue.wait()) }
 
 // do turns a failure of the device into a panic.
 func do(err error) {
@@ -131,7 +144,8 @@ func (b *Backend) begin() {
 	b.freed.Unlock()
 	if b.idle() {
 		b.heap.idle()
-		b.now, b.at = 0, 0
+		b.temporary.reset()
+		b.staging.reset()
 	}
 }
 
@@ -143,7 +157,7 @@ type storage struct{ block block }
 
 // allocate gives memory for n values, of any content. It is nobody else's, and
 // nothing that is enqueued looks at it.
-func (b *Backend) allocate(n int) (*storage, error) {
+func (b *core) allocate(n int) (*storage, error) {
 	blk, err := b.heap.allocate(4*uint64(n), func() {
 		b.wait()
 		b.heap.idle()
@@ -218,34 +232,39 @@ func (b *Backend) Download(dst []float32, src *backend.Tensor) {
 	runtime.KeepAlive(src)
 }
 
-// temporary is memory for operands of the host until the next wait.
-type temporary struct {
-	store *storage
-	size  uint64
+// pool is memory that is given out one after the other, and all taken back at once.
+type pool struct {
+	grow  func(size uint64) (Memory, error)
+	parts []Memory
+	now   int    // of parts, in use
+	at    uint64 // bytes of it in use
 }
 
-const temporarySize = 1 << 20
+const poolPart = 1 << 20
 
-// scratch gives memory for n values until the next wait.
-func (b *Backend) scratch(n int) (uint64, []float32) {
+func (p *pool) reset() { p.now, p.at = 0, 0 }
+
+// take gives memory for n values.
+func (p *pool) take(n int) (uint64, []float32) {
 	need := (4*uint64(n) + 63) / 64 * 64
 	for {
-		if b.now == len(b.temp) {
-			size := max(need, temporarySize)
-			s, err := b.allocate(int(size / 4))
+		if p.now == len(p.parts) {
+			m, err := p.grow(max(need, poolPart))
 			do(err)
-			b.temp = append(b.temp, &temporary{s, size})
+			p.parts = append(p.parts, m)
 			continue
 		}
-		t := b.temp[b.now]
-		if b.at+need <= t.size {
-			address, values := t.store.block.address()+b.at, t.store.block.floats(int(t.size / 4))[b.at/4:][:n]
-			b.at += need
-			return address, values
+		m, at := p.parts[p.now], p.at
+		if at+need <= m.Size {
+			p.at += need
+			return m.Address + at, unsafe.Slice((*float32)(unsafe.Add(m.Host, at)), n)
 		}
-		b.now, b.at = b.now+1, 0
+		p.now, p.at = p.now+1, 0
 	}
 }
+
+// scratch gives memory of the device for n values until the next wait.
+func (b *Backend) scratch(n int) (uint64, []float32) { return b.temporary.take(n) }
 
 // address gives where values lie on the device.
 func (b *Backend) address(v []float32) (uint64, bool) {
@@ -260,13 +279,13 @@ func (b *Backend) vector(v []float32) uint64 {
 	if a, ok := b.address(v); ok {
 		return a
 	}
-	a, to := b.scratch(len(v))
+	a, to := b.staging.take(len(v))
 	copy(to, v)
 	return a
 }
 
 func (b *Backend) ints(v []int32) uint64 {
-	a, to := b.scratch(len(v))
+	a, to := b.staging.take(len(v))
 	for i, x := range v {
 		to[i] = math.Float32frombits(uint32(x))
 	}
@@ -302,7 +321,7 @@ func (b *Backend) outputs(v []float32) (a uint64, back func()) {
 	if a, ok := b.address(v); ok {
 		return a, nil
 	}
-	a, values := b.scratch(len(v))
+	a, values := b.staging.take(len(v))
 	copy(values, v)
 	return a, func() { copy(v, values) }
 }

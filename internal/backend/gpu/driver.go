@@ -23,8 +23,9 @@ type Driver interface {
 	Name() string
 	// Software says that the processor stands in for the device.
 	Software() bool
-	// Allocate takes memory that the host sees too, ErrMemory where there is no more.
-	Allocate(size uint64) (Memory, error)
+	// Allocate takes memory that the host sees too, ErrMemory where there is no more:
+	// the device's, or with host set the host's, for what it writes or reads once.
+	Allocate(size uint64, host bool) (Memory, error)
 	Free(Memory)
 	// Kernel prepares a kernel of shaders with values of its constants.
 	Kernel(name string, constants Constants) (uint64, error)

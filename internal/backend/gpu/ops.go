@@ -88,6 +88,11 @@ func (b *Backend) ScaleAdd(y, x *backend.Tensor, scale []float32, residual *back
 	b.Finish(y, x, backend.Epilogue{Scale: scale, Residual: residual})
 }
 
+// copy copies rows at addresses.
+func (b *Backend) copy(to, from uint64, rows, cols, ts, fs int) {
+	b.call("pointwise", 0).pointers(to, from, 0, 0, 0, 0, 0).sizes(rows, cols, ts, fs, 0).over(rows * cols)
+}
+
 // ActivateGrad sets dx = dy·act'(x).
 func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation) {
 	backend.SameShape("ActivateGrad", dx, x, dy)
@@ -330,8 +335,7 @@ func (b *Backend) LayerNormGrad(dx *backend.Tensor, dgamma, dbeta []float32, x, 
 	grad := b.input(dy)
 	if dx == dy || to == grad { // the sums of columns come after
 		copied, _ := b.scratch(extent(dy))
-		b.call("pointwise", 0).pointers(copied, grad, 0, 0, 0, 0, 0).
-			sizes(dy.Rows, dy.Cols, dy.Stride, dy.Stride, 0).over(dy.Rows * dy.Cols)
+		b.copy(copied, grad, dy.Rows, dy.Cols, dy.Stride, dy.Stride)
 		grad = copied
 	}
 	b.call("norm", layerNormGrad).pointers(to, b.input(x), b.vector(gamma), 0, grad, xhat).
@@ -406,7 +410,7 @@ func (b *Backend) choose(codes []int32, x *backend.Tensor, w *backend.Weights, e
 	defer b.mu.Unlock()
 	product, values := b.scratch(x.Rows * w.N)
 	b.matmul(backend.Host(values, x.Rows, w.N), x, p, w.K, backend.Epilogue{})
-	to, found := b.scratch(x.Rows)
+	to, found := b.staging.take(x.Rows)
 	enqueue(to, product, b.input(x))
 	b.wait()
 	copy(codes, unsafe.Slice((*int32)(unsafe.Pointer(&found[0])), x.Rows))
@@ -430,11 +434,13 @@ func (b *Backend) Gather(y, table *backend.Tensor, codes []int32) {
 	defer b.mu.Unlock()
 	from, ok := b.address(table.Data)
 	if !ok { // of a table in host memory only those rows travel
-		_, rows := b.scratch(y.Rows * y.Cols)
+		from, rows := b.staging.take(y.Rows * y.Cols)
 		for t, c := range codes[:y.Rows] {
 			copy(rows[t*y.Cols:(t+1)*y.Cols], table.Row(int(c)))
 		}
-		b.finish(y, backend.Host(rows, y.Rows, y.Cols), backend.Epilogue{})
+		to, back := b.output(y)
+		b.copy(to, from, y.Rows, y.Cols, y.Stride, y.Cols)
+		b.bring(back)
 		return
 	}
 	to, back := b.output(y)

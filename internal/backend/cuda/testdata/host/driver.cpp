@@ -93,6 +93,8 @@ int cuMemAllocManaged(uint64_t *p, size_t n, unsigned) {
 	void *m = aligned_alloc(4096, (n + 4095) / 4096 * 4096);
 	return *p = (uint64_t)m, m ? 0 : 2;
 }
+int cuMemHostAlloc(void **p, size_t n, unsigned flags) { return flags == 2 ? cuMemAllocManaged((uint64_t *)p, n, 1) : 1; }
+int cuMemFreeHost(void *p) { return free(p), 0; }
 int cuMemFree_v2(uint64_t p) { return free((void *)p), 0; }
 int cuStreamCreate(void **s, unsigned) { return *s = &stream, 0; }
 int cuStreamDestroy_v2(void *) { return 0; }
