@@ -14,12 +14,5 @@ type deviceFlag struct {
 	Device string `default:"cpu" placeholder:"NAME" help:"What to train on: cpu, or cuda or vulkan for a graphics processor, cuda:N or vulkan:N for one of several."`
 }
 
-// open gives the device. The losses work on the memory of the host in between, so
-// that every operation waits.
-func (f deviceFlag) open() (backend.Backend, error) {
-	b, err := devices.Open(f.Device, 1)
-	if err != nil {
-		return nil, err
-	}
-	return backend.Prompt(b), nil
-}
+// open gives the device.
+func (f deviceFlag) open() (backend.Backend, error) { return devices.Open(f.Device, 1) }

@@ -112,6 +112,9 @@ func (b *Backend) Close() {
 // Name is that of the kind of device and of the device.
 func (b *Backend) Name() string { return b.driver.Name() }
 
+// Host gives the backend of the processor.
+func (b *Backend) Host() backend.Backend { return b.host }
+
 // Each calls f for parts of n rows on the host, side by side.
 func (b *Backend) Each(n, unit int, cost float64, f func(lo, hi int)) {
 	b.host.Each(n, unit, cost, f)

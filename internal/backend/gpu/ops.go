@@ -568,7 +568,7 @@ func (b *Backend) Join(codes []int32, x *backend.Tensor, sums *backend.Weights, 
 var _ backend.Rotator = (*Backend)(nil)
 
 // Rotate turns pairs of values.
-func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, back bool) {
+func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, way backend.Rotation) {
 	backend.SameShape("Rotate", y, x)
 	if half < 1 || x.Cols%(2*half) != 0 || len(cos) < x.Rows*half || len(sin) < x.Rows*half {
 		backend.Fail("Rotate: heads of %d columns in [%d, %d], %d and %d angles", 2*half, x.Rows, x.Cols, len(cos), len(sin))
@@ -576,11 +576,8 @@ func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, bac
 	b.begin()
 	defer b.mu.Unlock()
 	to, home := b.output(y)
-	way := uint32(0)
-	if back {
-		way = 1
-	}
-	b.call("rotate", way).pointers(to, b.input(x), b.vector(cos[:x.Rows*half]), b.vector(sin[:x.Rows*half])).
-		sizes(x.Rows, x.Cols/(2*half), half, y.Stride, x.Stride).over(x.Rows * x.Cols / 2)
+	flag := map[bool]int{true: 1}
+	b.call("rotate").pointers(to, b.input(x), b.vector(cos[:x.Rows*half]), b.vector(sin[:x.Rows*half])).
+		sizes(x.Rows, x.Cols/(2*half), half, y.Stride, x.Stride, flag[way.Adjacent], flag[way.Back]).over(x.Rows * x.Cols / 2)
 	b.bring(home)
 }
