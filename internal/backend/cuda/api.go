@@ -18,6 +18,8 @@ const (
 	success     result = 0
 	outOfMemory result = 2
 	noDevice    result = 100
+
+	launchFailed result = 719
 )
 
 func (r result) Error() string {
@@ -105,6 +107,30 @@ var load = sync.OnceValue(func() error {
 		return ErrNone
 	} else if r != success {
 		return fmt.Errorf("no CUDA driver: %w", r)
+	}
+	return nil
+})
+
+// blas holds the functions of cuBLAS.
+var blas struct {
+	cublasCreate, cublasDestroy, cublasSetStream, cublasSetMathMode, cublasSgemm function
+}
+
+// loadBLAS finds cuBLAS, once, when it is first asked for.
+var loadBLAS = sync.OnceValue(func() error {
+	lib, err := openBLAS()
+	if err != nil {
+		return fmt.Errorf("no cuBLAS: %w: leave --blas out, or install NVIDIA's library", err)
+	}
+	for name, f := range map[string]*function{
+		"cublasCreate_v2": &blas.cublasCreate, "cublasDestroy_v2": &blas.cublasDestroy, "cublasSetStream_v2": &blas.cublasSetStream,
+		"cublasSetMathMode": &blas.cublasSetMathMode, "cublasSgemm_v2": &blas.cublasSgemm,
+	} {
+		p, err := findSymbol(lib, name)
+		if err != nil {
+			return fmt.Errorf("cuBLAS is too old: %w", err)
+		}
+		*f = function(p)
 	}
 	return nil
 })

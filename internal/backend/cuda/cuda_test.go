@@ -26,5 +26,25 @@ func open(t *testing.T) *gpu.Backend {
 // bits are.
 func TestOperations(t *testing.T) { backendtest.Run(t, open(t), 0) }
 
+// TestBLAS holds cuBLAS's products to those of package ref.
+func TestBLAS(t *testing.T) {
+	b, err := cuda.OpenBLAS(-1, 2)
+	if err != nil {
+		t.Skip("SKIPPED: ", err)
+	}
+	t.Cleanup(b.Close)
+	backendtest.Run(t, b, 1e-5, "MatMul", "MatMulTN", "Nearest")
+}
+
+// TestTensorCores holds products of reduced precision, where a device has units for
+// them, to the products of the rounded factors.
+func TestTensorCores(t *testing.T) {
+	b := open(t)
+	if !b.Tensor() {
+		t.Skip("SKIPPED: no tensor cores")
+	}
+	backendtest.Tensor(t, b)
+}
+
 // TestReplay holds graphs to the operations that they were made of.
 func TestReplay(t *testing.T) { gputest.Replay(t, open(t)) }

@@ -67,6 +67,9 @@ func (b *Backend) Lost() bool {
 	return b.driver.Lost()
 }
 
+// Tensor says that TF32 and BFloat16 run on units of their own.
+func (b *Backend) Tensor() bool { return b.driver.Tensor() }
+
 // Limit bounds the memory that is taken from the device; 0 is all that there is.
 func (b *Backend) Limit(bytes uint64) {
 	b.mu.Lock()

@@ -38,6 +38,11 @@ type Driver interface {
 	Discard(Recording)
 	// Wait returns when everything that was started has run.
 	Wait() error
+	// Tensor says that there are units for products of reduced precision, which the
+	// kernel tensor uses.
+	Tensor() bool
+	// BLAS says that the kernel blas is to do products of float32: a library's.
+	BLAS() bool
 	// Lost says that the device does not answer any more.
 	Lost() bool
 	Close()

@@ -111,6 +111,7 @@ func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation
 type weights struct {
 	store *storage
 	pitch int
+	tf32  bool // for tensor cores
 }
 
 const columnUnit = 64
@@ -172,6 +173,14 @@ func (b *Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
 	b.bring()
 }
 
+// Modes of the kernel blas, which takes addresses of y, a and b, rows, columns and depth
+// of the product, the strides of y, a and b, and one of these.
+const (
+	ProductPlain = iota // y = a·b
+	ProductTF32         // the same by tensor cores
+	ProductTN           // y += aᵀ·b
+)
+
 // slab is the number of rows that a product takes at once: a dispatch has no more than
 // MaxGroups of 8 rows.
 const slab = 8 * MaxGroups
@@ -208,7 +217,19 @@ func (b *Backend) matmul(y, x *backend.Tensor, p *weights, k int, ep backend.Epi
 	to, back := b.output(y)
 	from, e := b.input(x), b.epilogue(&ep, y.Cols)
 	w := p.store.block.address()
-	if b.driver.Software() || y.Rows <= few {
+	if b.driver.BLAS() && x.Stride >= x.Cols && (ep.Residual == nil || e[4] != to) {
+		mode := ProductPlain
+		if p.tf32 {
+			mode = ProductTF32
+		}
+		b.call("blas").pointers(to, from, w).sizes(y.Rows, y.Cols, k, y.Stride, x.Stride, p.pitch, mode).groups(1, 1)
+		if ep.Bias != nil || ep.Act != backend.Identity || ep.Scale != nil || ep.Residual != nil {
+			b.call("pointwise", uint32(ep.Act)).pointers(to, to).pointers(e...).
+				sizes(y.Rows, y.Cols, y.Stride, y.Stride, stride(ep.Residual)).over(y.Rows * y.Cols)
+		}
+	} else if p.tf32 {
+		b.tensor(y, &ep, 0, to, from, w, e, k, x.Stride, p.pitch)
+	} else if b.driver.Software() || y.Rows <= few {
 		rows, quads := 8, 2
 		if !b.driver.Software() {
 			quads = 1
@@ -248,6 +269,11 @@ func (b *Backend) MatMulTN(dw, x, dy *backend.Tensor) {
 	defer b.mu.Unlock()
 	to, back := b.output(dw)
 	left, right := b.input(x), b.input(dy)
+	if b.driver.BLAS() && x.Stride >= x.Cols {
+		b.call("blas").pointers(to, left, right).sizes(dw.Rows, dw.Cols, x.Rows, dw.Stride, x.Stride, dy.Stride, ProductTN).groups(1, 1)
+		b.bring(back)
+		return
+	}
 	for t, rows := range runs(x.Rows) {
 		b.call("gemm", 0, 1).pointers(to, left+4*uint64(t*x.Stride), right+4*uint64(t*dy.Stride), 0, 0, 0, 0, 0).
 			sizes(dw.Rows, dw.Cols, rows, dw.Stride, 1, x.Stride, dy.Stride, 0).

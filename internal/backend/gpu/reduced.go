@@ -22,6 +22,10 @@ func (b *Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backe
 	switch {
 	case p == backend.Float32:
 		return b.Pack(w, k, n)
+	case p == backend.TF32:
+		r := b.Pack(w, k, n)
+		r.Packed.(*weights).tf32 = b.driver.Tensor()
+		return r
 	case len(w) != k*n:
 		backend.Fail("PackReduced: %d values for a matrix [%d, %d]", len(w), k, n)
 	case p == backend.Int8 && k > backend.MaxInt8:
@@ -78,9 +82,14 @@ func (b *Backend) reduced(y, x *backend.Tensor, w *reduced, ep backend.Epilogue)
 	rows, _ := b.scratch(x.Rows * w.words)
 	rowScales, _ := b.scratch(x.Rows)
 	b.call("quantize", integers).pointers(rows, b.input(x), rowScales).sizes(x.Rows, x.Cols, x.Stride, w.words).groups(x.Rows, 1)
-	const slab = 4 * MaxGroups // rows of a dispatch
 	to, back := b.output(y)
 	operands := b.epilogue(&ep, y.Cols)
+	if integers == 0 && b.driver.Tensor() {
+		b.tensor(y, &ep, 1, to, rows, w.store.block.address(), operands, w.words, w.words, w.pitch)
+		b.bring(back)
+		return
+	}
+	const slab = 4 * MaxGroups // rows of a dispatch
 	for m := 0; m < y.Rows; m += slab {
 		n := min(slab, y.Rows-m)
 		if ep.Residual != nil {
@@ -91,4 +100,13 @@ func (b *Backend) reduced(y, x *backend.Tensor, w *reduced, ep backend.Epilogue)
 			sizes(n, y.Cols, w.words, y.Stride, w.pitch, stride(ep.Residual)).groups((y.Cols+63)/64, (n+3)/4)
 	}
 	b.bring(back)
+}
+
+// tensor enqueues a product of words by tensor cores: pairs of bfloat16, or float32.
+func (b *Backend) tensor(y *backend.Tensor, ep *backend.Epilogue, pairs uint32, to, x, w uint64, operands []uint64, words, xs, ws int) {
+	if y.Rows > 64*MaxGroups {
+		backend.Fail("MatMul: %d rows", y.Rows)
+	}
+	b.call("tensor", uint32(ep.Act), pairs).pointers(to, x, w).pointers(operands...).
+		sizes(y.Rows, y.Cols, words, y.Stride, xs, ws, stride(ep.Residual)).groups((y.Cols+63)/64, (y.Rows+63)/64)
 }

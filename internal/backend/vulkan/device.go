@@ -155,6 +155,12 @@ func (d *device) Name() string { return "vulkan (" + d.Info.Name + ")" }
 // Software says that the processor stands in for the device.
 func (d *device) Software() bool { return d.Info.Software }
 
+// Tensor is false: only extensions reach such units.
+func (*device) Tensor() bool { return false }
+
+// BLAS is false.
+func (*device) BLAS() bool { return false }
+
 // Lost says that the device does not answer any more.
 func (d *device) Lost() bool { return d.lost != nil }
 

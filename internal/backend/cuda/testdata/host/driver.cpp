@@ -69,13 +69,40 @@ Work *capturing; // the graph in the making
 
 void host_barrier() { swapcontext(&threads[host_tid], &scheduler); }
 
+// host_mma is that of tensor.cu: the lanes of a warp show each other their words.
+void host_mma(float *c, const unsigned *a, const unsigned *b, bool pairs) {
+	static unsigned left[1024][4], right[1024][2];
+	memcpy(left[host_tid], a, sizeof left[0]);
+	memcpy(right[host_tid], b, sizeof right[0]);
+	host_barrier();
+	unsigned warp = host_tid / 32 * 32, g = host_tid % 32 / 4, t = host_tid % 4;
+	auto value = [](unsigned word, int part) {
+		unsigned bits = part ? word & 0xffff0000u : word << 16;
+		return __builtin_bit_cast(float, bits);
+	};
+	for (int r = 0; r < 4; r++) {
+		unsigned row = g + r / 2 * 8, col = 2 * t + r % 2;
+		for (unsigned k = 0; k < 8; k++) {
+			unsigned x = left[warp + row % 8 * 4 + k % 4][row / 8 + k / 4 * 2], w = right[warp + col * 4 + k % 4][k / 4];
+			if (pairs)
+				for (int part = 0; part < 2; part++) c[r] += value(x, part) * value(w, part);
+			else
+				c[r] += __builtin_bit_cast(float, x) * __builtin_bit_cast(float, w);
+		}
+	}
+	host_barrier();
+}
+
 extern "C" {
 int cuInit(unsigned) { return 0; }
 int cuDeviceGetCount(int *n) { return *n = 1, 0; }
 int cuDeviceGet(int *d, int i) { return *d = i, 0; }
 int cuDeviceGetName(char *s, int n, int) { return strncpy(s, "the processor, for tests", n), 0; }
 int cuDeviceTotalMem_v2(size_t *n, int) { return *n = 1 << 30, 0; }
-int cuDeviceGetAttribute(int *v, int which, int) { return *v = which == 75 ? 7 : which == 89, 0; }
+int cuDeviceGetAttribute(int *v, int which, int) {
+	const char *capability = getenv("SOTTO_HOST_CAPABILITY");
+	return *v = which == 75 ? capability ? atoi(capability) : 7 : which == 89, 0;
+}
 int cuDevicePrimaryCtxRetain(void **c, int) { return *c = (void *)1, 0; }
 int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
 int cuCtxSetCurrent(void *c) { return c == (void *)1 ? 0 : 201; }
