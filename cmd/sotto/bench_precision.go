@@ -26,7 +26,10 @@ func benchPrecisions(ctx context.Context, dev backend.Backend, model codec.Codec
 	}
 	var reports []precisionReport
 	var models []*sotto.Model
-	for _, p := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+	for _, p := range backend.Precisions {
+		if p == backend.TF32 && !tensor(dev) {
+			continue // it is Float32
+		}
 		m, err := native.In(sotto.Precision(p.String()))
 		if err != nil {
 			return nil, err
@@ -36,7 +39,11 @@ func benchPrecisions(ctx context.Context, dev backend.Backend, model codec.Codec
 	}
 	info := native.Info()
 	seconds := float64(tokens.Frames) / info.FrameRate
-	for range 8 {
+	runs := 8
+	if software(dev) {
+		runs = 2
+	}
+	for range runs {
 		for i, m := range models {
 			start := time.Now()
 			if _, err := m.Decode(ctx, tokens); err != nil {
@@ -48,9 +55,25 @@ func benchPrecisions(ctx context.Context, dev backend.Backend, model codec.Codec
 	return reports, nil
 }
 
+// software says that the processor stands in for a device.
+func software(dev backend.Backend) bool {
+	d, ok := dev.(interface{ Software() bool })
+	return ok && d.Software()
+}
+
+// tensor says that a device has units for products of reduced precision.
+func tensor(dev backend.Backend) bool {
+	d, ok := dev.(interface{ Tensor() bool })
+	return ok && d.Tensor()
+}
+
 // matmulRate is the best rate of a product of square matrices in GFLOP/s.
 func matmulRate(dev backend.Backend, p backend.Precision) float64 {
-	const n, runs = gemmSize, 20
+	const runs = 20
+	n := gemmSize
+	if backend.Wide(dev) {
+		n = 8 * gemmSize // a graphics processor is wide
+	}
 	w := make([]float32, n*n)
 	for i := range w {
 		w[i] = float32(i%7) - 3
@@ -63,7 +86,7 @@ func matmulRate(dev backend.Backend, p backend.Precision) float64 {
 		start := time.Now()
 		dev.MatMul(y, x, packed, backend.Epilogue{})
 		backend.Wait(dev)
-		best = max(best, 2*n*n*n/time.Since(start).Seconds()/1e9)
+		best = max(best, 2*float64(n)*float64(n)*float64(n)/time.Since(start).Seconds()/1e9)
 	}
 	return best
 }

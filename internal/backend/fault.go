@@ -48,6 +48,12 @@ func OnHost(b Backend) Backend {
 	return b
 }
 
+// Wide says that it takes many rows to keep a Backend busy: it is a graphics processor.
+func Wide(b Backend) bool {
+	d, ok := b.(interface{ Software() bool })
+	return ok && !d.Software()
+}
+
 // Prompt gives a form of a Backend whose operations have run when they return, for
 // code that does not call Wait.
 func Prompt(b Backend) Backend {

@@ -67,6 +67,9 @@ func (b *Backend) Lost() bool {
 	return b.driver.Lost()
 }
 
+// Software says that the processor stands in for the device.
+func (b *Backend) Software() bool { return b.driver.Software() }
+
 // Tensor says that TF32 and BFloat16 run on units of their own.
 func (b *Backend) Tensor() bool { return b.driver.Tensor() }
 
