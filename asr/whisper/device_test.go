@@ -16,6 +16,9 @@ import (
 // TestDevices holds whatever device there is beside the processor to its transcripts,
 // its words while they are spoken, and to how an adapter learns.
 func TestDevices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("no matter of instruction sets")
+	}
 	pcm := recording(t, "speech.wav")[:2*SampleRate]
 	type result struct {
 		tokens []int32

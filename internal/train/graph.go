@@ -236,8 +236,8 @@ func (n *node) wrap(t *backend.Tensor) gorgonia.Value {
 	return n.out
 }
 
-// engine adds up gradients, which is all that Gorgonia does itself, where they are: on
-// a device.
+// engine adds up gradients, which is all that Gorgonia does itself, on the device where
+// they are.
 type engine struct {
 	tensor.StdEng
 	graph *Graph

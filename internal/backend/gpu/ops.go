@@ -39,6 +39,17 @@ func stride(t *backend.Tensor) int {
 	return t.Stride
 }
 
+// flat gives the shape of tensors for an operation on values by themselves: a single row
+// where they are dense.
+func flat(tensors ...*backend.Tensor) (rows, cols int) {
+	for _, t := range tensors {
+		if t != nil && !t.Dense() {
+			return t.Rows, t.Cols
+		}
+	}
+	return 1, tensors[0].Rows * tensors[0].Cols
+}
+
 // finish sets y to the epilogue of x.
 func (b *Backend) finish(y, x *backend.Tensor, ep backend.Epilogue) {
 	if y.Rows == 0 || y.Cols == 0 {
@@ -49,8 +60,12 @@ func (b *Backend) finish(y, x *backend.Tensor, ep backend.Epilogue) {
 	if y != x {
 		from = b.input(x)
 	}
+	rows, cols := y.Rows, y.Cols
+	if ep.Bias == nil && ep.Scale == nil && ep.Act != backend.Snake {
+		rows, cols = flat(y, x, ep.Residual)
+	}
 	b.call("pointwise", uint32(ep.Act)).pointers(to, from).pointers(b.epilogue(&ep, y.Cols)...).
-		sizes(y.Rows, y.Cols, y.Stride, x.Stride, stride(ep.Residual)).over(y.Rows * y.Cols)
+		sizes(rows, cols, y.Stride, x.Stride, stride(ep.Residual)).over(rows * cols)
 	b.bring(back)
 }
 
@@ -102,8 +117,9 @@ func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.output(dx)
+	rows, cols := flat(dx, x, dy)
 	b.call("slope", uint32(act)).pointers(to, b.input(x), b.input(dy)).
-		sizes(x.Rows, x.Cols, dx.Stride, x.Stride, dy.Stride).over(x.Rows * x.Cols)
+		sizes(rows, cols, dx.Stride, x.Stride, dy.Stride).over(rows * cols)
 	b.bring(back)
 }
 

@@ -28,6 +28,7 @@ func main() {
 	check := flag.Bool("check", false, "fail where the files differ from the sources")
 	folder := flag.String("C", "shaders", "the folder of the kernels")
 	only := flag.String("only", "", "spirv or ptx alone")
+	report := flag.Bool("ptxas", false, "assemble the PTX with NVIDIA's ptxas, and print what it says of the kernels")
 	show := flag.String("show", "", "print a kernel, the name of a file, in CUDA C")
 	flag.Parse()
 	if *show != "" {
@@ -36,6 +37,12 @@ func main() {
 			log.Fatal(err)
 		}
 		os.Stdout.Write(code)
+		return
+	}
+	if *report {
+		if err := assemble(*folder); err != nil {
+			log.Fatal(err)
+		}
 		return
 	}
 	for _, t := range []target{

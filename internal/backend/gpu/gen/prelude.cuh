@@ -12,7 +12,7 @@ struct Wides { double *v; };
 struct Epilogue { Floats bias, alpha, inverse, scale, residual; };
 typedef Floats uvec2;
 
-struct vec4 {
+struct alignas(16) vec4 {
 	float v[4];
 	vec4() = default;
 	__device__ explicit vec4(float a) : v{a, a, a, a} {}

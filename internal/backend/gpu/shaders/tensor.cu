@@ -41,24 +41,30 @@ template <int C1, int C2> struct Kernel : Push {
 		uint wm = at / 64 * 32, wn = at / 32 % 2 * 32; // of the warp in the tile
 		float s[2][4][4] = {};
 		for (uint k0 = 0; k0 < words; k0 += DEEP) {
-			for (uint i = at; i < TILE * DEEP; i += 128) {
-				uint m = i / DEEP, k = i % DEEP;
-				uint x = m0 + m < rows && k0 + k < words ? uint(a.v[(m0 + m) * as + k0 + k]) : 0;
-				left[m][k] = PAIRS ? x : tf32(x);
-				k = i / TILE;
-				uint n = i % TILE;
-				x = n0 + n < cols && k0 + k < words ? uint(b.v[(k0 + k) * bs + n0 + n]) : 0;
-				right[k][n] = PAIRS ? x : tf32(x);
+			uint x[8], w[8]; // all on their way at once
+			for (uint j = 0; j < 8; j++) {
+				uint i = at + j * 128, m = m0 + i / DEEP, k = k0 + i % DEEP;
+				x[j] = uint(a.v[min(m, rows - 1) * as + min(k, words - 1)]);
+				if (m >= rows || k >= words) x[j] = 0;
+				k = k0 + i / TILE;
+				uint n = n0 + i % TILE;
+				w[j] = uint(b.v[min(k, words - 1) * bs + min(n, cols - 1)]);
+				if (n >= cols || k >= words) w[j] = 0;
+			}
+			for (uint j = 0; j < 8; j++) {
+				uint i = at + j * 128;
+				left[i / DEEP][i % DEEP] = PAIRS ? x[j] : tf32(x[j]);
+				right[i / TILE][i % TILE] = PAIRS ? w[j] : tf32(w[j]);
 			}
 			__syncthreads();
 			for (uint k = 0; k < DEEP; k += 8) {
-				uint x[2][4], w[4][2];
+				uint l[2][4], r[4][2];
 				for (uint i = 0; i < 2; i++)
-					for (uint r = 0; r < 4; r++) x[i][r] = left[wm + i * 16 + r % 2 * 8 + g][k + r / 2 * 4 + t];
+					for (uint q = 0; q < 4; q++) l[i][q] = left[wm + i * 16 + q % 2 * 8 + g][k + q / 2 * 4 + t];
 				for (uint j = 0; j < 4; j++)
-					for (uint r = 0; r < 2; r++) w[j][r] = right[k + r * 4 + t][wn + j * 8 + g];
+					for (uint q = 0; q < 2; q++) r[j][q] = right[k + q * 4 + t][wn + j * 8 + g];
 				for (uint i = 0; i < 2; i++)
-					for (uint j = 0; j < 4; j++) mma(s[i][j], x[i], w[j], PAIRS);
+					for (uint j = 0; j < 4; j++) mma(s[i][j], l[i], r[j], PAIRS);
 			}
 			__syncthreads();
 		}
