@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <setjmp.h>
 #include <string>
 #include <ucontext.h>
 #include <vector>
@@ -13,36 +14,48 @@
 unsigned host_tid, host_ctaid_x, host_ctaid_y, host_nctaid_x;
 
 namespace {
-ucontext_t scheduler, threads[1024];
-bool finished[1024];
+// Contexts are made once and then run thread after thread; jumps between them are no
+// system calls, as those of ucontext are.
+ucontext_t contexts[1024];
+jmp_buf scheduler, threads[1024];
+bool made[1024], finished[1024];
 std::vector<char> stacks[1024];
 void (*entry)(void **);
 void **arguments;
 
+void pause(unsigned i) {
+	if (!_setjmp(threads[i])) _longjmp(scheduler, 1);
+}
+
 void run(int i) {
-	entry(arguments);
-	finished[i] = true;
-	swapcontext(&threads[i], &scheduler);
+	for (;;) {
+		entry(arguments);
+		finished[i] = true;
+		pause(i);
+	}
+}
+
+void resume(unsigned i) {
+	if (_setjmp(scheduler)) return;
+	if (made[i]) _longjmp(threads[i], 1);
+	made[i] = true;
+	stacks[i].resize(64 << 10);
+	getcontext(&contexts[i]);
+	contexts[i].uc_stack.ss_sp = stacks[i].data();
+	contexts[i].uc_stack.ss_size = stacks[i].size();
+	makecontext(&contexts[i], (void (*)())run, 1, (int)i);
+	setcontext(&contexts[i]);
 }
 
 void workgroup(unsigned n) {
-	for (unsigned i = 0; i < n; i++) {
-		if (stacks[i].empty()) stacks[i].resize(64 << 10);
-		getcontext(&threads[i]);
-		threads[i].uc_stack.ss_sp = stacks[i].data();
-		threads[i].uc_stack.ss_size = stacks[i].size();
-		threads[i].uc_link = nullptr;
-		makecontext(&threads[i], (void (*)())run, 1, (int)i);
-		finished[i] = false;
-	}
-	for (unsigned left = n; left > 0;) {
+	for (unsigned i = 0; i < n; i++) finished[i] = false;
+	for (unsigned left = n; left > 0;)
 		for (unsigned i = 0; i < n; i++) {
 			if (finished[i]) continue;
 			host_tid = i;
-			swapcontext(&scheduler, &threads[i]);
+			resume(i);
 			left -= finished[i];
 		}
-	}
 }
 
 // Launch is a kernel with its arguments.
@@ -67,7 +80,7 @@ Work stream;     // what waits to run
 Work *capturing; // the graph in the making
 }
 
-void host_barrier() { swapcontext(&threads[host_tid], &scheduler); }
+void host_barrier() { pause(host_tid); }
 
 // host_mma is that of tensor.cu: the lanes of a warp show each other their words.
 void host_mma(float *c, const unsigned *a, const unsigned *b, bool pairs) {
