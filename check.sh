@@ -135,18 +135,41 @@ if clang-16 --version >/dev/null 2>&1; then
 	# The kernels of CUDA on the processor: the driver's API, the arguments, the bits.
 	mkdir "$out/cuda"
 	internal/backend/cuda/testdata/host/build.sh "$out/cuda"
-	LD_LIBRARY_PATH="$out/cuda" go test -count=1 -short -v -run '^TestOperations$' ./internal/backend/cuda >"$out/cuda.log" || { cat "$out/cuda.log"; exit 1; }
-	grep -q '^--- PASS: TestOperations' "$out/cuda.log" && tail -n 1 "$out/cuda.log"
+	emulated_cuda() { # names of tests that must pass, then what go test takes
+		passes=$1
+		shift
+		LD_LIBRARY_PATH="$out/cuda" go test -count=1 -v "$@" >"$out/cuda.log" || { cat "$out/cuda.log"; exit 1; }
+		for name in $passes; do grep -- "--- PASS: $name" "$out/cuda.log" || { cat "$out/cuda.log"; exit 1; }; done
+	}
+	emulated_cuda 'TestOperations TestBLAS TestReplay' -short ./internal/backend/cuda
+	SOTTO_HOST_CAPABILITY=8 emulated_cuda TestTensorCores -run TestTensorCores ./internal/backend/cuda
+	# Nothing runs there before somebody waits: models and training steps, to the bit.
+	emulated_cuda TestDeviceCodec/cuda -run '^TestDeviceCodec$/^cuda$' ./internal/train
+	emulated_cuda TestDevices/cuda -run '^TestDevices$/^cuda$' ./asr/whisper
+	emulated_cuda TestOriginal/cuda -run '^TestOriginal$/^cuda$' ./codec/...
 	"$sotto" encode samples/speech.wav "$out/cpu.sotto"
 	LD_LIBRARY_PATH="$out/cuda" "$sotto" encode --device cuda samples/speech.wav "$out/cuda.sotto"
 	cmp "$out/cpu.sotto" "$out/cuda.sotto"
 else
 	echo "SKIPPED: clang-16 is not on PATH: the PTX is not compared with its sources, its kernels are not run"
 fi
+if command -v ptxas >/dev/null && clang-16 --version >/dev/null 2>&1; then
+	go run ./internal/backend/gpu/gen -ptxas -C internal/backend/gpu/shaders
+else
+	echo "SKIPPED: ptxas (NVIDIA's toolkit) is not on PATH: the PTX is not assembled"
+fi
+# Libraries that are none, and what a machine without them says.
+mkdir "$out/broken"
+echo "no library" | tee "$out/broken/libcuda.so.1" >"$out/broken/libvulkan.so.1"
+for d in cuda vulkan; do
+	if LD_LIBRARY_PATH="$out/broken" "$sotto" encode --device $d samples/speech.wav "$out/broken.sotto" 2>"$out/broken.log"; then exit 1; fi
+	[ "$(wc -l <"$out/broken.log")" = 1 ] && cat "$out/broken.log"
+done
+LD_LIBRARY_PATH="$out/broken" "$sotto" encode --device auto samples/speech.wav "$out/broken.sotto"
 if "$sotto" info --devices | grep '^vulkan:'; then
 	# The tests have run above; this is what they say of the device.
-	go test -v -run '^(TestVulkan|TestVulkanStep|TestNoLeak)$' ./internal/backend/vulkan ./codec/sotto ./asr/sotto ./internal/train | grep -E '^(    |--- |ok|FAIL)' | tee "$out/vulkan.log"
-	if grep -q SKIP "$out/vulkan.log"; then exit 1; fi
+	go test -v -run '^(TestVulkan|TestVulkanStep|TestDeviceCodec|TestNoLeak|TestReplay)$' ./internal/backend/vulkan ./codec/sotto ./asr/sotto ./internal/train | grep -E '^(    |--- |ok|FAIL)' | tee "$out/vulkan.log"
+	if grep 'SKIP: TestVulkan' "$out/vulkan.log"; then exit 1; fi
 	"$sotto" encode --device vulkan samples/speech.wav "$out/vulkan.sotto"
 	"$sotto" decode --device vulkan "$out/vulkan.sotto" "$out/vulkan.wav"
 	"$sotto" transcribe samples/speech.wav >"$out/cpu.txt"

@@ -19,13 +19,29 @@ type batchEncoder interface {
 	EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int) ([]*codec.Tokens, error)
 }
 
-// Bounds of what is encoded at once.
-const (
-	longest   = 60.0 // seconds: what is longer is encoded piece by piece
-	batchSize = 8    // utterances
+// wideModel is a codec on a device that many signals keep busy.
+type wideModel interface {
+	Wide() bool // it is one
+}
+
+// bounds are those of what is encoded at once.
+type bounds struct {
+	size int // utterances
 	// Sound in a batch, in seconds: what keeps the kernels busy. More only leaves
-	// their caches.
-	batchSeconds = 3.0
+	// the caches of a processor.
+	seconds float64
+}
+
+// boundsOf gives those for a model.
+func boundsOf(model codec.Codec) bounds {
+	if w, ok := model.(wideModel); ok && w.Wide() {
+		return bounds{64, 240}
+	}
+	return bounds{8, 3}
+}
+
+const (
+	longest = 60.0 // seconds: what is longer is encoded piece by piece
 	// An utterance joins a batch whose longest it reaches to this share, so that
 	// less than half of the rest is padding.
 	batchShare = 0.92
@@ -66,7 +82,7 @@ func (e *encoder) encode(ctx context.Context, jobs []*job) error {
 	slices.SortStableFunc(waiting, func(a, b *job) int { return len(b.pcm) - len(a.pcm) })
 	for len(waiting) > 0 {
 		n, most := 1, len(waiting[0].pcm)
-		for n < len(waiting) && float64(len(waiting[n].pcm)) >= batchShare*float64(most) && (n+1)*most <= int(batchSeconds*float64(e.info.SampleRate)) {
+		for n < len(waiting) && float64(len(waiting[n].pcm)) >= batchShare*float64(most) && (n+1)*most <= int(boundsOf(e.model).seconds*float64(e.info.SampleRate)) {
 			n++
 		}
 		if err := e.batch(ctx, waiting[:n]); err != nil {

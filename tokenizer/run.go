@@ -348,7 +348,7 @@ func (r *Run) jobs(ctx context.Context, items []Item, emit func(*job) error) err
 				w.jobs[i] = &job{item: &items[i]}
 			}
 			items = items[n:]
-			batches := batchesOf(w.jobs)
+			batches := batchesOf(w.jobs, boundsOf(r.encoder.model).size)
 			w.left.Add(len(batches))
 			for _, b := range batches {
 				slots <- struct{}{}
@@ -392,11 +392,12 @@ func windowLength(items []Item) int {
 	return min(len(items), windowItems)
 }
 
-// batchesOf puts jobs of about one length together, the longest first.
-func batchesOf(jobs []*job) [][]*job {
+// batchesOf puts jobs of about one length together, so many in a batch, the longest
+// first.
+func batchesOf(jobs []*job, size int) [][]*job {
 	sorted := slices.Clone(jobs)
 	slices.SortStableFunc(sorted, func(a, b *job) int { return cmp.Compare(b.item.Planned(), a.item.Planned()) })
-	return slices.Collect(slices.Chunk(sorted, batchSize))
+	return slices.Collect(slices.Chunk(sorted, size))
 }
 
 // Finish sums a shard up once its parts are done, writes its failed.tsv and

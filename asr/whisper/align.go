@@ -92,6 +92,7 @@ func (m *Model) addAttention(sum []float32, r *decoding, layer, head int, q *bac
 	b := r.blocks[layer]
 	d := r.width / b.cross.heads
 	keys := make([]float32, count*d)
+	r.stream.Wait()
 	for i := range count {
 		copy(keys[i*d:(i+1)*d], r.keys[layer].Row(i)[head*d:])
 	}

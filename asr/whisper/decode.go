@@ -92,8 +92,9 @@ func (m *Model) decode(r *decoding, o decodeOptions, random *rand.Rand) decodeRe
 	y := r.step(initial, len(initial))
 	last := len(initial) - 1
 	ends := r.stream.Tensor(2, y.Cols)
-	copy(ends.Row(0), y.Row(last))
-	copy(ends.Row(1), y.Row(sot))
+	for i, row := range []int{last, sot} {
+		r.stream.Copy(ends.Slice(i, i+1), y.Slice(row, row+1))
+	}
 	both := r.predict(ends)
 	atStart := both.Row(1)
 	result := decodeResult{temperature: o.temperature}

@@ -21,6 +21,7 @@ func (l *loader) decoder() *decoder {
 	r := &decoder{vocabulary: d.Vocabulary, context: d.TextContext, width: d.TextWidth}
 	r.embedding = l.table("decoder.token_embedding.weight", d.Vocabulary, d.TextWidth)
 	if l.err == nil {
+		backend.Wait(l.backend)
 		if l.precision == backend.Float32 {
 			r.logits = l.backend.PackT(r.embedding.Data, d.Vocabulary, d.TextWidth)
 		} else {
@@ -133,10 +134,12 @@ func (r *decoding) attend(x *backend.Tensor, i int, b *block, n int) *backend.Te
 	return b.attention.project(s, x, y)
 }
 
-// predict gives the logits [rows, vocabulary] of outputs of a step.
+// predict gives the logits [rows, vocabulary] of outputs of a step, which the host may
+// change.
 func (r *decoding) predict(y *backend.Tensor) *backend.Tensor {
 	logits := r.stream.Tensor(y.Rows, r.vocabulary)
 	r.stream.MatMul(logits, y, r.logits, backend.Epilogue{})
+	r.stream.Wait()
 	return logits
 }
 

@@ -3,7 +3,6 @@ package whisper
 import (
 	"fmt"
 
-	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/device"
 )
 
@@ -15,5 +14,5 @@ func (m *Model) On(name string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("whisper: %w", err)
 	}
-	return open(m.path, backend.Prompt(b), m.precision, m.adapter)
+	return open(m.path, b, m.precision, m.adapter)
 }

@@ -102,17 +102,18 @@ func (r *encoding) stem(n int) *backend.Tensor {
 	// Position i needs rows 2i−1 to 2i+1 of the first convolution, which need mel
 	// frames one further to both sides.
 	rows := 2*n + 1
-	mel := s.Tensor(rows+2, r.bands)
-	clear(mel.Data)
+	frames := make([]float32, (rows+2)*r.bands)
 	first := 2*r.done - 2
 	skip := max(-first, 0)
 	if lo := first + skip; lo*r.bands < len(r.mel) {
-		copy(mel.Data[skip*r.bands:], r.mel[lo*r.bands:])
+		copy(frames[skip*r.bands:], r.mel[lo*r.bands:])
 	}
+	mel := s.Tensor(rows+2, r.bands)
+	s.Upload(mel, frames)
 	hidden := s.Tensor(rows, width)
 	r.conv1.Into(s.Backend, hidden, &backend.Tensor{Rows: rows, Cols: 3 * r.bands, Stride: r.bands, Data: mel.Data}, backend.Epilogue{Act: backend.GELUErf})
 	if r.done == 0 {
-		clear(hidden.Row(0)) // the second convolution is padded, too
+		s.Clear(hidden.Row(0)) // the second convolution is padded, too
 	}
 	x := s.Tensor(n, width)
 	r.conv2.Into(s.Backend, x, &backend.Tensor{Rows: n, Cols: 3 * width, Stride: 2 * width, Data: hidden.Data}, backend.Epilogue{Act: backend.GELUErf})

@@ -220,6 +220,7 @@ func (a *Adapter) merge(b backend.Backend, layer string, w []float32, out, in in
 	}
 	product := b.New(out, in)
 	b.MatMul(product, backend.Host(scaled, out, a.Rank), b.Pack(u.a, a.Rank, in), backend.Epilogue{})
+	backend.Wait(b)
 	for i, v := range product.Data {
 		w[i] += v
 	}

@@ -47,6 +47,7 @@ const (
 	Float32  Precision = "f32"
 	BFloat16 Precision = "bf16"
 	Int8     Precision = "int8"
+	TF32     Precision = "tf32"
 )
 
 // Load opens a checkpoint: a .pt file of the original code, a folder that
@@ -57,7 +58,7 @@ func Load(path string) (*Model, error) { return open(path, cpu.New(0), backend.F
 
 // In gives the model with matrices of another precision.
 func (m *Model) In(p Precision) (*Model, error) {
-	for _, known := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+	for _, known := range backend.Precisions {
 		if known.String() == string(p) {
 			return open(m.path, m.backend, known, m.adapter)
 		}

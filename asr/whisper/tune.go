@@ -65,6 +65,7 @@ func NewTuner(m *Model, a *Adapter, seed uint64) (*Tuner, error) {
 		s := zero()
 		t.slopes[layer], t.moments[layer] = &s, [2]update{zero(), zero()}
 	}
+	backend.Wait(t.backend)
 	t.table = t.backend.Pack(t.decoder.embedding.Data, t.dims.Vocabulary, t.dims.TextWidth)
 	t.tape = tape{stream: nn.NewStream(m.backend, 1), tuner: t}
 	return t, nil
@@ -232,24 +233,21 @@ func (t *Tuner) forward(u *Utterance, partials []partial) float64 {
 	states := p.norm(t.encoder.norm, x)
 
 	// The partials follow each other as rows.
-	var tokens, target, from, until, none, heard []int32
-	place := []int{}
+	var tokens, target, from, until, none, heard, place []int32
 	for _, s := range partials {
 		first := int32(len(tokens))
 		for i := range s.tokens {
 			from, until = append(from, first), append(until, first+int32(i)+1)
 			none, heard = append(none, 0), append(heard, int32(s.positions))
-			place = append(place, i)
+			place = append(place, int32(i))
 		}
 		tokens, target = append(tokens, s.tokens...), append(target, s.target...)
 	}
 	y := &value{x: t.backend.New(len(tokens), t.dims.TextWidth)}
 	t.backend.Gather(y.x, t.decoder.embedding, tokens)
-	for i, at := range place {
-		for k, v := range t.decoder.positions.Row(at) {
-			y.x.Row(i)[k] += v
-		}
-	}
+	places := p.stream.Tensor(len(tokens), t.dims.TextWidth)
+	t.backend.Gather(places, t.decoder.positions, place)
+	t.backend.Add(y.x, y.x, places)
 	for i, b := range t.decoder.blocks {
 		name := fmt.Sprintf("decoder.blocks.%d.", i)
 		h := p.norm(b.norm, y)
@@ -296,7 +294,7 @@ func (p *tape) norm(n *nn.LayerNorm, x *value) *value {
 	y := &value{x: n.Step(p.stream, x.x)}
 	p.back = append(p.back, func() {
 		dx := p.stream.Tensor(x.x.Rows, x.x.Cols)
-		p.stream.LayerNormGrad(dx, make([]float32, dx.Cols), make([]float32, dx.Cols), x.x, y.slope, n.Gamma.Data, n.Eps)
+		p.stream.LayerNormGrad(dx, nil, nil, x.x, y.slope, n.Gamma.On(p.stream.Backend), n.Eps)
 		p.add(x, dx)
 	})
 	return y
@@ -309,14 +307,12 @@ func (p *tape) linear(name string, l *nn.Linear, x *value) *value {
 	l.Into(s.Backend, y.x, x.x, backend.Epilogue{})
 	u := p.tuner.adapter.updates[name]
 	var low *value
-	scale := float32(p.tuner.adapter.Alpha / float64(p.tuner.adapter.Rank))
+	scale := slices.Repeat([]float32{float32(p.tuner.adapter.Alpha / float64(p.tuner.adapter.Rank))}, p.tuner.adapter.Rank)
 	if u != nil {
 		rank := p.tuner.adapter.Rank
 		low = &value{x: s.Tensor(x.x.Rows, rank)}
 		s.MatMul(low.x, x.x, s.PackT(u.a, rank, u.in), backend.Epilogue{})
-		for i := range low.x.Data {
-			low.x.Data[i] *= scale
-		}
+		s.ScaleAdd(low.x, low.x, scale, nil)
 		sum := s.Tensor(y.x.Rows, y.x.Cols)
 		s.MatMul(sum, low.x, s.PackT(u.b, u.out, rank), backend.Epilogue{Residual: y.x})
 		y.x = sum
@@ -333,9 +329,7 @@ func (p *tape) linear(name string, l *nn.Linear, x *value) *value {
 		s.MatMulTN(backend.Host(slopes.b, u.out, rank), y.slope, low.x)
 		dlow := s.Tensor(x.x.Rows, rank)
 		s.MatMul(dlow, y.slope, s.Pack(u.b, u.out, rank), backend.Epilogue{})
-		for i := range dlow.Data {
-			dlow.Data[i] *= scale
-		}
+		s.ScaleAdd(dlow, dlow, scale, nil)
 		s.MatMulTN(backend.Host(slopes.a, rank, u.in), dlow, x.x)
 		more := s.Tensor(x.x.Rows, l.In)
 		s.MatMul(more, dlow, s.Pack(u.a, rank, u.in), backend.Epilogue{})
@@ -352,8 +346,8 @@ func (p *tape) attend(name string, a *attention, x, h, z *value, from, to []int3
 	s.Attention(y.x, q.x, k.x, v.x, from, to, a.heads, a.scale())
 	p.back = append(p.back, func() {
 		dq, dk, dv := s.Tensor(q.x.Rows, q.x.Cols), s.Tensor(k.x.Rows, k.x.Cols), s.Tensor(v.x.Rows, v.x.Cols)
-		clear(dk.Data)
-		clear(dv.Data)
+		s.Clear(dk.Data)
+		s.Clear(dv.Data)
 		s.AttentionGrad(dq, dk, dv, q.x, k.x, v.x, y.x, y.slope, from, to, a.heads, a.scale())
 		p.add(q, dq)
 		p.add(k, dk)
@@ -390,6 +384,7 @@ func (p *tape) crossEntropy(y *value, target []int32) float64 {
 	s, d := p.stream, p.tuner.decoder
 	logits := s.Tensor(y.x.Rows, d.vocabulary)
 	s.MatMul(logits, y.x, d.logits, backend.Epilogue{})
+	s.Wait()
 	count, loss := 0, 0.0
 	for _, t := range target {
 		if t >= 0 {

@@ -57,6 +57,7 @@ type benchReport struct {
 	Threads    int     `json:"threads"`
 	PeakGFLOPS float64 `json:"peak_gflops"` // of multiply-adds of all threads; 0 in portable Go
 	GFLOPS     float64 `json:"gemm_gflops"`
+	CopyGBs    float64 `json:"copy_gbs"`   // bytes read and written, in memory of the device
 	EncodeRTF  float64 `json:"encode_rtf"` // seconds of sound per second
 	DecodeRTF  float64 `json:"decode_rtf"`
 	RTF        float64 `json:"rtf"`            // encode and decode in sequence
@@ -100,7 +101,7 @@ func (c *benchCmd) Run(s *session) error {
 	pcm := vowel(int(c.Seconds*float64(info.SampleRate)), info.SampleRate)
 	seconds := float64(len(pcm)) / float64(info.SampleRate)
 	r.PeakGFLOPS = peak(dev)
-	r.GFLOPS = matmulRate(dev, backend.Float32)
+	r.GFLOPS, r.CopyGBs = matmulRate(dev, backend.Float32), copyRate(dev)
 	var tokens *codec.Tokens
 	encode, err := best(func() (err error) {
 		tokens, err = model.Encode(s.ctx, pcm, 0)
@@ -126,10 +127,8 @@ func (c *benchCmd) Run(s *session) error {
 	if r.StepMedian, r.Step99, err = steps(model, pcm); err != nil {
 		return err
 	}
-	if c.Device == device.CPU { // others leave reduced precisions to the processor
-		if r.Precisions, err = benchPrecisions(s.ctx, dev, model, tokens); err != nil {
-			return err
-		}
+	if r.Precisions, err = benchPrecisions(s.ctx, dev, model, tokens); err != nil {
+		return err
 	}
 	if c.Kernels {
 		l, err := blas.Open()
@@ -148,6 +147,7 @@ func (c *benchCmd) Run(s *session) error {
 	fmt.Fprintf(t, "device\t%s, %d threads\n", r.Device, r.Threads)
 	fmt.Fprintf(t, "multiply-adds\t%.1f GFLOP/s at most\n", r.PeakGFLOPS)
 	fmt.Fprintf(t, "matrix products\t%.1f GFLOP/s%s\n", r.GFLOPS, ofPeak(r.GFLOPS/r.PeakGFLOPS))
+	fmt.Fprintf(t, "copying\t%.1f GB/s read and written\n", r.CopyGBs)
 	fmt.Fprintf(t, "encode\t%.0f x real time%s\n", r.EncodeRTF, ofPeak(r.EncodePeak))
 	fmt.Fprintf(t, "decode\t%.0f x real time%s\n", r.DecodeRTF, ofPeak(r.DecodePeak))
 	fmt.Fprintf(t, "encode and decode\t%.0f x real time\n", r.RTF)
@@ -179,6 +179,13 @@ func ofPeak(share float64) string {
 	return fmt.Sprintf(", %.0f %% of the peak", 100*share)
 }
 
+// copyRate is the best rate of a copy of 64 MB in GB/s.
+func copyRate(dev backend.Backend) float64 {
+	const rows, cols = 4096, 4096
+	x, y := dev.New(rows, cols), dev.New(rows, cols)
+	return 2 * 4 * rows * cols / quickest(dev, func() { dev.Copy(y, x) }) / 1e9
+}
+
 // peak is the rate of multiply-adds of one core in GFLOP/s, 0 where it is not known.
 func peak(dev backend.Backend) float64 {
 	if c, ok := dev.(*cpu.Backend); ok {
@@ -187,10 +194,11 @@ func peak(dev backend.Backend) float64 {
 	return 0
 }
 
-// best gives the shortest time in seconds of eight runs.
+// best gives the shortest time in seconds of eight runs, of fewer where they take long.
 func best(run func() error) (float64, error) {
 	shortest := math.Inf(1)
-	for range 8 {
+	begin := time.Now()
+	for i := 0; i < 8 && (i < 2 || time.Since(begin) < 10*time.Second); i++ {
 		start := time.Now()
 		if err := run(); err != nil {
 			return 0, err

@@ -17,6 +17,7 @@ import (
 // deviceFlag chooses what models run on.
 type deviceFlag struct {
 	Device string `default:"cpu" placeholder:"NAME" help:"What the model runs on: cpu, cuda, vulkan, or cuda:N or vulkan:N of several (graphics processors, see sotto info --devices), or auto, which is cpu where there is none."`
+	Blas   string `name:"blas" default:"own" enum:"own,cublas" placeholder:"NAME" help:"Matrix products on cuda: own kernels, whose results depend on no library, or cublas, NVIDIA's where it is installed."`
 }
 
 // name is that of the device; it says so where auto finds none but the processor.
@@ -24,6 +25,9 @@ func (f deviceFlag) name(s *session) string {
 	name, why := device.Resolve(f.Device)
 	if why != "" {
 		fmt.Fprintf(s.stderr, "sotto: --device %s: %s: running on the processor\n", f.Device, line(fmt.Errorf("%s", why)))
+	}
+	if f.Blas == "cublas" {
+		name += device.BLAS
 	}
 	return name
 }

@@ -69,7 +69,7 @@ func windowed(s *session, c codec.Codec, in string, seconds float64) {
 // decoderFlag chooses a model that decodes.
 type decoderFlag struct {
 	modelFlag
-	Precision string `default:"f32" enum:"f32,bf16,int8" placeholder:"NAME" help:"Arithmetic of the decoder: ${enum}. int8 is faster everywhere, bf16 where the processor has AVX512-BF16; both are a little less exact."`
+	Precision string `default:"f32" enum:"f32,bf16,int8,tf32" placeholder:"NAME" help:"Arithmetic of the decoder: ${enum}. int8 is faster on every processor, bf16 where it has AVX512-BF16; bf16 and tf32 use the tensor cores of cuda. All are a little less exact than f32."`
 }
 
 func (d decoderFlag) load() (codec.Codec, error) {

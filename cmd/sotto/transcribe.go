@@ -32,7 +32,7 @@ type recognizerFlags struct {
 	Language  string `placeholder:"CODE" help:"Language that is spoken, such as en; the recogniser's default where it is left out."`
 	Translate bool   `help:"Write English whatever is spoken, with recognisers that can."`
 	Adapter   string `placeholder:"FILE" help:"Adapter for a Whisper checkpoint (from sotto-train asr --lora)."`
-	Precision string `default:"f32" enum:"f32,bf16,int8" placeholder:"NAME" help:"Arithmetic of a Whisper checkpoint: ${enum}. int8 is faster everywhere, bf16 where the processor has AVX512-BF16; both are a little less exact."`
+	Precision string `default:"f32" enum:"f32,bf16,int8,tf32" placeholder:"NAME" help:"Arithmetic of a Whisper checkpoint: ${enum}. int8 is faster on every processor, bf16 where it has AVX512-BF16; bf16 and tf32 use the tensor cores of cuda. All are a little less exact than f32."`
 }
 
 // Validate refuses what cannot be.

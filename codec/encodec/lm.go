@@ -162,11 +162,14 @@ func (st *lmState) next(codes []int32, codebooks int) func(k int) []int64 {
 	s.Upload(x, st.input)
 	x = m.norm.Step(s, x)
 	half := len(m.period)
+	clear(st.input)
 	for k, p := range m.period {
 		phase := float32(st.frame) / p
-		x.Data[k] += f32.Cos(phase)
-		x.Data[half+k] += f32.Sin(phase)
+		st.input[k], st.input[half+k] = f32.Cos(phase), f32.Sin(phase)
 	}
+	place := s.Tensor(1, m.dim)
+	s.Upload(place, st.input)
+	x = s.Add(x, place)
 	to := []int32{int32(st.count + 1)}
 	from := []int32{0}
 	for i, l := range m.layers {
@@ -188,12 +191,16 @@ func (st *lmState) next(codes []int32, codebooks int) func(k int) []int64 {
 	if st.first > m.past {
 		for i := range m.layers {
 			for _, t := range []*backend.Tensor{st.keys[i], st.values[i]} {
-				copy(t.Data, t.Data[st.first*m.dim:(st.first+st.count)*m.dim])
+				s.Copy(s.Rows(t, 0, st.count), s.Rows(t, st.first, st.first+st.count))
 			}
 		}
 		st.first = 0
 	}
-	return func(k int) []int64 { return st.quantized(m.logits[k].Step(s, x).Row(0)) }
+	return func(k int) []int64 {
+		y := m.logits[k].Step(s, x)
+		s.Wait()
+		return st.quantized(y.Row(0))
+	}
 }
 
 // rangeBits is the width of the arithmetic coder's range.

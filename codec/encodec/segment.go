@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/nn"
@@ -120,14 +121,15 @@ func (m *Model) encode(s *nn.Stream, pcm []float32, width int) Segment {
 	s.Reset()
 	s.Begin()
 	s.Last = true
-	x := s.Tensor(len(pcm)/ch, ch)
-	s.Upload(x, pcm)
 	if m.normalize {
 		seg.Scale = level(pcm, ch)
-		for i := range x.Data {
-			x.Data[i] /= seg.Scale
+		pcm = slices.Clone(pcm)
+		for i := range pcm {
+			pcm[i] /= seg.Scale
 		}
 	}
+	x := s.Tensor(len(pcm)/ch, ch)
+	s.Upload(x, pcm)
 	z := m.net.Encoder.Step(s, x)
 	seg.Codes = m.net.Quantizer.Encode(s, z, width)
 	seg.Frames, seg.Codebooks = z.Rows, width

@@ -53,16 +53,21 @@ func (a *attention) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
 	q, newK, newV := a.q.Step(s, x), a.k.Step(s, x), a.v.Step(s, x)
 	k, v := s.Tensor(s.Batch*(left+steps), c), s.Tensor(s.Batch*(left+steps), c)
 	from, to := make([]int32, x.Rows), make([]int32, x.Rows)
-	cos, sin := make([]float32, len(a.frequencies)), make([]float32, len(a.frequencies))
+	half := len(a.frequencies)
+	cos, sin := make([]float32, x.Rows*half), make([]float32, x.Rows*half)
 	for t := range steps {
-		a.angles(cos, sin, st.Seen+t)
+		first := t * half
+		a.angles(cos[first:first+half], sin[first:first+half], st.Seen+t)
 		for i := range s.Batch {
 			r := i*steps + t
-			turn(q.Row(r), cos, sin)
-			turn(newK.Row(r), cos, sin)
+			copy(cos[r*half:(r+1)*half], cos[first:])
+			copy(sin[r*half:(r+1)*half], sin[first:])
 			at := i*(left+steps) + left + t
 			from[r], to[r] = int32(at-min(left, st.Seen+t)), int32(at+1)
 		}
+	}
+	for _, t := range []*backend.Tensor{q, newK} {
+		s.Rotate(t, t, cos, sin, half, backend.Rotation{Adjacent: true})
 	}
 	for i := range s.Batch {
 		for part, rows := range []struct{ all, fresh *backend.Tensor }{{k, newK}, {v, newV}} {
@@ -87,14 +92,5 @@ func (a *attention) angles(cos, sin []float32, position int) {
 		angle := float64(float32(position) * f)
 		angle -= float64(math.Floor(angle/(2*math.Pi)) * (2 * math.Pi))
 		cos[i], sin[i] = f32.Cos(float32(angle)), f32.Sin(float32(angle))
-	}
-}
-
-// turn turns the pairs of every head of a row, which stand side by side.
-func turn(x, cos, sin []float32) {
-	for i := range len(x) / 2 {
-		c, s := cos[i%len(cos)], sin[i%len(cos)]
-		p, q := x[2*i], x[2*i+1]
-		x[2*i], x[2*i+1] = float32(p*c)-float32(q*s), float32(p*s)+float32(q*c)
 	}
 }

@@ -75,6 +75,7 @@ func (q *multiscale) Encode(s *nn.Stream, z *backend.Tensor, n int) []int32 {
 		}
 		if at+count < n {
 			y := l.Out.Step(s, l.Book.Lookup(s, column))
+			s.Wait()
 			for r := range residual.Rows {
 				row := residual.Row(r)
 				for k, v := range y.Row(r / stride) {
@@ -92,6 +93,7 @@ func means(s *nn.Stream, x *backend.Tensor, stride int) *backend.Tensor {
 		return x
 	}
 	y := s.Tensor(x.Rows/stride, x.Cols)
+	s.Wait()
 	for r := range y.Rows {
 		mean := y.Row(r)
 		copy(mean, x.Row(r*stride))
@@ -118,6 +120,7 @@ func (q *multiscale) Decode(s *nn.Stream, codes []int32, n int) *backend.Tensor 
 			column[t] = codes[t/count*n+at+t%count]
 		}
 		y := l.Out.Step(s, l.Book.Lookup(s, column))
+		s.Wait()
 		if sum == nil {
 			sum = s.Tensor(frames*q.strides[0], y.Cols)
 			for r := range sum.Rows {

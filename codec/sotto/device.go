@@ -22,5 +22,8 @@ func (m *Model) On(name string) (_ *Model, err error) {
 	return &r, nil
 }
 
+// Wide says that it takes many signals to keep the device busy.
+func (m *Model) Wide() bool { return backend.Wide(m.device) }
+
 // Device names what the model runs on.
 func (m *Model) Device() string { return m.device.Name() }

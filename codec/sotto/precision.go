@@ -9,7 +9,7 @@ import (
 // Precision is the arithmetic of the decoder's large matrix products. Encoder and
 // quantizer are float32 always, so tokens do not depend on it. In each of them the
 // decoder gives the same samples on every machine, in any chunks and with any number
-// of threads.
+// of threads; only tensor cores add in an order of their own.
 type Precision string
 
 // Precisions.
@@ -20,11 +20,14 @@ const (
 	BFloat16 Precision = "bf16"
 	// Int8 rounds the factors to 8 bits, with a scale for every frame and channel.
 	Int8 Precision = "int8"
+	// TF32 lets NVIDIA's tensor cores round the factors to 11 bits of significand; on
+	// other devices it is Float32.
+	TF32 Precision = "tf32"
 )
 
 // In gives the model with a decoder of another precision. Both share the weights.
 func (m *Model) In(p Precision) (*Model, error) {
-	for _, b := range []backend.Precision{backend.Float32, backend.BFloat16, backend.Int8} {
+	for _, b := range backend.Precisions {
 		if b.String() == string(p) {
 			r, network := *m, *m.network
 			network.Decoder = network.Decoder.Reduced(b)
@@ -32,5 +35,5 @@ func (m *Model) In(p Precision) (*Model, error) {
 			return &r, nil
 		}
 	}
-	return nil, fmt.Errorf("sotto: precision %q: give %s, %s or %s", p, Float32, BFloat16, Int8)
+	return nil, fmt.Errorf("sotto: precision %q: give %s, %s, %s or %s", p, Float32, BFloat16, Int8, TF32)
 }

@@ -58,7 +58,7 @@ func TestPrecisionIsTheDecodersOnly(t *testing.T) {
 func TestNoSuchPrecision(t *testing.T) {
 	for _, p := range []Precision{"", "int4"} {
 		_, err := Default(WithPrecision(p))
-		if err == nil || !strings.Contains(err.Error(), "f32, bf16 or int8") {
+		if err == nil || !strings.Contains(err.Error(), "f32, bf16, int8 or tf32") {
 			t.Errorf("%q: %v", p, err)
 		}
 	}

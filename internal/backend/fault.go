@@ -28,6 +28,32 @@ func Recover(err *error) {
 // reads and writes Data of its tensors after Wait alone.
 type Waiter interface{ Wait() }
 
+// Clear sets values in memory of a device to zero, behind the operations before.
+func Clear(b Backend, v []float32) {
+	if _, ok := b.(Waiter); !ok {
+		clear(v)
+		return
+	}
+	n := len(v)
+	b.Copy(&Tensor{Rows: n, Cols: 1, Stride: 1, Data: v}, &Tensor{Rows: n, Cols: 1, Data: make([]float32, 1)})
+}
+
+// OnHost waits, and gives a Backend that runs on the processor and in the memory of b's
+// tensors: for operations between what only the processor does.
+func OnHost(b Backend) Backend {
+	if d, ok := b.(interface{ Host() Backend }); ok {
+		Wait(b)
+		return d.Host()
+	}
+	return b
+}
+
+// Wide says that it takes many rows to keep a Backend busy: it is a graphics processor.
+func Wide(b Backend) bool {
+	d, ok := b.(interface{ Software() bool })
+	return ok && !d.Software()
+}
+
 // Prompt gives a form of a Backend whose operations have run when they return, for
 // code that does not call Wait.
 func Prompt(b Backend) Backend {

@@ -14,14 +14,20 @@ const (
 	BFloat16
 	// Int8 rounds both factors to integers of 8 bits and adds in int32.
 	Int8
+	// TF32 lets a device with units for it round both factors to 11 bits of
+	// significand and adds in float32; elsewhere it is Float32.
+	TF32
 )
+
+// Precisions are all of them.
+var Precisions = []Precision{Float32, BFloat16, Int8, TF32}
 
 // String is what command lines call a precision.
 func (p Precision) String() string {
-	if p < Float32 || p > Int8 {
+	if p < Float32 || p > TF32 {
 		return fmt.Sprintf("Precision(%d)", int(p))
 	}
-	return [...]string{"f32", "bf16", "int8"}[p]
+	return [...]string{"f32", "bf16", "int8", "tf32"}[p]
 }
 
 // MaxInt8 is the largest K of an Int8 product: K·127² fits an int32.
@@ -51,9 +57,10 @@ const MaxInt8 = (1<<31 - 1) / (127 * 127)
 // pair (k, k+1), the second of a pair first; where K is odd the last pair ends in
 // +0·+0. A sum whose rounded value is below 2⁻¹²⁶ becomes a zero of its sign. This
 // is what the bfloat16 dot product of AVX-512 does, and a plain FMA that flushes
-// denormals.
+// denormals. The tensor cores of graphics processors add in an order of their own, to
+// about the precision of float32, and do not flush; so they do of TF32.
 type Reducer interface {
 	// PackReduced lays out w [K, N] row-major for MatMul in precision p; with
-	// Float32 it is Pack.
+	// Float32, and where TF32 is that, it is Pack.
 	PackReduced(w []float32, k, n int, p Precision) *Weights
 }

@@ -16,13 +16,16 @@ import (
 	"github.com/sotto-audio/sotto/internal/backend/vulkan"
 )
 
-// Names of devices. A colon and a number choose one of several, as in vulkan:1.
+// Names of devices. A colon and a number choose one of several, as in vulkan:1; behind
+// that of CUDA +cublas makes matrix products those of NVIDIA's library.
 const (
 	CPU    = "cpu"
 	CUDA   = "cuda"
 	Vulkan = "vulkan"
 	// Auto is a graphics processor, or the processor where there is none.
 	Auto = "auto"
+
+	BLAS = "+cublas"
 )
 
 // Info describes a device.
@@ -94,8 +97,14 @@ var open = struct {
 // it is 0.
 func Open(name string, threads int) (backend.Backend, error) {
 	name, _ = Resolve(name)
-	kind, number, numbered := strings.Cut(name, ":")
+	plain, blas := strings.CutSuffix(name, BLAS)
+	kind, number, numbered := strings.Cut(plain, ":")
 	start := map[string]func(index, threads int) (*gpu.Backend, error){CUDA: cuda.Open, Vulkan: vulkan.Open}[kind]
+	if blas {
+		if start = cuda.OpenBLAS; kind != CUDA {
+			return nil, fmt.Errorf("device %q: cuBLAS is for cuda", name)
+		}
+	}
 	index := -1
 	if numbered {
 		n, err := strconv.Atoi(number)

@@ -57,8 +57,8 @@ func (l *AliasFree) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 		rows := s.Rows(joined, i*(n+10), (i+1)*(n+10))
 		s.Backend.DepthwiseConv(even, rows, l.upEven, nil, half, 1)
 		s.Backend.DepthwiseConv(odd, rows, l.upOdd, nil, half, 1)
-		s.Finish(even, even, l.Func.epilogue())
-		s.Finish(odd, odd, l.Func.epilogue())
+		s.Finish(even, even, l.Func.epilogue(s.Backend))
+		s.Finish(odd, odd, l.Func.epilogue(s.Backend))
 		// Rows before the first are the first, rows behind the last the last.
 		for t := min(from-3, -1); t < 0 && from < 3; t++ {
 			first := s.Rows(even, 2-from, 3-from)

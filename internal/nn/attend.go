@@ -10,7 +10,7 @@ import (
 // [N, 3·C] → [N, C]. It is block-causal: time is cut into blocks of Stream.Chunk
 // rows of the input; a row sees its own block and the Left rows before it. A
 // stream keeps that many keys and values, and steps end with a block or with the
-// input. It runs on host memory.
+// input.
 //
 // Positions are relative, by rotation of queries and keys (Su et al. 2021,
 // RoFormer), with frequencies that are whole numbers in Period rows: the angles
@@ -60,25 +60,13 @@ func (a *Attend) rotated(s *Stream, x *backend.Tensor, before, position int) (q,
 	k = s.Tensor(s.Batch*(before+steps), a.Channels)
 	v = s.Tensor(s.Batch*(before+steps), a.Channels)
 	c := a.Channels
-	if b, ok := s.Backend.(backend.Rotator); ok {
-		cos, sin := a.Rotary.angles(position, steps)
-		for i := range s.Batch {
-			in, at := s.Rows(x, i*steps, (i+1)*steps), i*(before+steps)+before
-			b.Rotate(s.Rows(q, i*steps, (i+1)*steps), s.Columns(in, c), cos, sin, a.Rotary.half, false)
-			b.Rotate(s.Rows(k, at, at+steps), s.Part(in, c, c), cos, sin, a.Rotary.half, false)
-			s.Copy(s.Rows(v, at, at+steps), s.Part(in, 2*c, c))
-		}
-		return q, k, v
+	cos, sin := a.Rotary.angles(position, steps)
+	for i := range s.Batch {
+		in, at := s.Rows(x, i*steps, (i+1)*steps), i*(before+steps)+before
+		s.Rotate(s.Rows(q, i*steps, (i+1)*steps), s.Columns(in, c), cos, sin, a.Rotary.half, backend.Rotation{})
+		s.Rotate(s.Rows(k, at, at+steps), s.Part(in, c, c), cos, sin, a.Rotary.half, backend.Rotation{})
+		s.Copy(s.Rows(v, at, at+steps), s.Part(in, 2*c, c))
 	}
-	s.Wait()
-	s.each(x.Rows, 1, float64(2*c), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			row, to := x.Row(r), r+(r/steps+1)*before
-			a.Rotary.turn(q.Row(r), row[:c], a.Heads, position+r%steps, false)
-			a.Rotary.turn(k.Row(to), row[c:2*c], a.Heads, position+r%steps, false)
-			copy(v.Row(to), row[2*c:])
-		}
-	})
 	return q, k, v
 }
 
@@ -112,19 +100,17 @@ func (a *Attend) Backward(s *Stream, x, y, dy *backend.Tensor, _ [][]float32) *b
 	q, k, v := a.rotated(s, x, 0, 0)
 	from, to := a.visible(s, &State{}, steps, 0, 0)
 	dq, dk, dv := s.Tensor(x.Rows, c), s.Tensor(x.Rows, c), s.Tensor(x.Rows, c)
-	s.Wait()
-	clear(dk.Data)
-	clear(dv.Data)
+	s.Clear(dk.Data)
+	s.Clear(dv.Data)
 	s.AttentionGrad(dq, dk, dv, q, k, v, y, dy, from, to, a.Heads, a.scale())
 	dx := s.Tensor(x.Rows, 3*c)
-	s.Wait()
-	s.each(x.Rows, 1, float64(2*c), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			row := dx.Row(r)
-			a.Rotary.turn(row[:c], dq.Row(r), a.Heads, r%steps, true)
-			a.Rotary.turn(row[c:2*c], dk.Row(r), a.Heads, r%steps, true)
-			copy(row[2*c:], dv.Row(r))
+	cos, sin := a.Rotary.angles(0, steps)
+	for i := range s.Batch {
+		out := s.Rows(dx, i*steps, (i+1)*steps)
+		for part, d := range []*backend.Tensor{dq, dk} {
+			s.Rotate(s.Part(out, part*c, c), s.Rows(d, i*steps, (i+1)*steps), cos, sin, a.Rotary.half, backend.Rotation{Back: true})
 		}
-	})
+		s.Copy(s.Part(out, 2*c, c), s.Rows(dv, i*steps, (i+1)*steps))
+	}
 	return dx
 }

@@ -48,6 +48,11 @@ type Conv1d struct {
 	After                                     Pointwise // fused, may be nil
 
 	matrices derived
+	folded   struct {
+		sync.Mutex
+		version uint64
+		biases  []*Param // of each group
+	}
 }
 
 // NewConv1d makes a convolution of zeros without padding, with stride, dilation
@@ -81,10 +86,8 @@ func (l *Conv1d) Reach() Reach {
 
 // Step gives the rows that x settles.
 func (l *Conv1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
-	ep := after(l.After)
-	if l.Bias != nil {
-		ep.Bias = l.Bias.Data
-	}
+	ep := after(s.Backend, l.After)
+	ep.Bias = l.Bias.On(s.Backend)
 	if l.Kernel == 1 && l.Stride == 1 && l.Groups == 1 && l.Pad.Left == 0 && l.Pad.Right == 0 {
 		y := s.Tensor(x.Rows, l.Out)
 		s.MatMul(y, x, l.weights(s.Backend, 1)[0], ep)
@@ -108,7 +111,7 @@ func (l *Conv1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 func (l *Conv1d) convolve(s *Stream, y, x *backend.Tensor, ep backend.Epilogue) {
 	switch {
 	case l.Groups == l.In && l.In == l.Out && l.Stride == 1:
-		s.DepthwiseConv(y, x, l.Weight.Data, ep.Bias, l.Kernel, l.Dilation)
+		s.DepthwiseConv(y, x, l.Weight.On(s.Backend), ep.Bias, l.Kernel, l.Dilation)
 		if l.After != nil {
 			ep.Bias = nil
 			s.Finish(y, y, ep)
@@ -155,7 +158,7 @@ func (l *Conv1d) product(s *Stream, y, x *backend.Tensor, group int, ep backend.
 			rows := s.shape(x, n, ((fold-1)*l.Stride+l.Kernel)*cols, fold*l.Stride*cols)
 			wide := ep
 			if ep.Bias != nil {
-				wide.Bias = slices.Repeat(ep.Bias[:out], fold)
+				wide.Bias = l.repeated(fold, group).On(s.Backend)
 			}
 			s.MatMul(s.shape(y, n, fold*out, fold*out), rows, l.weights(s.Backend, fold)[group], wide)
 			done := n * fold
@@ -166,6 +169,20 @@ func (l *Conv1d) product(s *Stream, y, x *backend.Tensor, group int, ep backend.
 		}
 	}
 	s.MatMul(y, s.shape(x, y.Rows, l.Kernel*cols, l.Stride*cols), l.weights(s.Backend, 1)[group], ep)
+}
+
+// repeated is the bias of a group for products that give fold rows at once.
+func (l *Conv1d) repeated(fold, group int) *Param {
+	l.folded.Lock()
+	defer l.folded.Unlock()
+	if l.folded.biases == nil || l.folded.version != l.Bias.version {
+		out := l.Out / l.Groups
+		l.folded.biases, l.folded.version = make([]*Param, l.Groups), l.Bias.version
+		for g := range l.folded.biases {
+			l.folded.biases[g] = &Param{Data: slices.Repeat(l.Bias.Data[g*out:(g+1)*out], fold)}
+		}
+	}
+	return l.folded.biases[group]
 }
 
 // fold is the number of rows of the output that one row of a product gives. The

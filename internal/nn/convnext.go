@@ -85,7 +85,7 @@ func (b *ConvNeXt) step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	if b.Delay != nil {
 		x = b.Delay.Step(s, x)
 	}
-	return b.Project.fused(s, h, backend.Epilogue{Scale: b.Scale.Gamma.Data, Residual: x})
+	return b.Project.fused(s, h, backend.Epilogue{Scale: b.Scale.Gamma.On(s.Backend), Residual: x})
 }
 
 // share is step in parts of rows that go through all of the block.
@@ -96,7 +96,7 @@ func (b *ConvNeXt) share(s *Stream, d backend.Sharer, parts int, x *backend.Tens
 	if b.Delay != nil {
 		residual = b.Delay.Step(s, x)
 	}
-	gamma, beta := b.Norm.affine()
+	gamma, beta := b.Norm.affine(s.Backend)
 	row := (*backend.Tensor).Slice
 	d.Share(x.Rows, parts, func(d backend.Backend, lo, hi int) {
 		h := row(h, lo, hi)

@@ -84,10 +84,8 @@ func (l *ConvTranspose1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 
 // finish applies bias and function where the product did not.
 func (l *ConvTranspose1d) finish(s *Stream, y *backend.Tensor) *backend.Tensor {
-	ep := after(l.After)
-	if l.Bias != nil {
-		ep.Bias = l.Bias.Data
-	}
+	ep := after(s.Backend, l.After)
+	ep.Bias = l.Bias.On(s.Backend)
 	s.Finish(y, y, ep)
 	return y
 }

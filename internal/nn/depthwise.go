@@ -64,20 +64,20 @@ func (l *DepthwiseConv) rows(d backend.Backend, view func(t *backend.Tensor, lo,
 	near := head.Rows - ctx
 	if lo < near {
 		end := min(hi, near)
-		d.DepthwiseConv(view(y, lo, end), view(head, lo, end+ctx), l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
+		d.DepthwiseConv(view(y, lo, end), view(head, lo, end+ctx), l.Weight.On(d), l.Bias.On(d), l.Taps, l.Dilation)
 		lo = end
 	}
 	if lo < hi {
-		d.DepthwiseConv(view(y, lo, hi), view(x, lo-ctx, hi), l.Weight.Data, l.Bias.Data, l.Taps, l.Dilation)
+		d.DepthwiseConv(view(y, lo, hi), view(x, lo-ctx, hi), l.Weight.On(d), l.Bias.On(d), l.Taps, l.Dilation)
 	}
 }
 
 // Backward convolves dy with the reversed taps and correlates x with dy.
 func (l *DepthwiseConv) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32) *backend.Tensor {
 	ctx, steps := l.context(), x.Rows/s.Batch
-	reversed := make([]float32, len(l.Weight.Data))
+	weights, reversed := backend.Host(l.Weight.On(s.Backend), l.Taps, l.Channels), s.Tensor(l.Taps, l.Channels)
 	for j := range l.Taps {
-		copy(reversed[j*l.Channels:(j+1)*l.Channels], l.Weight.Data[(l.Taps-1-j)*l.Channels:])
+		s.Copy(s.Rows(reversed, j, j+1), s.Rows(weights, l.Taps-1-j, l.Taps-j))
 	}
 	s.ColumnSum(grads[1], dy, nil)
 	dx := s.Tensor(x.Rows, x.Cols)
@@ -90,7 +90,7 @@ func (l *DepthwiseConv) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]
 		s.DepthwiseConvGradWeights(grads[0], joined, item, l.Taps, l.Dilation)
 		s.Copy(joined.Slice(0, steps), item)
 		s.Copy(joined.Slice(steps, ctx+steps), zeros)
-		s.Backend.DepthwiseConv(dx.Slice(i*steps, (i+1)*steps), joined, reversed, nil, l.Taps, l.Dilation)
+		s.Backend.DepthwiseConv(dx.Slice(i*steps, (i+1)*steps), joined, reversed.Data, nil, l.Taps, l.Dilation)
 	}
 	return dx
 }

@@ -61,9 +61,7 @@ func (l *Linear) fused(s *Stream, x *backend.Tensor, ep backend.Epilogue) *backe
 
 // Into is Step into memory of the caller, with what follows it.
 func (l *Linear) Into(b backend.Backend, y, x *backend.Tensor, ep backend.Epilogue) {
-	if l.Bias != nil {
-		ep.Bias = l.Bias.Data
-	}
+	ep.Bias = l.Bias.On(b)
 	b.MatMul(y, x, l.weights(b), ep)
 }
 

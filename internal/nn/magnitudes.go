@@ -36,6 +36,7 @@ func (l *Magnitudes) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	count, bins := to-from, l.fft.Bins()
 	y, pairs := s.Tensor(s.Batch*count, bins), s.Tensor(s.Batch*count, 2*bins)
 	samples := joined.Rows / s.Batch
+	s.Wait()
 	for i := range s.Batch {
 		signal := joined.Data[i*samples:]
 		s.each(count, dsp.Width, costSample*float64(l.Size), func(lo, hi int) {

@@ -8,7 +8,11 @@
 // one that looks at the whole signal gives all of them then.
 package nn
 
-import "github.com/sotto-audio/sotto/internal/backend"
+import (
+	"sync"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
 
 // Layer maps rows [B·T, Cin] to rows [B·T', Cout]. Its weights do not change
 // while streams run; everything that a step leaves behind is in the Stream.
@@ -38,6 +42,43 @@ type Param struct {
 	Decay bool
 
 	version uint64
+	home    *backend.Tensor // that Data is the memory of, of a device
+	copied  struct {
+		sync.Mutex
+		device  backend.Backend
+		version uint64
+		tensor  *backend.Tensor
+	}
+}
+
+// On gives the values to operations of a device: as they are, or where memory of the
+// host is far from it a copy there, which is kept until they change.
+func (p *Param) On(b backend.Backend) []float32 {
+	if p == nil {
+		return nil
+	}
+	if _, ok := b.(backend.Waiter); !ok || p.home != nil || len(p.Data) == 0 {
+		return p.Data
+	}
+	c := &p.copied
+	c.Lock()
+	defer c.Unlock()
+	if c.device != b || c.version != p.version {
+		c.device, c.version, c.tensor = b, p.version, b.New(1, len(p.Data))
+		copy(c.tensor.Data, p.Data)
+	}
+	return c.tensor.Data
+}
+
+// Place moves the values to the memory of a device that trains them: its operations
+// change them there. The host may look at them, and change them, after backend.Wait.
+func (p *Param) Place(b backend.Backend) {
+	if p.home != nil {
+		return
+	}
+	t := b.New(1, len(p.Data))
+	copy(t.Data, p.Data)
+	p.Data, p.home = t.Data, t
 }
 
 // Changed tells layers that cache a packed form of Data that it is stale. The

@@ -31,7 +31,7 @@ func (n *GroupNorm) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	steps := x.Rows / s.Batch
 	for i := range s.Batch {
 		if steps > 0 {
-			s.Backend.GroupNorm(s.Rows(y, i*steps, (i+1)*steps), s.Rows(x, i*steps, (i+1)*steps), n.Groups, n.Gamma.Data, n.Beta.Data, n.Eps)
+			s.Backend.GroupNorm(s.Rows(y, i*steps, (i+1)*steps), s.Rows(x, i*steps, (i+1)*steps), n.Groups, n.Gamma.On(s.Backend), n.Beta.On(s.Backend), n.Eps)
 		}
 	}
 	return y
@@ -56,6 +56,6 @@ func (n *RMSNorm) Params() []*Param { return []*Param{n.Gamma} }
 // Step normalises the rows.
 func (n *RMSNorm) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, x.Cols)
-	s.Backend.RMSNorm(y, x, n.Gamma.Data, n.Eps)
+	s.Backend.RMSNorm(y, x, n.Gamma.On(s.Backend), n.Eps)
 	return y
 }

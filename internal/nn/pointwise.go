@@ -5,21 +5,21 @@ import "github.com/sotto-audio/sotto/internal/backend"
 // Pointwise is a layer of values by themselves, which a product can end with.
 type Pointwise interface {
 	Layer
-	epilogue() backend.Epilogue
+	epilogue(b backend.Backend) backend.Epilogue
 }
 
 // after is the epilogue of a layer that may be nil.
-func after(p Pointwise) backend.Epilogue {
+func after(b backend.Backend, p Pointwise) backend.Epilogue {
 	if p == nil {
 		return backend.Epilogue{}
 	}
-	return p.epilogue()
+	return p.epilogue(b)
 }
 
 // Activation is a pointwise function.
 type Activation struct{ Func backend.Activation }
 
-func (a Activation) epilogue() backend.Epilogue { return backend.Epilogue{Act: a.Func} }
+func (a Activation) epilogue(backend.Backend) backend.Epilogue { return backend.Epilogue{Act: a.Func} }
 
 // Snake is x + sin²(alpha·x)·inverse for each channel (Ziyin et al. 2020).
 type Snake struct {
@@ -39,12 +39,12 @@ func (l *Snake) Params() []*Param { return []*Param{l.Alpha, l.Inverse} }
 // Step applies the function.
 func (l *Snake) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, x.Cols)
-	s.Finish(y, x, l.epilogue())
+	s.Finish(y, x, l.epilogue(s.Backend))
 	return y
 }
 
-func (l *Snake) epilogue() backend.Epilogue {
-	return backend.Epilogue{Act: backend.Snake, Alpha: l.Alpha.Data, Inverse: l.Inverse.Data}
+func (l *Snake) epilogue(b backend.Backend) backend.Epilogue {
+	return backend.Epilogue{Act: backend.Snake, Alpha: l.Alpha.On(b), Inverse: l.Inverse.On(b)}
 }
 
 // Params is empty.
@@ -89,17 +89,17 @@ func (n *LayerNorm) Params() []*Param {
 	return []*Param{n.Gamma, n.Beta}
 }
 
-func (n *LayerNorm) affine() (gamma, beta []float32) {
+func (n *LayerNorm) affine(b backend.Backend) (gamma, beta []float32) {
 	if n.Gamma == nil {
 		return nil, nil
 	}
-	return n.Gamma.Data, n.Beta.Data
+	return n.Gamma.On(b), n.Beta.On(b)
 }
 
 // Step normalises the rows.
 func (n *LayerNorm) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, x.Cols)
-	gamma, beta := n.affine()
+	gamma, beta := n.affine(s.Backend)
 	s.Backend.LayerNorm(y, x, gamma, beta, n.Eps)
 	return y
 }
@@ -111,7 +111,7 @@ func (n *LayerNorm) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]floa
 	if n.Gamma != nil {
 		dgamma, dbeta = grads[0], grads[1]
 	}
-	gamma, _ := n.affine()
+	gamma, _ := n.affine(s.Backend)
 	s.LayerNormGrad(dx, dgamma, dbeta, x, dy, gamma, n.Eps)
 	return dx
 }
@@ -137,7 +137,7 @@ func (l *LayerScale) Params() []*Param { return []*Param{l.Gamma} }
 // Step multiplies by gamma.
 func (l *LayerScale) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, x.Cols)
-	s.ScaleAdd(y, x, l.Gamma.Data, nil)
+	s.ScaleAdd(y, x, l.Gamma.On(s.Backend), nil)
 	return y
 }
 
@@ -145,6 +145,6 @@ func (l *LayerScale) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 func (l *LayerScale) Backward(s *Stream, x, _, dy *backend.Tensor, grads [][]float32) *backend.Tensor {
 	s.ColumnSum(grads[0], dy, x)
 	dx := s.Tensor(x.Rows, x.Cols)
-	s.ScaleAdd(dx, dy, l.Gamma.Data, nil)
+	s.ScaleAdd(dx, dy, l.Gamma.On(s.Backend), nil)
 	return dx
 }

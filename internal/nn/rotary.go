@@ -42,24 +42,3 @@ func (r *Rotary) angles(from, n int) (cos, sin []float32) {
 	}
 	return cos, sin
 }
-
-// turn sets y to the heads of x turned by the angles of a position, or back.
-func (r *Rotary) turn(y, x []float32, heads, position int, back bool) {
-	at := position % r.period * r.half
-	cos, sin := r.cos[at:at+r.half], r.sin[at:at+r.half]
-	for h := range heads {
-		a, b := x[2*h*r.half:][:r.half], x[(2*h+1)*r.half:][:r.half]
-		p, q := y[2*h*r.half:][:r.half], y[(2*h+1)*r.half:][:r.half]
-		if back {
-			for i, c := range cos {
-				p[i] = float32(a[i]*c) + float32(b[i]*sin[i])
-				q[i] = float32(b[i]*c) - float32(a[i]*sin[i])
-			}
-			continue
-		}
-		for i, c := range cos {
-			p[i] = float32(a[i]*c) - float32(b[i]*sin[i])
-			q[i] = float32(b[i]*c) + float32(a[i]*sin[i])
-		}
-	}
-}

@@ -221,8 +221,8 @@ func (*SpectralFeatures) Params() []*Param { return nil }
 func (f *SpectralFeatures) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	y := s.Tensor(x.Rows, f.Frames*(2*f.Bins+len(f.Mel)))
 	m := s.Tensor(x.Rows, x.Cols)
-	s.CompressPairs(s.Columns(y, x.Cols), m, x, f.Eps)
-	s.Wait()
+	// Before this is a transform and after it come bands, both on the processor.
+	backend.OnHost(s.Backend).CompressPairs(s.Columns(y, x.Cols), m, x, f.Eps)
 	if x.Rows < many {
 		f.bands(y, m, 0, x.Rows)
 	} else {

@@ -77,6 +77,43 @@ func (s *Stream) Columns(t *backend.Tensor, n int) *backend.Tensor {
 // at tensors, and before they write to them.
 func (s *Stream) Wait() { backend.Wait(s.Backend) }
 
+// Clear sets values to zero, behind the operations before.
+func (s *Stream) Clear(v []float32) { backend.Clear(s.Backend, v) }
+
+// Rotate turns pairs of values: backend.Rotator, on any device.
+func (s *Stream) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, way backend.Rotation) {
+	if b, ok := s.Backend.(backend.Rotator); ok {
+		b.Rotate(y, x, cos, sin, half, way)
+		return
+	}
+	s.each(x.Rows, 1, float64(x.Cols), func(lo, hi int) {
+		for t := lo; t < hi; t++ {
+			rotate(y.Row(t), x.Row(t), cos[t*half:(t+1)*half], sin[t*half:(t+1)*half], way)
+		}
+	})
+}
+
+// rotate is that of a row.
+func rotate(y, x, cos, sin []float32, way backend.Rotation) {
+	half := len(cos)
+	step, other := 1, half // from a pair to the next, and between its values
+	if way.Adjacent {
+		step, other = 2, 1
+	}
+	for head := 0; head < len(x); head += 2 * half {
+		a, b := x[head:head+2*half], y[head:head+2*half]
+		for i, c := range cos {
+			s := sin[i]
+			if way.Back {
+				s = -s
+			}
+			p, q := a[i*step], a[i*step+other]
+			b[i*step] = float32(p*c) - float32(q*s)
+			b[i*step+other] = float32(q*c) + float32(p*s)
+		}
+	}
+}
+
 // many is the number of rows from which work on host memory is shared out.
 const many = 32
 

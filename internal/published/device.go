@@ -1,19 +1,16 @@
 package published
 
 import (
-	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/device"
 )
 
 // On gives the codec on a device, as package device names it; both share the weights.
-// Layers of these models work on the memory of the host in between, so that every
-// operation waits.
 func (c *Codec) On(name string) (*Codec, error) {
 	b, err := device.Open(name, 0)
 	if err != nil {
 		return nil, err
 	}
 	r := *c
-	r.device = backend.Prompt(b)
+	r.device = b
 	return &r, nil
 }

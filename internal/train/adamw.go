@@ -29,6 +29,8 @@ type AdamW struct {
 	device  backend.Backend
 	kernels *kernels
 	moments map[string][2][]float32 // by parameter name
+	memory  []*backend.Tensor       // of moments
+	squares *backend.Tensor         // [weights, squareColumns], on a device
 }
 
 // NewAdamW makes an optimiser.
@@ -48,10 +50,8 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 		}
 		weights[i] = w
 	}
-	sums := make([]float64, len(weights))
-	each(weights, func(i int, w *Weight) { sums[i] = w.gather(a.kernels) })
 	var total float64
-	for _, s := range sums {
+	for _, s := range a.gather(weights) {
 		total += s
 	}
 	a.Norm = math.Sqrt(total)
@@ -85,6 +85,43 @@ func (a *AdamW) Step(model []gorgonia.ValueGrad) error {
 	return nil
 }
 
+// squareColumns are those that a device adds the squares of a gradient up in: enough to
+// keep it busy.
+const squareColumns = 4096
+
+// gather adds the gradients of others and gives the sums of squares.
+func (a *AdamW) gather(weights []*Weight) []float64 {
+	sums := make([]float64, len(weights))
+	if _, ok := a.device.(backend.Waiter); !ok {
+		each(weights, func(i int, w *Weight) { sums[i] = w.gather(a.kernels) })
+		return sums
+	}
+	if a.squares == nil {
+		a.squares = a.device.New(len(weights), squareColumns)
+	}
+	backend.Clear(a.device, a.squares.Data)
+	for i, w := range weights {
+		n := w.Len()
+		sum := backend.Host(w.Gradient, 1, n)
+		for _, g := range w.others {
+			a.device.Add(sum, sum, backend.Host(g, 1, n))
+		}
+		rows := n / squareColumns
+		for _, x := range []*backend.Tensor{
+			backend.Host(w.Gradient, rows, squareColumns), backend.Host(w.Gradient[rows*squareColumns:], 1, n%squareColumns),
+		} {
+			a.device.ColumnSum(a.squares.Row(i), x, x)
+		}
+	}
+	backend.Wait(a.device)
+	for i := range weights {
+		for _, s := range a.squares.Row(i) {
+			sums[i] += float64(s)
+		}
+	}
+	return sums
+}
+
 // gather adds the gradients of others and gives the sum of squares.
 func (w *Weight) gather(k *kernels) float64 {
 	if len(w.others) == 0 {
@@ -102,8 +139,10 @@ func (w *Weight) gather(k *kernels) float64 {
 func (a *AdamW) Moments(w *Weight) [2][]float32 {
 	m, ok := a.moments[w.Name]
 	if !ok {
-		m = [2][]float32{make([]float32, w.Len()), make([]float32, w.Len())}
-		a.moments[w.Name] = m
+		n := w.Len()
+		t := a.device.New(2, n)
+		m = [2][]float32{t.Data[:n], t.Data[n:]}
+		a.moments[w.Name], a.memory = m, append(a.memory, t)
 	}
 	return m
 }

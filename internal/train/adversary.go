@@ -194,6 +194,8 @@ type Adversary struct {
 
 // NewAdversary makes discriminators with drawn weights for crops of n samples.
 func NewAdversary(c AdversaryConfig, n, batch int, device backend.Backend, rng *rand.Rand) (*Adversary, error) {
+	// Its layers work on the memory of the host in between.
+	device = backend.Prompt(device)
 	a := &Adversary{AdversaryConfig: c, device: device, items: batch}
 	var err error
 	if a.verdict, err = newVerdictLoss(c.Loss); err != nil {
@@ -208,7 +210,7 @@ func NewAdversary(c AdversaryConfig, n, batch int, device backend.Backend, rng *
 		d.Init(rng)
 		a.flops += d.flops(d.forward(probe, probe.New(1, n)))
 		for _, p := range d.Params() {
-			a.weights = append(a.weights, &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1})
+			a.weights = append(a.weights, newWeight(device, p))
 		}
 		for _, conv := range d.Convs {
 			a.linears = append(a.linears, conv.Parts...)

@@ -130,7 +130,7 @@ func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (*ASR, error
 	for i := range c.Shards {
 		s := &asrShard{rng: rand.New(rand.NewPCG(c.Seed, uint64(i)+1))}
 		for _, p := range network.Params() {
-			s.weights = append(s.weights, &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1})
+			s.weights = append(s.weights, newWeight(device, p))
 		}
 		s.tape = NewTape(device, s.weights, c.Dropout, s.rng)
 		t.shards = append(t.shards, s)
@@ -216,18 +216,20 @@ func (t *ASR) Update(progress float64) error {
 	main := t.shards[0].weights
 	each(main, func(i int, w *Weight) {
 		for _, s := range t.shards[1:] {
-			for k, g := range s.weights[i].Gradient {
-				w.Gradient[k] += g
-			}
+			n := w.Len()
+			sum := backend.Host(w.Gradient, 1, n)
+			t.device.Add(sum, sum, backend.Host(s.weights[i].Gradient, 1, n))
 		}
 	})
 	t.solver.LR = float32(t.Config.Schedule.At(t.Step, progress))
 	if t.lora != nil {
+		backend.Wait(t.device)
 		t.lora.Gradients()
 	}
 	if err := t.solver.Step(valueGrads(t.trained)); err != nil {
 		return err
 	}
+	backend.Wait(t.device) // between updates the host looks at everything
 	if t.lora != nil {
 		t.lora.Merge()
 	}
@@ -298,7 +300,8 @@ func (t *ASR) run(s *asrShard, batch []item, chunk, labels int) error {
 // and gives the loss a label.
 func (s *asrShard) score(which int, out *Value, batch []item, stream *nn.Stream, delay, labels int, weight float32) float64 {
 	out.Grad = stream.Tensor(out.Rows, out.Cols)
-	clear(out.Grad.Data)
+	stream.Clear(out.Grad.Data)
+	stream.Wait()
 	each := out.Rows / len(batch)
 	var sum float64
 	count := 0

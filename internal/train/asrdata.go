@@ -198,6 +198,7 @@ func (t *Transcripts) fill(s *nn.Stream, items []item, delay, dim int, level fun
 		rows = max(rows, rowsOf(m.frames(), delay))
 	}
 	s.Lengths = s.Lengths[:0]
+	s.Wait()
 	x = s.Tensor(len(items)*rows, dim).Data
 	clear(x)
 	decoder := t.codec.NewLatentStream()

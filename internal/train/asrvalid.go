@@ -67,6 +67,7 @@ func (t *ASR) judge(s *nn.Stream, source string, chunk, levels int) (ASRScore, e
 			return score, err
 		}
 		out := recognizer.Apply(s, t.Network, backend.Host(x, n*rows, t.Config.Model.Inputs), nil)
+		s.Wait()
 		for i, m := range batch {
 			at := i * out.Rows / n
 			got := recognizer.Text(greedy(out.Slice(at+t.Network.Delay(), at+s.Lengths[i])))

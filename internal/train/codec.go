@@ -363,6 +363,7 @@ func (t *Codec) Update(progress float64) error {
 	if err := t.solver.Step(t.shards[0].graph.ValueGrads()); err != nil {
 		return err
 	}
+	backend.Wait(t.device) // between updates the host looks at everything
 	if t.adversary.active(progress) {
 		if err := t.adversary.Update(t.Step, progress); err != nil {
 			return fmt.Errorf("update %d: discriminators: %w", t.Step, err)

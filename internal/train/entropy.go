@@ -291,7 +291,7 @@ func (e *Entropy) direct(nodes []float32, q int) {
 }
 
 func (e *Entropy) add(p *nn.Param) *nn.Param {
-	w := &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1}
+	w := newWeight(nil, p)
 	e.weights = append(e.weights, w)
 	e.grads[p] = w.Gradient
 	return p

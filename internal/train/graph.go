@@ -21,7 +21,7 @@ import (
 
 // Graph is the expression graph of one training step with static shapes. It is
 // an nn.Runner, so that a model's forward pass builds it. Values are [B·T, C]
-// matrices in the memory of one nn.Stream on a host backend.
+// matrices in the memory of one nn.Stream, which the host may look at after its Wait.
 //
 // Building does not fail call by call: Compile reports the first error.
 type Graph struct {
@@ -53,9 +53,23 @@ type Weight struct {
 	// Rate is a factor of the learning rate.
 	Rate float32
 
-	others      [][]float32 // gradients by graphs that run beside this one, which the optimiser adds
+	memory      *backend.Tensor // of Gradient, on a device
+	others      [][]float32     // gradients by graphs that run beside this one, which the optimiser adds
 	node        *gorgonia.Node
 	value, grad *tensor.Dense
+}
+
+// newWeight makes a weight of a parameter. A device takes it into its memory.
+func newWeight(device backend.Backend, p *nn.Param) *Weight {
+	w := &Weight{Param: p, Rate: 1}
+	if _, ok := device.(backend.Waiter); ok {
+		p.Place(device)
+		w.memory = device.New(1, p.Len())
+		w.Gradient = w.memory.Data
+	} else {
+		w.Gradient = make([]float32, p.Len())
+	}
+	return w
 }
 
 // Value is the parameter itself, sharing its memory.
@@ -103,7 +117,7 @@ func (g *Graph) Apply(l nn.Layer, x *gorgonia.Node) *gorgonia.Node {
 			return nil
 		}
 		g.owner[p] = true
-		w := &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1}
+		w := newWeight(g.stream.Backend, p)
 		w.value, w.grad = dense(p.Data, p.Shape...), dense(w.Gradient, p.Shape...)
 		w.node = gorgonia.NewTensor(g.graph, tensor.Float32, len(p.Shape),
 			gorgonia.WithShape(p.Shape...), gorgonia.WithName(p.Name), gorgonia.WithValue(w.value))
@@ -149,7 +163,11 @@ func (g *Graph) Compile(cost *gorgonia.Node) error {
 	if _, err := gorgonia.Grad(cost, wrt...); err != nil {
 		return fmt.Errorf("train: differentiating the graph: %w", err)
 	}
-	g.machine = gorgonia.NewTapeMachine(g.graph)
+	var options []gorgonia.VMOpt
+	if _, ok := g.stream.Backend.(backend.Waiter); ok {
+		options = append(options, gorgonia.WithEngine(engine{graph: g}))
+	}
+	g.machine = gorgonia.NewTapeMachine(g.graph, options...)
 	return nil
 }
 
@@ -216,6 +234,19 @@ func (n *node) wrap(t *backend.Tensor) gorgonia.Value {
 		n.out = dense(t.Data[:t.Rows*t.Cols], t.Rows, t.Cols)
 	}
 	return n.out
+}
+
+// engine adds up gradients, which is all that Gorgonia does itself, on the device where
+// they are.
+type engine struct {
+	tensor.StdEng
+	graph *Graph
+}
+
+// Add gives a + b.
+func (e engine) Add(a, b tensor.Tensor, _ ...tensor.FuncOpt) (tensor.Tensor, error) {
+	y := e.graph.stream.Add(host(a), host(b))
+	return dense(y.Data, a.Shape()...), nil
 }
 
 // layerOp is y = Step(x); its other inputs are the parameters.
@@ -293,7 +324,7 @@ func (b *backward) do(inputs []gorgonia.Value) {
 	b.calls++
 	grads := make([][]float32, len(b.op.weights))
 	for i, w := range b.op.weights {
-		clear(w.Gradient)
+		b.op.graph.stream.Clear(w.Gradient)
 		grads[i] = w.Gradient
 	}
 	x, y, dy := host(inputs[0]), host(inputs[1]), host(inputs[2])

@@ -110,6 +110,7 @@ func InitLinear(net *native.Network, corpus *Corpus, device backend.Backend, cro
 	sample(func(x, spectra *backend.Tensor) {
 		z := s.Apply(net.Encoder.Latent, s.Apply(net.Encoder.Skip, spectra))
 		t := s.Apply(target, x)
+		s.Wait()
 		for i, row := 0, t.Data; i < len(row); i += 2 {
 			g := pow(row[i]*row[i]+row[i+1]*row[i+1]+1e-7, -1.0/3)
 			row[i] *= g

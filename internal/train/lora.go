@@ -44,8 +44,8 @@ func NewLoRA(c LoRAConfig, weights []*Weight, rng *rand.Rand) (*LoRA, error) {
 		}
 		in, out := w.Shape[0], w.Shape[1]
 		a := adapter{full: w, base: append([]float32(nil), w.Data...)}
-		a.down = newWeight(nn.NewParam(w.Name+".lora_down", in, c.Rank))
-		a.up = newWeight(nn.NewParam(w.Name+".lora_up", c.Rank, out))
+		a.down = newWeight(nil, nn.NewParam(w.Name+".lora_down", in, c.Rank))
+		a.up = newWeight(nil, nn.NewParam(w.Name+".lora_up", c.Rank, out))
 		for i := range a.down.Data {
 			a.down.Data[i] = float32(rng.NormFloat64() / math.Sqrt(float64(in)))
 		}
@@ -55,10 +55,6 @@ func NewLoRA(c LoRAConfig, weights []*Weight, rng *rand.Rand) (*LoRA, error) {
 		return nil, fmt.Errorf("train: no matrix has a name with one of %q", c.Layers)
 	}
 	return l, nil
-}
-
-func newWeight(p *nn.Param) *Weight {
-	return &Weight{Param: p, Gradient: make([]float32, p.Len()), Rate: 1}
 }
 
 func (c LoRAConfig) adapts(p *nn.Param) bool {

@@ -20,7 +20,7 @@ func TestLoRA(t *testing.T) {
 		for i := range p.Data {
 			p.Data[i] = float32(rng.NormFloat64())
 		}
-		weights = append(weights, newWeight(p))
+		weights = append(weights, newWeight(nil, p))
 	}
 	before := slices.Clone(b.Weight.Data)
 	l, err := NewLoRA(LoRAConfig{Rank: 2, Alpha: 3, Layers: []string{"b."}}, weights, rng)

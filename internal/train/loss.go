@@ -136,6 +136,7 @@ func (p *objectiveOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (p *objectiveOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
+	p.graph.stream.Wait()
 	return gorgonia.NewF32(float32(p.o.eval(host(inputs[0]).Data, p.grad))), nil
 }
 

@@ -84,6 +84,7 @@ func (o *quantizeOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 func (o *quantizeOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 	z := host(inputs[0])
 	out := o.graph.stream.Tensor(z.Rows, z.Cols)
+	o.graph.stream.Wait()
 	o.q.run(o.shard, out.Data, z.Data)
 	return o.wrap(out), nil
 }
@@ -144,6 +145,7 @@ func (o *commitOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (o *commitOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
+	o.graph.stream.Wait()
 	z, e, grad := host(inputs[0]).Data, host(inputs[1]).Data, o.grad.Float32s()
 	share := 1 / float64(len(z)*o.q.shards)
 	step := 2 * o.weight * float32(share)

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
@@ -15,6 +16,7 @@ type Tape struct {
 	weights map[*nn.Param]*Weight
 	rng     *rand.Rand
 	dropout float64
+	signs   []float32 // of a mask in the making
 	steps   []step
 }
 
@@ -28,7 +30,7 @@ type step struct {
 	layer nn.Differentiable // nil for an addition
 	x, z  *Value            // z is the second term of an addition
 	y     *Value
-	mask  *backend.Tensor // of dropout
+	mask  *backend.Tensor // of dropout: 1, or −1 for what is dropped
 }
 
 // NewTape makes a tape whose gradients go to weights, which another tape may not
@@ -76,23 +78,32 @@ func (t *Tape) drop(x *Value) *Value {
 	if t.dropout == 0 {
 		return x
 	}
-	mask := t.stream.Tensor(x.Rows, x.Cols)
-	y := &Value{Tensor: t.stream.Tensor(x.Rows, x.Cols)}
-	limit, keep := uint64(t.dropout*256), float32(1/(1-float64(uint64(t.dropout*256))/256))
+	limit := uint64(t.dropout * 256)
+	t.signs = slices.Grow(t.signs[:0], x.Rows*x.Cols)[:x.Rows*x.Cols]
 	var bits uint64
-	for i, v := range x.Data[:x.Rows*x.Cols] {
+	for i := range t.signs {
 		if i%8 == 0 {
 			bits = t.rng.Uint64()
 		}
-		m := keep
+		t.signs[i] = 1
 		if bits&255 < limit {
-			m = 0
+			t.signs[i] = -1
 		}
 		bits >>= 8
-		mask.Data[i] = m
-		y.Data[i] = m * v
 	}
+	mask := t.stream.Tensor(x.Rows, x.Cols)
+	t.stream.Upload(mask, t.signs)
+	y := &Value{Tensor: t.masked(x.Tensor, mask)}
 	t.steps = append(t.steps, step{x: x, y: y, mask: mask})
+	return y
+}
+
+// masked is x, scaled, where the mask is above zero.
+func (t *Tape) masked(x, mask *backend.Tensor) *backend.Tensor {
+	keep := float32(1 / (1 - float64(uint64(t.dropout*256))/256))
+	y := t.stream.Tensor(x.Rows, x.Cols)
+	t.stream.ActivateGrad(y, mask, x, backend.ReLU)
+	t.stream.ScaleAdd(y, y, slices.Repeat([]float32{keep}, x.Cols), nil)
 	return y
 }
 
@@ -100,7 +111,7 @@ func (t *Tape) drop(x *Value) *Value {
 // are those of this batch.
 func (t *Tape) Backward() {
 	for _, w := range t.weights {
-		clear(w.Gradient)
+		t.stream.Clear(w.Gradient)
 	}
 	for i := len(t.steps) - 1; i >= 0; i-- {
 		s := t.steps[i]
@@ -108,11 +119,7 @@ func (t *Tape) Backward() {
 		switch {
 		case dy == nil:
 		case s.mask != nil:
-			dx := t.stream.Tensor(dy.Rows, dy.Cols)
-			for i, m := range s.mask.Data {
-				dx.Data[i] = m * dy.Data[i]
-			}
-			t.put(s.x, dx)
+			t.put(s.x, t.masked(dy, s.mask))
 		case s.layer == nil:
 			t.put(s.x, dy)
 			t.put(s.z, dy)

@@ -34,6 +34,7 @@ func NewTuner(c CodecConfig, model *native.Checkpoint, corpus *Corpus, device ba
 	if err != nil {
 		return nil, err
 	}
+	backend.Wait(device)
 	for i, p := range model.Network.Params() {
 		own := t.Network.Params()[i]
 		copy(own.Data, p.Data)

@@ -6,16 +6,20 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/ref"
 )
 
-// Run runs all tests on a backend, which must give the bits of package ref, or values
+// Run runs all tests, or those of some names, on a backend, which must give the bits of package ref, or values
 // within tolerance·(size of what was added up) of it where that is not 0.
-func Run(t *testing.T, b backend.Backend, tolerance float64) {
+func Run(t *testing.T, b backend.Backend, tolerance float64, only ...string) {
 	for _, test := range tests {
+		if len(only) > 0 && !slices.Contains(only, test.name) {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			g := NewGen(b, 7)
 			g.tolerance = tolerance

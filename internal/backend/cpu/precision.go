@@ -28,10 +28,11 @@ func (r *reduced) slot(k, n int) int {
 
 // PackReduced lays out w [K, N] row-major for MatMul in precision p.
 func (b *Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backend.Weights {
+	if p == backend.Float32 || p == backend.TF32 {
+		return b.Pack(w, k, n)
+	}
 	d := b.kernels.dot[p]
 	switch {
-	case p == backend.Float32:
-		return b.Pack(w, k, n)
 	case p == backend.Int8 && k > backend.MaxInt8:
 		backend.Fail("PackReduced: %d integer products do not fit an int32", k)
 	case len(w) != k*n:

@@ -18,6 +18,8 @@ const (
 	success     result = 0
 	outOfMemory result = 2
 	noDevice    result = 100
+
+	launchFailed result = 719
 )
 
 func (r result) Error() string {
@@ -57,7 +59,9 @@ const (
 
 const (
 	attachGlobal    = 1
+	hostMapped      = 2 // the device sees it
 	streamNoDefault = 1 // does not wait for the default stream
+	captureThread   = 1 // only calls of this thread have to be fit for a graph
 )
 
 // api holds the functions of the library.
@@ -67,6 +71,9 @@ var api struct {
 	cuCtxSetCurrent, cuModuleLoadData, cuModuleUnload, cuModuleGetFunction    function
 	cuMemAllocManaged, cuMemFree, cuStreamCreate, cuStreamDestroy             function
 	cuStreamSynchronize, cuLaunchKernel, cuGetErrorString                     function
+	cuStreamBeginCapture, cuStreamEndCapture, cuGraphInstantiate              function
+	cuGraphDestroy, cuGraphLaunch, cuGraphExecDestroy                         function
+	cuMemHostAlloc, cuMemFreeHost                                             function
 }
 
 // load finds the library, once, when a device is first asked for.
@@ -85,6 +92,10 @@ var load = sync.OnceValue(func() error {
 		"cuMemAllocManaged": &a.cuMemAllocManaged, "cuMemFree_v2": &a.cuMemFree, "cuStreamCreate": &a.cuStreamCreate,
 		"cuStreamDestroy_v2": &a.cuStreamDestroy, "cuStreamSynchronize": &a.cuStreamSynchronize,
 		"cuLaunchKernel": &a.cuLaunchKernel, "cuGetErrorString": &a.cuGetErrorString,
+		"cuStreamBeginCapture_v2": &a.cuStreamBeginCapture, "cuStreamEndCapture": &a.cuStreamEndCapture,
+		"cuGraphInstantiateWithFlags": &a.cuGraphInstantiate, "cuGraphDestroy": &a.cuGraphDestroy,
+		"cuMemHostAlloc": &a.cuMemHostAlloc, "cuMemFreeHost": &a.cuMemFreeHost,
+		"cuGraphLaunch": &a.cuGraphLaunch, "cuGraphExecDestroy": &a.cuGraphExecDestroy,
 	} {
 		p, err := findSymbol(lib, name)
 		if err != nil {
@@ -96,6 +107,30 @@ var load = sync.OnceValue(func() error {
 		return ErrNone
 	} else if r != success {
 		return fmt.Errorf("no CUDA driver: %w", r)
+	}
+	return nil
+})
+
+// blas holds the functions of cuBLAS.
+var blas struct {
+	cublasCreate, cublasDestroy, cublasSetStream, cublasSetMathMode, cublasSgemm function
+}
+
+// loadBLAS finds cuBLAS, once, when it is first asked for.
+var loadBLAS = sync.OnceValue(func() error {
+	lib, err := openBLAS()
+	if err != nil {
+		return fmt.Errorf("no cuBLAS: %w: leave --blas out, or install NVIDIA's library", err)
+	}
+	for name, f := range map[string]*function{
+		"cublasCreate_v2": &blas.cublasCreate, "cublasDestroy_v2": &blas.cublasDestroy, "cublasSetStream_v2": &blas.cublasSetStream,
+		"cublasSetMathMode": &blas.cublasSetMathMode, "cublasSgemm_v2": &blas.cublasSgemm,
+	} {
+		p, err := findSymbol(lib, name)
+		if err != nil {
+			return fmt.Errorf("cuBLAS is too old: %w", err)
+		}
+		*f = function(p)
 	}
 	return nil
 })

@@ -15,3 +15,6 @@ func Devices() ([]Info, error) { return nil, errBuild }
 
 // Open fails: this build has none.
 func Open(int, int) (*gpu.Backend, error) { return nil, errBuild }
+
+// OpenBLAS fails: this build has none.
+func OpenBLAS(int, int) (*gpu.Backend, error) { return nil, errBuild }

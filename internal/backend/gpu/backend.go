@@ -22,11 +22,12 @@ type core struct {
 
 	mu     sync.Mutex // of all that follows
 	driver Driver
+	queue  *queue
 	heap   heap
 	kernel map[variant]uint64
-	temp   []*temporary
-	now    int    // of temp, in use
-	at     uint64 // bytes of it in use
+	// Memory until the next wait: of the device, and of the host for its operands.
+	temporary, staging pool
+	kept               []*storage // of temporary
 
 	freed struct {
 		sync.Mutex // the collector of garbage does not wait for a step
@@ -43,7 +44,16 @@ var (
 // processors where it is 0.
 func New(d Driver, threads int) *Backend {
 	c := &core{host: cpu.New(threads), driver: d, kernel: map[variant]uint64{}}
-	c.heap.driver = d
+	c.heap.driver, c.queue = d, newQueue(d)
+	c.temporary.grow = func(size uint64) (Memory, error) {
+		s, err := c.allocate(int(size / 4))
+		if err != nil {
+			return Memory{}, err
+		}
+		c.kept = append(c.kept, s)
+		return Memory{Host: unsafe.Pointer(unsafe.SliceData(s.block.floats(int(size / 4)))), Address: s.block.address(), Size: size}, nil
+	}
+	c.staging.grow = func(size uint64) (Memory, error) { return d.Allocate(size, true) }
 	return &Backend{core: c}
 }
 
@@ -56,6 +66,12 @@ func (b *Backend) Lost() bool {
 	defer b.mu.Unlock()
 	return b.driver.Lost()
 }
+
+// Software says that the processor stands in for the device.
+func (b *Backend) Software() bool { return b.driver.Software() }
+
+// Tensor says that TF32 and BFloat16 run on units of their own.
+func (b *Backend) Tensor() bool { return b.driver.Tensor() }
 
 // Limit bounds the memory that is taken from the device; 0 is all that there is.
 func (b *Backend) Limit(bytes uint64) {
@@ -75,20 +91,35 @@ func (b *Backend) InUse() (used, taken uint64) {
 	return b.heap.used, taken
 }
 
+// Recorded is the number of operations that were started, and of the rows of them that
+// had to be recorded.
+func (b *Backend) Recorded() (operations, recordings uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.queue.operations, b.queue.recordings
+}
+
 // Close gives the device back. Tensors must not be used after it.
 func (b *Backend) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.driver.Wait() // a lost device is closed, too
+	b.queue.close()
 	for _, c := range b.heap.chunks {
 		b.driver.Free(c.Memory)
 	}
 	b.heap.chunks = nil
+	for _, m := range b.staging.parts {
+		b.driver.Free(m)
+	}
+	b.staging.parts = nil
 	b.driver.Close()
 }
 
 // Name is that of the kind of device and of the device.
 func (b *Backend) Name() string { return b.driver.Name() }
+
+// Host gives the backend of the processor.
+func (b *Backend) Host() backend.Backend { return b.host }
 
 // Each calls f for parts of n rows on the host, side by side.
 func (b *Backend) Each(n, unit int, cost float64, f func(lo, hi int)) {
@@ -103,7 +134,7 @@ func (b *Backend) Wait() {
 }
 
 // wait returns when all operations have run.
-func (b *Backend) wait() { do(b.driver.Wait()) }
+func (b *core) wait() { do(b.queue.wait()) }
 
 // do turns a failure of the device into a panic.
 func do(err error) {
@@ -122,19 +153,20 @@ func (b *Backend) begin() {
 	b.freed.Unlock()
 	if b.idle() {
 		b.heap.idle()
-		b.now, b.at = 0, 0
+		b.temporary.reset()
+		b.staging.reset()
 	}
 }
 
 // idle says that nothing is enqueued.
-func (b *Backend) idle() bool { return b.driver.Idle() }
+func (b *Backend) idle() bool { return b.queue.idle() }
 
 // storage is what the tensors over one range of memory point to.
 type storage struct{ block block }
 
 // allocate gives memory for n values, of any content. It is nobody else's, and
 // nothing that is enqueued looks at it.
-func (b *Backend) allocate(n int) (*storage, error) {
+func (b *core) allocate(n int) (*storage, error) {
 	blk, err := b.heap.allocate(4*uint64(n), func() {
 		b.wait()
 		b.heap.idle()
@@ -209,34 +241,39 @@ func (b *Backend) Download(dst []float32, src *backend.Tensor) {
 	runtime.KeepAlive(src)
 }
 
-// temporary is memory for operands of the host until the next wait.
-type temporary struct {
-	store *storage
-	size  uint64
+// pool is memory that is given out one after the other, and all taken back at once.
+type pool struct {
+	grow  func(size uint64) (Memory, error)
+	parts []Memory
+	now   int    // of parts, in use
+	at    uint64 // bytes of it in use
 }
 
-const temporarySize = 1 << 20
+const poolPart = 1 << 20
 
-// scratch gives memory for n values until the next wait.
-func (b *Backend) scratch(n int) (uint64, []float32) {
+func (p *pool) reset() { p.now, p.at = 0, 0 }
+
+// take gives memory for n values.
+func (p *pool) take(n int) (uint64, []float32) {
 	need := (4*uint64(n) + 63) / 64 * 64
 	for {
-		if b.now == len(b.temp) {
-			size := max(need, temporarySize)
-			s, err := b.allocate(int(size / 4))
+		if p.now == len(p.parts) {
+			m, err := p.grow(max(need, poolPart))
 			do(err)
-			b.temp = append(b.temp, &temporary{s, size})
+			p.parts = append(p.parts, m)
 			continue
 		}
-		t := b.temp[b.now]
-		if b.at+need <= t.size {
-			address, values := t.store.block.address()+b.at, t.store.block.floats(int(t.size / 4))[b.at/4:][:n]
-			b.at += need
-			return address, values
+		m, at := p.parts[p.now], p.at
+		if at+need <= m.Size {
+			p.at += need
+			return m.Address + at, unsafe.Slice((*float32)(unsafe.Add(m.Host, at)), n)
 		}
-		b.now, b.at = b.now+1, 0
+		p.now, p.at = p.now+1, 0
 	}
 }
+
+// scratch gives memory of the device for n values until the next wait.
+func (b *Backend) scratch(n int) (uint64, []float32) { return b.temporary.take(n) }
 
 // address gives where values lie on the device.
 func (b *Backend) address(v []float32) (uint64, bool) {
@@ -251,13 +288,13 @@ func (b *Backend) vector(v []float32) uint64 {
 	if a, ok := b.address(v); ok {
 		return a
 	}
-	a, to := b.scratch(len(v))
+	a, to := b.staging.take(len(v))
 	copy(to, v)
 	return a
 }
 
 func (b *Backend) ints(v []int32) uint64 {
-	a, to := b.scratch(len(v))
+	a, to := b.staging.take(len(v))
 	for i, x := range v {
 		to[i] = math.Float32frombits(uint32(x))
 	}
@@ -293,7 +330,7 @@ func (b *Backend) outputs(v []float32) (a uint64, back func()) {
 	if a, ok := b.address(v); ok {
 		return a, nil
 	}
-	a, values := b.scratch(len(v))
+	a, values := b.staging.take(len(v))
 	copy(values, v)
 	return a, func() { copy(v, values) }
 }

@@ -23,16 +23,26 @@ type Driver interface {
 	Name() string
 	// Software says that the processor stands in for the device.
 	Software() bool
-	// Allocate takes memory that the host sees too, ErrMemory where there is no more.
-	Allocate(size uint64) (Memory, error)
+	// Allocate takes memory that the host sees too, ErrMemory where there is no more:
+	// the device's, or with host set the host's, for what it writes or reads once.
+	Allocate(size uint64, host bool) (Memory, error)
 	Free(Memory)
 	// Kernel prepares a kernel of shaders with values of its constants.
 	Kernel(name string, constants Constants) (uint64, error)
-	// Enqueue adds an operation to those that run in order.
-	Enqueue(*Operation) error
-	// Idle says that nothing is enqueued, and Wait returns when that is so.
-	Idle() bool
+	// Record prepares a row of operations, each of which sees what those before it
+	// wrote, to be run again and again.
+	Record(row []Operation) (Recording, error)
+	// Run starts a row behind all that was started before it.
+	Run(Recording) error
+	// Discard forgets a row that does not run.
+	Discard(Recording)
+	// Wait returns when everything that was started has run.
 	Wait() error
+	// Tensor says that there are units for products of reduced precision, which the
+	// kernel tensor uses.
+	Tensor() bool
+	// BLAS says that the kernel blas is to do products of float32: a library's.
+	BLAS() bool
 	// Lost says that the device does not answer any more.
 	Lost() bool
 	Close()
@@ -65,6 +75,9 @@ type Operation struct {
 	Used   int // bytes of Push
 	Push   [MaxPush]byte
 }
+
+// Recording is a row of operations that a driver has recorded.
+type Recording uint64
 
 // variant is a kernel with its constants.
 type variant struct {
@@ -122,5 +135,5 @@ func (c *call) groups(x, y int) {
 		panic("gpu: too many rows")
 	}
 	c.op.Groups = [2]uint32{uint32(min(x, MaxGroups)), uint32(y)}
-	do(c.b.driver.Enqueue(&c.op))
+	do(c.b.queue.enqueue(&c.op))
 }

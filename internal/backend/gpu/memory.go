@@ -165,7 +165,7 @@ func (h *heap) grow(size uint64) error {
 	if h.limit > 0 && total > h.limit {
 		return ErrMemory
 	}
-	m, err := h.driver.Allocate(size)
+	m, err := h.driver.Allocate(size, false)
 	if err == nil {
 		h.chunks = append(h.chunks, &chunk{Memory: m, free: []span{{0, size}}})
 	}

@@ -1,10 +1,12 @@
 package gpu
 
 import (
+	"iter"
 	"runtime"
 	"unsafe"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
 )
 
 func checkEpilogue(op string, y *backend.Tensor, ep *backend.Epilogue) {
@@ -37,6 +39,17 @@ func stride(t *backend.Tensor) int {
 	return t.Stride
 }
 
+// flat gives the shape of tensors for an operation on values by themselves: a single row
+// where they are dense.
+func flat(tensors ...*backend.Tensor) (rows, cols int) {
+	for _, t := range tensors {
+		if t != nil && !t.Dense() {
+			return t.Rows, t.Cols
+		}
+	}
+	return 1, tensors[0].Rows * tensors[0].Cols
+}
+
 // finish sets y to the epilogue of x.
 func (b *Backend) finish(y, x *backend.Tensor, ep backend.Epilogue) {
 	if y.Rows == 0 || y.Cols == 0 {
@@ -47,8 +60,12 @@ func (b *Backend) finish(y, x *backend.Tensor, ep backend.Epilogue) {
 	if y != x {
 		from = b.input(x)
 	}
+	rows, cols := y.Rows, y.Cols
+	if ep.Bias == nil && ep.Scale == nil && ep.Act != backend.Snake {
+		rows, cols = flat(y, x, ep.Residual)
+	}
 	b.call("pointwise", uint32(ep.Act)).pointers(to, from).pointers(b.epilogue(&ep, y.Cols)...).
-		sizes(y.Rows, y.Cols, y.Stride, x.Stride, stride(ep.Residual)).over(y.Rows * y.Cols)
+		sizes(rows, cols, y.Stride, x.Stride, stride(ep.Residual)).over(rows * cols)
 	b.bring(back)
 }
 
@@ -86,6 +103,11 @@ func (b *Backend) ScaleAdd(y, x *backend.Tensor, scale []float32, residual *back
 	b.Finish(y, x, backend.Epilogue{Scale: scale, Residual: residual})
 }
 
+// copy copies rows at addresses.
+func (b *Backend) copy(to, from uint64, rows, cols, ts, fs int) {
+	b.call("pointwise", 0).pointers(to, from, 0, 0, 0, 0, 0).sizes(rows, cols, ts, fs, 0).over(rows * cols)
+}
+
 // ActivateGrad sets dx = dy·act'(x).
 func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation) {
 	backend.SameShape("ActivateGrad", dx, x, dy)
@@ -95,8 +117,9 @@ func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.output(dx)
+	rows, cols := flat(dx, x, dy)
 	b.call("slope", uint32(act)).pointers(to, b.input(x), b.input(dy)).
-		sizes(x.Rows, x.Cols, dx.Stride, x.Stride, dy.Stride).over(x.Rows * x.Cols)
+		sizes(rows, cols, dx.Stride, x.Stride, dy.Stride).over(rows * cols)
 	b.bring(back)
 }
 
@@ -104,6 +127,7 @@ func (b *Backend) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation
 type weights struct {
 	store *storage
 	pitch int
+	tf32  bool // for tensor cores
 }
 
 const columnUnit = 64
@@ -151,17 +175,27 @@ func (b *Backend) Repack(dst *backend.Weights, w []float32, transposed bool) {
 	}
 	b.begin()
 	defer b.mu.Unlock()
-	b.wait()
-	fill(p, w, dst.K, dst.N, transposed)
+	from, ok := b.address(w)
+	if !ok {
+		b.wait()
+		fill(p, w, dst.K, dst.N, transposed)
+		return
+	}
+	way := uint32(0)
+	if transposed {
+		way = 1
+	}
+	b.call("pack", way).pointers(p.store.block.address(), from).sizes(dst.K, dst.N, p.pitch).over(dst.K * dst.N)
+	b.bring()
 }
 
-// PackReduced lays out w for the host, which runs products of reduced precision.
-func (b *Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backend.Weights {
-	if p == backend.Float32 {
-		return b.Pack(w, k, n)
-	}
-	return b.host.PackReduced(w, k, n, p)
-}
+// Modes of the kernel blas, which takes addresses of y, a and b, rows, columns and depth
+// of the product, the strides of y, a and b, and one of these.
+const (
+	ProductPlain = iota // y = a·b
+	ProductTF32         // the same by tensor cores
+	ProductTN           // y += aᵀ·b
+)
 
 // slab is the number of rows that a product takes at once: a dispatch has no more than
 // MaxGroups of 8 rows.
@@ -178,13 +212,12 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 	checkEpilogue("MatMul", y, &ep)
 	b.begin()
 	defer b.mu.Unlock()
-	p, ok := w.Packed.(*weights)
-	if !ok {
-		b.wait()
-		b.host.MatMul(y, x, w, ep)
-		return
+	switch p := w.Packed.(type) {
+	case *weights:
+		b.matmul(y, x, p, w.K, ep)
+	case *reduced:
+		b.reduced(y, x, p, ep)
 	}
-	b.matmul(y, x, p, w.K, ep)
 	runtime.KeepAlive(w)
 }
 
@@ -200,7 +233,19 @@ func (b *Backend) matmul(y, x *backend.Tensor, p *weights, k int, ep backend.Epi
 	to, back := b.output(y)
 	from, e := b.input(x), b.epilogue(&ep, y.Cols)
 	w := p.store.block.address()
-	if b.driver.Software() || y.Rows <= few {
+	if b.driver.BLAS() && x.Stride >= x.Cols && (ep.Residual == nil || e[4] != to) {
+		mode := ProductPlain
+		if p.tf32 {
+			mode = ProductTF32
+		}
+		b.call("blas").pointers(to, from, w).sizes(y.Rows, y.Cols, k, y.Stride, x.Stride, p.pitch, mode).groups(1, 1)
+		if ep.Bias != nil || ep.Act != backend.Identity || ep.Scale != nil || ep.Residual != nil {
+			b.call("pointwise", uint32(ep.Act)).pointers(to, to).pointers(e...).
+				sizes(y.Rows, y.Cols, y.Stride, y.Stride, stride(ep.Residual)).over(y.Rows * y.Cols)
+		}
+	} else if p.tf32 {
+		b.tensor(y, &ep, 0, to, from, w, e, k, x.Stride, p.pitch)
+	} else if b.driver.Software() || y.Rows <= few {
 		rows, quads := 8, 2
 		if !b.driver.Software() {
 			quads = 1
@@ -239,9 +284,17 @@ func (b *Backend) MatMulTN(dw, x, dy *backend.Tensor) {
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.output(dw)
-	b.call("gemm", 0, 1).pointers(to, b.input(x), b.input(dy), 0, 0, 0, 0, 0).
-		sizes(dw.Rows, dw.Cols, x.Rows, dw.Stride, 1, x.Stride, dy.Stride, 0).
-		groups((dw.Cols+63)/64, (dw.Rows+63)/64)
+	left, right := b.input(x), b.input(dy)
+	if b.driver.BLAS() && x.Stride >= x.Cols {
+		b.call("blas").pointers(to, left, right).sizes(dw.Rows, dw.Cols, x.Rows, dw.Stride, x.Stride, dy.Stride, ProductTN).groups(1, 1)
+		b.bring(back)
+		return
+	}
+	for t, rows := range runs(x.Rows) {
+		b.call("gemm", 0, 1).pointers(to, left+4*uint64(t*x.Stride), right+4*uint64(t*dy.Stride), 0, 0, 0, 0, 0).
+			sizes(dw.Rows, dw.Cols, rows, dw.Stride, 1, x.Stride, dy.Stride, 0).
+			groups((dw.Cols+63)/64, (dw.Rows+63)/64)
+	}
 	b.bring(back)
 }
 
@@ -272,8 +325,11 @@ func (b *Backend) DepthwiseConvGradWeights(dw []float32, x, dy *backend.Tensor, 
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.outputs(dw[:taps*dy.Cols])
-	b.call("depthwise", 1).pointers(to, b.input(x), b.input(dy), 0).
-		sizes(dy.Rows, dy.Cols, 0, x.Stride, dy.Stride, taps, dilation).over(taps * dy.Cols)
+	from, grad := b.input(x), b.input(dy)
+	for t, rows := range runs(dy.Rows) {
+		b.call("depthwise", 1).pointers(to, from+4*uint64(t*x.Stride), grad+4*uint64(t*dy.Stride), 0).
+			sizes(rows, dy.Cols, 0, x.Stride, dy.Stride, taps, dilation).over(taps * dy.Cols)
+	}
 	b.bring(back)
 }
 
@@ -321,8 +377,7 @@ func (b *Backend) LayerNormGrad(dx *backend.Tensor, dgamma, dbeta []float32, x, 
 	grad := b.input(dy)
 	if dx == dy || to == grad { // the sums of columns come after
 		copied, _ := b.scratch(extent(dy))
-		b.call("pointwise", 0).pointers(copied, grad, 0, 0, 0, 0, 0).
-			sizes(dy.Rows, dy.Cols, dy.Stride, dy.Stride, 0).over(dy.Rows * dy.Cols)
+		b.copy(copied, grad, dy.Rows, dy.Cols, dy.Stride, dy.Stride)
 		grad = copied
 	}
 	b.call("norm", layerNormGrad).pointers(to, b.input(x), b.vector(gamma), 0, grad, xhat).
@@ -336,7 +391,7 @@ func (b *Backend) LayerNormGrad(dx *backend.Tensor, dgamma, dbeta []float32, x, 
 			continue
 		}
 		to, back := b.outputs(sum.to[:x.Cols])
-		b.call("columnsum").pointers(to, grad, sum.by).sizes(x.Rows, x.Cols, dy.Stride, x.Cols).over(x.Cols)
+		b.columnSum(to, grad, sum.by, x.Rows, x.Cols, dy.Stride, x.Cols)
 		backs = append(backs, back)
 	}
 	b.bring(backs...)
@@ -349,8 +404,32 @@ func (b *Backend) ColumnSum(sum []float32, x, z *backend.Tensor) {
 	b.begin()
 	defer b.mu.Unlock()
 	to, back := b.outputs(sum[:x.Cols])
-	b.call("columnsum").pointers(to, b.input(x), b.input(z)).sizes(x.Rows, x.Cols, x.Stride, stride(z)).over(x.Cols)
+	b.columnSum(to, b.input(x), b.input(z), x.Rows, x.Cols, x.Stride, stride(z))
 	b.bring(back)
+}
+
+func (b *Backend) columnSum(to, x, z uint64, rows, cols, xs, zs int) {
+	for t, n := range runs(rows) {
+		by := z
+		if z != 0 {
+			by += 4 * uint64(t*zs)
+		}
+		b.call("columnsum").pointers(to, x+4*uint64(t*xs), by).sizes(n, cols, xs, zs).over(cols)
+	}
+}
+
+// runs cuts sums over rows, which go on where they were: it gives first rows and their
+// number. One operation should not take long, and Mesa's software device ends a kernel's
+// loops after 65535 turns.
+func runs(rows int) iter.Seq2[int, int] {
+	const most = 1 << 14
+	return func(yield func(first, n int) bool) {
+		for t := 0; t < rows; t += most {
+			if !yield(t, min(most, rows-t)) {
+				return
+			}
+		}
+	}
 }
 
 // Nearest finds the closest entry of a codebook for each row.
@@ -362,16 +441,22 @@ func (b *Backend) Nearest(codes []int32, x *backend.Tensor, book *backend.Weight
 	if x.Rows == 0 {
 		return
 	}
+	b.choose(codes[:x.Rows], x, book, func(to, product, _ uint64) {
+		b.call("nearest").pointers(to, product, b.vector(half[:book.N])).sizes(x.Rows, book.N).groups(x.Rows, 1)
+	}, p)
+}
+
+// choose gives the rows of x the codes that a kernel chooses by their products with w.
+func (b *Backend) choose(codes []int32, x *backend.Tensor, w *backend.Weights, enqueue func(codes, product, x uint64), p *weights) {
 	b.begin()
 	defer b.mu.Unlock()
-	_, product := b.scratch(x.Rows * book.N)
-	y := backend.Host(product, x.Rows, book.N)
-	b.matmul(y, x, p, book.K, backend.Epilogue{})
-	to, found := b.scratch(x.Rows)
-	b.call("nearest").pointers(to, b.input(y), b.vector(half[:book.N])).sizes(x.Rows, book.N).groups(x.Rows, 1)
+	product, values := b.scratch(x.Rows * w.N)
+	b.matmul(backend.Host(values, x.Rows, w.N), x, p, w.K, backend.Epilogue{})
+	to, found := b.staging.take(x.Rows)
+	enqueue(to, product, b.input(x))
 	b.wait()
 	copy(codes, unsafe.Slice((*int32)(unsafe.Pointer(&found[0])), x.Rows))
-	runtime.KeepAlive(book)
+	runtime.KeepAlive(w)
 }
 
 // Gather copies rows of a table.
@@ -391,11 +476,13 @@ func (b *Backend) Gather(y, table *backend.Tensor, codes []int32) {
 	defer b.mu.Unlock()
 	from, ok := b.address(table.Data)
 	if !ok { // of a table in host memory only those rows travel
-		_, rows := b.scratch(y.Rows * y.Cols)
+		from, rows := b.staging.take(y.Rows * y.Cols)
 		for t, c := range codes[:y.Rows] {
 			copy(rows[t*y.Cols:(t+1)*y.Cols], table.Row(int(c)))
 		}
-		b.finish(y, backend.Host(rows, y.Rows, y.Cols), backend.Epilogue{})
+		to, back := b.output(y)
+		b.copy(to, from, y.Rows, y.Cols, y.Stride, y.Cols)
+		b.bring(back)
 		return
 	}
 	to, back := b.output(y)
@@ -441,19 +528,89 @@ func (b *Backend) LSTMCell(h, c, gates *backend.Tensor) {
 	b.bring(back, back2)
 }
 
-// GroupNorm runs on the host: its sums are float64, which few devices have.
+// GroupNorm normalises groups of columns over all rows.
 func (b *Backend) GroupNorm(y, x *backend.Tensor, groups int, gamma, beta []float32, eps float32) {
-	b.Wait()
-	b.host.GroupNorm(y, x, groups, gamma, beta, eps)
+	backend.SameShape("GroupNorm", y, x)
+	backend.SameLength("GroupNorm", x.Cols, gamma, beta)
+	if groups < 1 || x.Cols%groups != 0 {
+		backend.Fail("GroupNorm: %d columns in %d groups", x.Cols, groups)
+	}
+	if x.Rows == 0 || x.Cols == 0 {
+		return
+	}
+	b.begin()
+	defer b.mu.Unlock()
+	width := x.Cols / groups
+	n := x.Rows * width
+	high := float32(n)
+	low := float32(n - int(high))
+	from := b.input(x)
+	sums, _ := b.scratch(4 * x.Cols)
+	factors, _ := b.scratch(2 * x.Cols)
+	moments := func(which uint32, from uint64, rows, first int) {
+		b.call("moments", which).pointers(from, sums, b.vector(gamma), b.vector(beta), factors).
+			sizes(rows, x.Cols, x.Stride, first, width).float(high).float(low).float(eps).over(x.Cols)
+	}
+	first := 1
+	for t, rows := range runs(x.Rows) {
+		moments(0, from+4*uint64(t*x.Stride), rows, first)
+		first = 0
+	}
+	moments(1, from, x.Rows, 0)
+	to, back := b.output(y)
+	b.call("depthwise", 0).pointers(to, from, factors, factors+4*uint64(x.Cols)).
+		sizes(y.Rows, y.Cols, y.Stride, x.Stride, 0, 1, 1).over(y.Rows * y.Cols)
+	b.bring(back)
 }
 
-// AdamWStep runs on the host, where weights and moments live.
-func (b *Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) { b.host.AdamWStep(w, g, m, v, a) }
+// AdamWStep updates w, m and v.
+func (b *Backend) AdamWStep(w, g, m, v []float32, a backend.AdamW) {
+	if len(g) != len(w) || len(m) != len(w) || len(v) != len(w) {
+		backend.Fail("AdamWStep: %d weights, %d gradients, %d and %d moments", len(w), len(g), len(m), len(v))
+	}
+	if len(w) == 0 {
+		return
+	}
+	b.begin()
+	defer b.mu.Unlock()
+	c := f32.NewAdamW(a.LR, a.Beta1, a.Beta2, a.Eps, a.WeightDecay, a.Scale, a.Step)
+	weight, back := b.outputs(w)
+	mean, back2 := b.outputs(m)
+	square, back3 := b.outputs(v)
+	op := b.call("adamw").pointers(weight, b.vector(g), mean, square).sizes(len(w))
+	for _, v := range []float32{c.Beta1, c.Rest1, c.Beta2, c.Rest2, c.Fix1, c.Fix2, c.Eps, c.Decay, c.NegLR} {
+		op.float(v)
+	}
+	op.over(len(w))
+	b.bring(back, back2, back3)
+}
+
+var _ backend.Joiner = (*Backend)(nil)
+
+// Join plays the node game.
+func (b *Backend) Join(codes []int32, x *backend.Tensor, sums *backend.Weights, g *backend.Game) {
+	n := sums.N
+	p, ok := sums.Packed.(*weights)
+	if !ok || x.Cols != sums.K || len(codes) < x.Rows || len(g.Bias) < n || len(g.Inside) < n || len(g.Inverse) < n || len(g.Bits) < n {
+		backend.Fail("Join: %d codes for [%d, %d] in [%d, %d]", len(codes), x.Rows, x.Cols, n, sums.K)
+	}
+	if x.Rows == 0 {
+		return
+	}
+	soft := uint32(0)
+	if g.Soft {
+		soft = 1
+	}
+	b.choose(codes[:x.Rows], x, sums, func(to, product, from uint64) {
+		b.call("join", soft).pointers(to, product, from, b.vector(g.Bias[:n]), b.vector(g.Inside[:n]), b.vector(g.Inverse[:n]), b.vector(g.Bits[:n])).
+			sizes(x.Rows, n, x.Cols, x.Stride).float(g.Total).groups(x.Rows, 1)
+	}, p)
+}
 
 var _ backend.Rotator = (*Backend)(nil)
 
 // Rotate turns pairs of values.
-func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, back bool) {
+func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, way backend.Rotation) {
 	backend.SameShape("Rotate", y, x)
 	if half < 1 || x.Cols%(2*half) != 0 || len(cos) < x.Rows*half || len(sin) < x.Rows*half {
 		backend.Fail("Rotate: heads of %d columns in [%d, %d], %d and %d angles", 2*half, x.Rows, x.Cols, len(cos), len(sin))
@@ -461,11 +618,8 @@ func (b *Backend) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, bac
 	b.begin()
 	defer b.mu.Unlock()
 	to, home := b.output(y)
-	way := uint32(0)
-	if back {
-		way = 1
-	}
-	b.call("rotate", way).pointers(to, b.input(x), b.vector(cos[:x.Rows*half]), b.vector(sin[:x.Rows*half])).
-		sizes(x.Rows, x.Cols/(2*half), half, y.Stride, x.Stride).over(x.Rows * x.Cols / 2)
+	flag := map[bool]int{true: 1}
+	b.call("rotate").pointers(to, b.input(x), b.vector(cos[:x.Rows*half]), b.vector(sin[:x.Rows*half])).
+		sizes(x.Rows, x.Cols/(2*half), half, y.Stride, x.Stride, flag[way.Adjacent], flag[way.Back]).over(x.Rows * x.Cols / 2)
 	b.bring(home)
 }

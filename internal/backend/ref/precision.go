@@ -33,7 +33,7 @@ func round(v []float32) halves {
 
 // PackReduced keeps the columns of w in precision p.
 func (b Backend) PackReduced(w []float32, k, n int, p backend.Precision) *backend.Weights {
-	if p == backend.Float32 {
+	if p == backend.Float32 || p == backend.TF32 {
 		return b.Pack(w, k, n)
 	}
 	var ints []integers

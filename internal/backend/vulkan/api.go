@@ -90,7 +90,7 @@ const (
 	accessShaderWrite   = 0x40
 	accessHostRead      = 0x2000
 	accessHostWrite     = 0x4000
-	poolResetBuffers    = 2
+	simultaneousUse     = 4 // of a command buffer: it may be submitted again while it runs
 	bindCompute         = 1
 	typeCPU             = 4 // of a physical device
 	typeDiscrete        = 2

@@ -129,9 +129,8 @@ type device struct {
 	fence   uint64
 	shaders map[string]uint64
 
-	pipelines  []uint64
-	operations *queue
-	lost       error
+	pipelines []uint64
+	lost      error
 }
 
 var _ gpu.Driver = (*device)(nil)
@@ -156,12 +155,17 @@ func (d *device) Name() string { return "vulkan (" + d.Info.Name + ")" }
 // Software says that the processor stands in for the device.
 func (d *device) Software() bool { return d.Info.Software }
 
+// Tensor is false: only extensions reach such units.
+func (*device) Tensor() bool { return false }
+
+// BLAS is false.
+func (*device) BLAS() bool { return false }
+
 // Lost says that the device does not answer any more.
 func (d *device) Lost() bool { return d.lost != nil }
 
 func openDevice(p physical) (_ *device, err error) {
 	d := &device{physical: p, shaders: map[string]uint64{}}
-	d.operations = newQueue(d)
 	priority := float32(1)
 	queue := deviceQueueCreateInfo{header: head(typeDeviceQueueCreateInfo), family: p.family, count: 1, priorities: &priority}
 	address := addressFeatures{header: head(typeBufferDeviceAddressFeatures), address: 1}
@@ -175,7 +179,7 @@ func openDevice(p physical) (_ *device, err error) {
 		}
 	}()
 	api.vkGetDeviceQueue.call(d.handle, uintptr(p.family), 0, uintptr(ptr(&d.queue)))
-	pool := commandPoolCreateInfo{header: head(typeCommandPoolCreateInfo), flags: poolResetBuffers, family: p.family}
+	pool := commandPoolCreateInfo{header: head(typeCommandPoolCreateInfo), family: p.family}
 	push := pushConstantRange{stageCompute, 0, maxPushConstants}
 	layout := pipelineLayoutCreateInfo{header: head(typePipelineLayoutCreateInfo), ranges: 1, push: &push}
 	fence := fenceCreateInfo{header: head(typeFenceCreateInfo)}

@@ -5,8 +5,8 @@ package vulkan
 import "github.com/sotto-audio/sotto/internal/backend/gpu"
 
 // Allocate takes memory of the best kind that has room: in the device and cached by
-// the host, in the device, in the host.
-func (d *device) Allocate(size uint64) (gpu.Memory, error) {
+// the host, in the device, in the host; or only in the host.
+func (d *device) Allocate(size uint64, host bool) (gpu.Memory, error) {
 	c := gpu.Memory{Size: size}
 	create := bufferCreateInfo{header: head(typeBufferCreateInfo), size: size, usage: usageStorage | usageDeviceAddress}
 	if r := api.vkCreateBuffer.call(d.handle, uintptr(ptr(&create)), 0, uintptr(ptr(&c.Handles[0]))); r != success {
@@ -18,7 +18,11 @@ func (d *device) Allocate(size uint64) (gpu.Memory, error) {
 	last := outOfDeviceMemory
 	const shared = memoryVisible | memoryCoher
 	tried := uint32(0)
-	for _, want := range []uint32{shared | memoryLocal | memoryCached, shared | memoryLocal, shared | memoryCached, shared} {
+	kinds := []uint32{shared | memoryLocal | memoryCached, shared | memoryLocal, shared | memoryCached, shared}
+	if host {
+		kinds = kinds[2:]
+	}
+	for _, want := range kinds {
 		for i, kind := range d.memory.kind[:d.memory.types] {
 			if bit := uint32(1) << i; kind.flags&want != want || need.types&bit == 0 || tried&bit != 0 {
 				continue

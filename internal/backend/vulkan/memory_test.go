@@ -11,6 +11,7 @@ import (
 
 	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/backend/gpu"
+	"github.com/sotto-audio/sotto/internal/backend/gpu/gputest"
 )
 
 // open opens a device for a test, or skips it where there is none.
@@ -149,25 +150,8 @@ func TestLostDevice(t *testing.T) {
 
 // TestReplay runs the same step again and again: it is recorded once.
 func TestReplay(t *testing.T) {
-	b, d := open(t)
-	w := b.Pack(make([]float32, 32*32), 32, 32)
-	x, y := b.New(8, 32), b.New(8, 32)
-	step := func() {
-		for range 50 {
-			b.MatMul(y, x, w, backend.Epilogue{Bias: make([]float32, 32), Act: backend.GELU})
-			b.LayerNorm(x, y, nil, nil, 1e-5)
-		}
-		b.Wait()
-	}
-	step()
-	recorded := d.operations.submitted.recordings
-	for range 10 {
-		step()
-	}
-	s := d.operations.submitted
-	if s.recordings != recorded || s.operations != 11*100 {
-		t.Errorf("%d operations, %d recordings after %d of the first step, %d replays", s.operations, s.recordings, recorded, s.replays)
-	}
+	b, _ := open(t)
+	gputest.Replay(t, b)
 }
 
 func BenchmarkRecord(t *testing.B) {

@@ -53,33 +53,21 @@ func (w *windows) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
 	qkv := w.input.Step(s, w.norm.Step(s, x))
 	q, k, v := s.Tensor(x.Rows, c), s.Tensor(x.Rows, c), s.Tensor(x.Rows, c)
 	from, to := make([]int32, x.Rows), make([]int32, x.Rows)
+	cos, sin := make([]float32, 0, x.Rows*headDim/2), make([]float32, 0, x.Rows*headDim/2)
 	for r := range x.Rows {
 		item, t := r/steps*steps, r%steps
-		row := qkv.Row(r)
-		w.turn(q.Row(r), row[:c], t%w.rows)
-		w.turn(k.Row(r), row[c:2*c], t%w.rows)
-		copy(v.Row(r), row[2*c:])
+		at := t % w.rows * headDim / 2
+		cos, sin = append(cos, w.cos[at:at+headDim/2]...), append(sin, w.sin[at:at+headDim/2]...)
 		start := t / w.rows * w.rows
 		from[r], to[r] = int32(item+start), int32(item+min(start+w.rows, steps))
 	}
+	s.Rotate(q, s.Columns(qkv, c), cos, sin, headDim/2, backend.Rotation{})
+	s.Rotate(k, s.Part(qkv, c, c), cos, sin, headDim/2, backend.Rotation{})
+	s.Copy(v, s.Part(qkv, 2*c, c))
 	h := s.Tensor(x.Rows, c)
 	s.Attention(h, q, k, v, from, to, w.heads, float32(1/math.Sqrt(headDim)))
 	y := w.output.Step(s, h)
 	s.Backend.Add(y, y, x)
 	s.Release(qkv, q, k, v, h)
 	return y
-}
-
-// turn sets y to the heads of x turned by the angles of a position: value i with
-// value i + headDim/2.
-func (w *windows) turn(y, x []float32, position int) {
-	const half = headDim / 2
-	cos, sin := w.cos[position*half:][:half], w.sin[position*half:][:half]
-	for at := 0; at < len(x); at += headDim {
-		for i, c := range cos {
-			a, b := x[at+i], x[at+half+i]
-			y[at+i] = float32(a*c) - float32(b*sin[i])
-			y[at+half+i] = float32(b*c) + float32(a*sin[i])
-		}
-	}
 }

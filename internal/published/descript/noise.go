@@ -19,6 +19,7 @@ func (l *noise) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
 	h := l.Linear.Step(s, x)
 	steps := x.Rows / s.Batch
 	st := s.State(l, 0, x.Cols)
+	s.Wait()
 	for r := range x.Rows {
 		n := Noise(l.block, st.Seen+r%max(steps, 1))
 		row := h.Row(r)

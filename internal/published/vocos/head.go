@@ -126,6 +126,7 @@ func (h *head) spectra(s *nn.Stream, y, x *backend.Tensor) {
 	bins := h.synthesis.Size/2 + 1
 	if x.Rows > 0 {
 		parts := h.linear.Step(s, x)
+		s.Wait() // what follows is done by the host
 		for r := range x.Rows {
 			magnitude, phase, out := parts.Row(r)[:bins], parts.Row(r)[bins:], y.Row(r)
 			for k, p := range phase {
@@ -135,5 +136,5 @@ func (h *head) spectra(s *nn.Stream, y, x *backend.Tensor) {
 		}
 		s.Release(parts)
 	}
-	clear(y.Data[x.Rows*y.Cols:])
+	s.Clear(y.Data[x.Rows*y.Cols:])
 }

@@ -36,7 +36,8 @@ type logarithm struct{}
 func (logarithm) Params() []*nn.Param { return nil }
 
 // Step overwrites its input.
-func (logarithm) Step(_ *nn.Stream, x *backend.Tensor) *backend.Tensor {
+func (logarithm) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
+	s.Wait()
 	for r := range x.Rows {
 		row := x.Row(r)
 		for i, v := range row {

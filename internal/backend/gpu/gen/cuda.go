@@ -20,6 +20,10 @@ func compileCUDA(folder, source string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	arch := []string{"--cuda-gpu-arch=sm_70"}
+	if filepath.Ext(source) == ".cu" { // tensor cores
+		arch = []string{"--cuda-gpu-arch=sm_80", "-Xclang", "-target-feature", "-Xclang", "+ptx70"}
+	}
 	temp, err := os.MkdirTemp("", "kernel")
 	if err != nil {
 		return nil, err
@@ -30,8 +34,8 @@ func compileCUDA(folder, source string) ([]byte, error) {
 		return nil, err
 	}
 	// Nothing is contracted; division and square root are those of IEEE 754.
-	cmd := exec.Command("clang-16", "-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-gpu-arch=sm_70",
-		"-std=c++17", "-O3", "-ffp-contract=off", "-S", "-o", out, in)
+	cmd := exec.Command("clang-16", append(arch, "-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib",
+		"-std=c++17", "-O3", "-ffp-contract=off", "-S", "-o", out, in)...)
 	if message, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, message)
 	}
@@ -51,7 +55,7 @@ func compileCUDA(folder, source string) ([]byte, error) {
 }
 
 var (
-	include   = regexp.MustCompile(`(?m)^#(version|extension).*\n|^#include "common.glsl"\n`)
+	include   = regexp.MustCompile(`(?m)^#(version|extension).*\n|^#include "(common|exact).glsl"\n`)
 	epilogue  = regexp.MustCompile(`(?m)^#include "epilogue.glsl"\n`)
 	structure = regexp.MustCompile(`(?s)struct Epilogue \{.*?\};\n`)
 	constant  = regexp.MustCompile(`(?m)^layout\(constant_id = (\d)\) const (int|uint) (\w+) = \d+;\n`)
@@ -59,15 +63,17 @@ var (
 	push      = regexp.MustCompile(`(?s)layout\(push_constant, std430\) uniform Push \{(.*?)\n\};\n`)
 	scope     = regexp.MustCompile(`(?m)^const (?:int|uint|float) .*\n`)
 	sharedVar = regexp.MustCompile(`(?m)^shared .*\n`)
-	function  = regexp.MustCompile(`(?m)^(float|void|bool) (\w+)\(`)
+	function  = regexp.MustCompile(`(?m)^(float|uint|void|bool) (\w+)\(`)
 	decimal   = regexp.MustCompile(`\b\d+\.\d*(?:e[+-]?\d+)?`)
 )
 
 // variants are the values of constants 1 and 2 that a kernel is compiled for; constant
 // 0 is an argument.
 var variants = map[string][][2]int{
-	"gemm": {{0, 0}, {1, 0}},
-	"gemv": {{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}, {7, 1}, {8, 1}},
+	"gemm":    {{0, 0}, {1, 0}},
+	"gemv":    {{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}, {7, 1}, {8, 1}},
+	"reduced": {{0, 0}, {1, 0}},
+	"tensor":  {{0, 0}, {1, 0}},
 }
 
 // toCUDA turns a kernel in GLSL into CUDA C: the same operations in the same order.
@@ -93,9 +99,18 @@ func toCUDA(folder, source string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("common.glsl has no functions")
 	}
-	body = include.ReplaceAllString(body, "")
-	body = epilogue.ReplaceAllLiteralString(body, structure.ReplaceAllString(finish, ""))
-	name := strings.TrimSuffix(filepath.Base(source), ".comp")
+	const device = "__device__ __attribute__((always_inline)) $1 $2("
+	common = scope.ReplaceAllStringFunc(function.ReplaceAllString(common, "static "+device), func(line string) string {
+		return strings.Replace(line, "const ", "static constexpr ", 1)
+	})
+	common = decimal.ReplaceAllString(strings.ReplaceAll(common, "out float ", "float &"), "${0}f")
+	finish = structure.ReplaceAllString(finish, "")
+	name := strings.TrimSuffix(filepath.Base(source), filepath.Ext(source))
+	if filepath.Ext(source) == ".cu" { // is CUDA C but for the epilogue
+		finish = function.ReplaceAllString(constant.ReplaceAllString(finish, ""), device)
+		return []byte(prelude + common + epilogue.ReplaceAllLiteralString(body, finish) + entries(name, "128", "ACT")), nil
+	}
+	body = epilogue.ReplaceAllLiteralString(include.ReplaceAllString(body, ""), finish)
 
 	zero, params := "unused", ""
 	for _, m := range constant.FindAllStringSubmatch(body, -1) {
@@ -122,11 +137,8 @@ func toCUDA(folder, source string) ([]byte, error) {
 	}
 
 	var b strings.Builder
-	b.WriteString(scope.ReplaceAllStringFunc(function.ReplaceAllString(common, "static __device__ __attribute__((always_inline)) $1 $2("), func(line string) string {
-		return strings.Replace(line, "const ", "static constexpr ", 1)
-	}))
 	fmt.Fprintf(&b, "%sstruct Push {%s\n};\n", outside, fields[1])
-	fmt.Fprintf(&b, "template <int C1, int C2> struct Kernel : Push {\n\tint %s;\n%s%s};\n", zero, params, function.ReplaceAllString(body, "__device__ __attribute__((always_inline)) $1 $2("))
+	fmt.Fprintf(&b, "template <int C1, int C2> struct Kernel : Push {\n\tint %s;\n%s%s};\n", zero, params, function.ReplaceAllString(body, device))
 	text := strings.NewReplacer(
 		"gl_LocalInvocationID.x", "__nvvm_read_ptx_sreg_tid_x()",
 		"gl_GlobalInvocationID.x", "(__nvvm_read_ptx_sreg_ctaid_x() * "+size[1]+" + __nvvm_read_ptx_sreg_tid_x())",
@@ -136,6 +148,12 @@ func toCUDA(folder, source string) ([]byte, error) {
 		"out float ", "float &", "void main()", "void run()",
 	).Replace(b.String())
 	text = decimal.ReplaceAllString(text, "${0}f")
+	return []byte(prelude + common + text + entries(name, size[1], zero)), nil
+}
+
+// entries gives the functions of a kernel that are launched, one for each of its
+// variants; zero is what it calls constant 0.
+func entries(name, threads, zero string) (text string) {
 	for _, v := range append(variants[name], [2]int{0, 0})[:max(1, len(variants[name]))] {
 		entry := name
 		if variants[name] != nil {
@@ -147,7 +165,7 @@ func toCUDA(folder, source string) ([]byte, error) {
 	k.%s = zero;
 	k.run();
 }
-`, size[1], entry, v[0], v[1], zero)
+`, threads, entry, v[0], v[1], zero)
 	}
-	return []byte(prelude + text), nil
+	return text
 }

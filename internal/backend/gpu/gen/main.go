@@ -28,19 +28,26 @@ func main() {
 	check := flag.Bool("check", false, "fail where the files differ from the sources")
 	folder := flag.String("C", "shaders", "the folder of the kernels")
 	only := flag.String("only", "", "spirv or ptx alone")
-	show := flag.String("show", "", "print a kernel in CUDA C")
+	report := flag.Bool("ptxas", false, "assemble the PTX with NVIDIA's ptxas, and print what it says of the kernels")
+	show := flag.String("show", "", "print a kernel, the name of a file, in CUDA C")
 	flag.Parse()
 	if *show != "" {
-		code, err := toCUDA(*folder, filepath.Join(*folder, *show+".comp"))
+		code, err := toCUDA(*folder, filepath.Join(*folder, *show))
 		if err != nil {
 			log.Fatal(err)
 		}
 		os.Stdout.Write(code)
 		return
 	}
+	if *report {
+		if err := assemble(*folder); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	for _, t := range []target{
-		{"spirv", "spv", filepath.Join(*folder, "../../vulkan/kernels.zip"), compile},
-		{"ptx", "ptx", filepath.Join(*folder, "../../cuda/kernels.zip"), compileCUDA},
+		{"spirv", "spv", []string{"*.comp"}, filepath.Join(*folder, "../../vulkan/kernels.zip"), compile},
+		{"ptx", "ptx", []string{"*.comp", "*.cu"}, filepath.Join(*folder, "../../cuda/kernels.zip"), compileCUDA},
 	} {
 		if *only != "" && *only != t.name {
 			continue
@@ -53,14 +60,20 @@ func main() {
 
 // target is a kind of machine code.
 type target struct {
-	name, suffix, path string
-	compile            func(folder, source string) ([]byte, error)
+	name, suffix string
+	sources      []string // of its kernels
+	path         string
+	compile      func(folder, source string) ([]byte, error)
 }
 
 func (t target) run(folder string, check bool) error {
-	sources, err := filepath.Glob(filepath.Join(folder, "*.comp"))
-	if err != nil || len(sources) == 0 {
-		return fmt.Errorf("no kernels in %s", folder)
+	var sources []string
+	for _, kind := range t.sources {
+		found, err := filepath.Glob(filepath.Join(folder, kind))
+		if err != nil || len(found) == 0 {
+			return fmt.Errorf("no kernels %s in %s", kind, folder)
+		}
+		sources = append(sources, found...)
 	}
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
@@ -70,7 +83,7 @@ func (t target) run(folder string, check bool) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", source, err)
 		}
-		f, err := w.Create(strings.TrimSuffix(filepath.Base(source), "comp") + t.suffix)
+		f, err := w.Create(strings.TrimSuffix(filepath.Base(source), filepath.Ext(source)) + "." + t.suffix)
 		if err == nil {
 			_, err = f.Write(code)
 		}

@@ -1,13 +1,12 @@
 #version 460
-// Rotate, or back where BACK.
+// Rotate.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-layout(constant_id = 0) const int BACK = 0;
 layout(local_size_x = 64) in;
 layout(push_constant, std430) uniform Push {
 	Floats y, x, cosines, sines;
-	uint rows, heads, half_, ys, xs;
+	uint rows, heads, half_, ys, xs, adjacent, back;
 };
 
 void main() {
@@ -15,10 +14,10 @@ void main() {
 	for (uint i = gl_GlobalInvocationID.x; i < n; i += gl_NumWorkGroups.x * 64) {
 		uint t = i / (heads * half_), r = i - t * heads * half_, h = r / half_, k = r - h * half_;
 		float c = cosines.v[t * half_ + k], s = sines.v[t * half_ + k];
-		if (BACK != 0) s = -s;
-		uint at = 2 * h * half_ + k;
-		float p = x.v[t * xs + at], q = x.v[t * xs + at + half_];
+		if (back != 0) s = -s;
+		uint at = 2 * h * half_ + (adjacent != 0 ? 2 * k : k), other = at + (adjacent != 0 ? 1 : half_);
+		float p = x.v[t * xs + at], q = x.v[t * xs + other];
 		y.v[t * ys + at] = p * c - q * s;
-		y.v[t * ys + at + half_] = q * c + p * s;
+		y.v[t * ys + other] = q * c + p * s;
 	}
 }

@@ -13,7 +13,7 @@ layout(push_constant, std430) uniform Push {
 void main() {
 	uint n = rows * cols;
 	for (uint i = gl_GlobalInvocationID.x; i < n; i += gl_NumWorkGroups.x * 64) {
-		uint m = i / cols, c = i - m * cols;
+		uint m = rows == 1 ? 0 : i / cols, c = i - m * cols; // dense matrices come as a row
 		dx.v[m * dxs + c] = dy.v[m * dys + c] * slope(x.v[m * xs + c], ACT);
 	}
 }
