@@ -37,6 +37,7 @@ var tests = []struct {
 	run  func(t *testing.T, b backend.Backend, g Gen)
 }{
 	{"MatMul", testMatMul},
+	{"Convolve", testConvolve},
 	{"MatMulTN", testMatMulTN},
 	{"Nearest", testNearest},
 	{"MatMulBound", testMatMulBound},

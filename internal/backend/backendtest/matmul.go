@@ -47,6 +47,36 @@ func testMatMul(t *testing.T, b backend.Backend, g Gen) {
 	}
 }
 
+func testConvolve(t *testing.T, b backend.Backend, g Gen) {
+	device, ok := b.(backend.Convolver)
+	if !ok {
+		t.Skip("not an operation of this backend")
+	}
+	for _, i := range g.rounds(60) {
+		m, c, n := g.size(250), g.size(90), g.size(130)
+		taps, stride, dilation := 1+g.IntN(12), 1+g.IntN(3), 1+g.IntN(6)
+		switch i {
+		case 0:
+			m = 0
+		case 1, 2:
+			c, taps = 300*i, 3 // a tap has blocks of its own; some taps share one
+		case 3, 4:
+			m, n = i-2, 300
+		}
+		x := g.Tensor(max(m-1, 0)*stride+(taps-1)*dilation+1+g.IntN(2), c, g.IntN(3))
+		w := g.Vector(taps * c * n)
+		ep := backend.Epilogue{Bias: g.maybe(n), Act: backend.Activation(g.IntN(3)), Scale: g.maybe(n)}
+		if g.IntN(2) == 0 {
+			ep.Residual = g.Tensor(m, n, g.IntN(3))
+		}
+		got := g.poisoned(m, n, g.IntN(3))
+		want := clone(got)
+		device.Convolve(got, x, b.Pack(w, taps*c, n), taps, stride, dilation, ep)
+		naive.Convolve(want, x, naive.Pack(w, taps*c, n), taps, stride, dilation, ep)
+		g.same(t, fmt.Sprintf("[%d, %d] by %d taps to %d columns, stride %d, dilation %d", x.Rows, c, taps, n, stride, dilation), got.Data, want.Data)
+	}
+}
+
 func testMatMulTN(t *testing.T, b backend.Backend, g Gen) {
 	for _, i := range g.rounds(40) {
 		m, k, n := g.size(600), g.size(130), g.size(130)

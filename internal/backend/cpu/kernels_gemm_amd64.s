@@ -4,12 +4,12 @@
 
 #include "textflag.h"
 
-// func gemm512_1x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_1x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_1x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -23,36 +23,46 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+48(FP), DI
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, CX
+	SUBQ  CX, R8
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  (SI), Z2, Z0
-	VFMADD231PS  64(SI), Z2, Z1
-	ADDQ         DX, BX
-	ADDQ         $0x80, SI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  (DI), Z2, Z0
+	VFMADD231PS  64(DI), Z2, Z1
+	ADDQ         BX, SI
+	ADDQ         $0x80, DI
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VZEROUPPER
 	RET
 
-// func gemm512_2x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_2x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_2x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -71,29 +81,39 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	MOVQ  b+48(FP), R8
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ SI, CX
+	SUBQ  CX, R9
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (DI), Z4
-	VMOVUPS      64(DI), Z5
-	VBROADCASTSS (SI), Z6
+	VMOVUPS      (R8), Z4
+	VMOVUPS      64(R8), Z5
+	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (SI)(DX*1), Z6
+	VBROADCASTSS (DI)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         BX, SI
-	ADDQ         $0x80, DI
+	ADDQ         SI, DI
+	ADDQ         $0x80, R8
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R9, DI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -103,12 +123,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_3x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_3x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_3x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -132,32 +152,42 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	MOVQ  b+48(FP), R8
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ SI, CX
+	SUBQ  CX, R9
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (DI), Z6
-	VMOVUPS      64(DI), Z7
-	VBROADCASTSS (SI), Z8
+	VMOVUPS      (R8), Z6
+	VMOVUPS      64(R8), Z7
+	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (SI)(DX*1), Z8
+	VBROADCASTSS (DI)(BX*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (SI)(DX*2), Z8
+	VBROADCASTSS (DI)(BX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         BX, SI
-	ADDQ         $0x80, DI
+	ADDQ         SI, DI
+	ADDQ         $0x80, R8
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R9, DI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -170,12 +200,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_4x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_4x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_4x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -204,38 +234,49 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	MOVQ  b+48(FP), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	VBROADCASTSS (SI), Z10
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Z9
+	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (SI)(DX*1), Z10
+	VBROADCASTSS (DI)(BX*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (SI)(DX*2), Z10
+	VBROADCASTSS (DI)(BX*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (R8), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         $0x80, R8
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         $0x80, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -251,12 +292,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_5x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_5x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_5x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -290,41 +331,52 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	MOVQ  b+48(FP), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	VBROADCASTSS (SI), Z12
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Z11
+	VBROADCASTSS (DI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (SI)(DX*1), Z12
+	VBROADCASTSS (DI)(BX*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (SI)(DX*2), Z12
+	VBROADCASTSS (DI)(BX*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (R8), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (DI)(DX*1), Z12
+	VBROADCASTSS (R8)(BX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         $0x80, R8
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         $0x80, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -343,12 +395,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_6x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_6x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_6x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -387,44 +439,55 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	MOVQ  b+48(FP), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R8), Z12
-	VMOVUPS      64(R8), Z13
-	VBROADCASTSS (SI), Z14
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Z13
+	VBROADCASTSS (DI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (SI)(DX*1), Z14
+	VBROADCASTSS (DI)(BX*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS (SI)(DX*2), Z14
+	VBROADCASTSS (DI)(BX*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (R8), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS (DI)(DX*1), Z14
+	VBROADCASTSS (R8)(BX*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (DI)(DX*2), Z14
+	VBROADCASTSS (R8)(BX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         $0x80, R8
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         $0x80, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -446,12 +509,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_7x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_7x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_7x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -495,50 +558,62 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	MOVQ  b+32(FP), R9
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	LEAQ  (R8)(BX*2), R9
+	ADDQ  BX, R9
+	MOVQ  b+48(FP), R10
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ SI, CX
+	SUBQ  CX, R11
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	VBROADCASTSS (SI), Z16
+	VMOVUPS      (R10), Z14
+	VMOVUPS      64(R10), Z15
+	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (SI)(DX*1), Z16
+	VBROADCASTSS (DI)(BX*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (SI)(DX*2), Z16
+	VBROADCASTSS (DI)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (R8), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (DI)(DX*1), Z16
+	VBROADCASTSS (R8)(BX*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (DI)(DX*2), Z16
+	VBROADCASTSS (R8)(BX*2), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         $0x80, R9
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	ADDQ         $0x80, R10
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -563,12 +638,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_8x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_8x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_8x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -617,53 +692,65 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	MOVQ  b+32(FP), R9
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	LEAQ  (R8)(BX*2), R9
+	ADDQ  BX, R9
+	MOVQ  b+48(FP), R10
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ SI, CX
+	SUBQ  CX, R11
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	VBROADCASTSS (SI), Z18
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	VBROADCASTSS (DI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (SI)(DX*1), Z18
+	VBROADCASTSS (DI)(BX*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS (SI)(DX*2), Z18
+	VBROADCASTSS (DI)(BX*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (DI), Z18
+	VBROADCASTSS (R8), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS (DI)(DX*1), Z18
+	VBROADCASTSS (R8)(BX*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (DI)(DX*2), Z18
+	VBROADCASTSS (R8)(BX*2), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R9), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R8)(DX*1), Z18
+	VBROADCASTSS (R9)(BX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         $0x80, R9
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	ADDQ         $0x80, R10
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -691,12 +778,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_9x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_9x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_9x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -750,56 +837,68 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	MOVQ  b+32(FP), R9
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	LEAQ  (R8)(BX*2), R9
+	ADDQ  BX, R9
+	MOVQ  b+48(FP), R10
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ SI, CX
+	SUBQ  CX, R11
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS (SI), Z20
+	VMOVUPS      (R10), Z18
+	VMOVUPS      64(R10), Z19
+	VBROADCASTSS (DI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (SI)(DX*1), Z20
+	VBROADCASTSS (DI)(BX*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (SI)(DX*2), Z20
+	VBROADCASTSS (DI)(BX*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (R8), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (DI)(DX*1), Z20
+	VBROADCASTSS (R8)(BX*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (DI)(DX*2), Z20
+	VBROADCASTSS (R8)(BX*2), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (R9), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R8)(DX*1), Z20
+	VBROADCASTSS (R9)(BX*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (R8)(DX*2), Z20
+	VBROADCASTSS (R9)(BX*2), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         $0x80, R9
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	ADDQ         $0x80, R10
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -830,12 +929,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_10x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_10x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_10x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -894,62 +993,75 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	LEAQ  (R8)(DX*2), R9
-	ADDQ  DX, R9
-	MOVQ  b+32(FP), R10
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	LEAQ  (R8)(BX*2), R9
+	ADDQ  BX, R9
+	LEAQ  (R9)(BX*2), R10
+	ADDQ  BX, R10
+	MOVQ  b+48(FP), R11
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R12
+	IMULQ SI, CX
+	SUBQ  CX, R12
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R10), Z20
-	VMOVUPS      64(R10), Z21
-	VBROADCASTSS (SI), Z22
+	VMOVUPS      (R11), Z20
+	VMOVUPS      64(R11), Z21
+	VBROADCASTSS (DI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (SI)(DX*1), Z22
+	VBROADCASTSS (DI)(BX*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS (SI)(DX*2), Z22
+	VBROADCASTSS (DI)(BX*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (DI), Z22
+	VBROADCASTSS (R8), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS (DI)(DX*1), Z22
+	VBROADCASTSS (R8)(BX*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (DI)(DX*2), Z22
+	VBROADCASTSS (R8)(BX*2), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (R9), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R8)(DX*1), Z22
+	VBROADCASTSS (R9)(BX*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS (R8)(DX*2), Z22
+	VBROADCASTSS (R9)(BX*2), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R9), Z22
+	VBROADCASTSS (R10), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         $0x80, R10
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         $0x80, R11
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R12, DI
+	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R12, R10
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -983,12 +1095,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_11x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_11x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_11x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -1052,65 +1164,78 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	LEAQ  (R8)(DX*2), R9
-	ADDQ  DX, R9
-	MOVQ  b+32(FP), R10
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	LEAQ  (R8)(BX*2), R9
+	ADDQ  BX, R9
+	LEAQ  (R9)(BX*2), R10
+	ADDQ  BX, R10
+	MOVQ  b+48(FP), R11
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R12
+	IMULQ SI, CX
+	SUBQ  CX, R12
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R10), Z22
-	VMOVUPS      64(R10), Z23
-	VBROADCASTSS (SI), Z24
+	VMOVUPS      (R11), Z22
+	VMOVUPS      64(R11), Z23
+	VBROADCASTSS (DI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (SI)(DX*1), Z24
+	VBROADCASTSS (DI)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (SI)(DX*2), Z24
+	VBROADCASTSS (DI)(BX*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (R8), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (DI)(DX*1), Z24
+	VBROADCASTSS (R8)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (DI)(DX*2), Z24
+	VBROADCASTSS (R8)(BX*2), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (R9), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R8)(DX*1), Z24
+	VBROADCASTSS (R9)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (R8)(DX*2), Z24
+	VBROADCASTSS (R9)(BX*2), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R9), Z24
+	VBROADCASTSS (R10), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (R9)(DX*1), Z24
+	VBROADCASTSS (R10)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         $0x80, R10
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         $0x80, R11
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R12, DI
+	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R12, R10
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -1147,12 +1272,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_12x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_12x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_12x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -1221,68 +1346,81 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	LEAQ  (R8)(DX*2), R9
-	ADDQ  DX, R9
-	MOVQ  b+32(FP), R10
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	LEAQ  (R8)(BX*2), R9
+	ADDQ  BX, R9
+	LEAQ  (R9)(BX*2), R10
+	ADDQ  BX, R10
+	MOVQ  b+48(FP), R11
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R12
+	IMULQ SI, CX
+	SUBQ  CX, R12
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R10), Z24
-	VMOVUPS      64(R10), Z25
-	VBROADCASTSS (SI), Z26
+	VMOVUPS      (R11), Z24
+	VMOVUPS      64(R11), Z25
+	VBROADCASTSS (DI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (SI)(DX*1), Z26
+	VBROADCASTSS (DI)(BX*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS (SI)(DX*2), Z26
+	VBROADCASTSS (DI)(BX*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (DI), Z26
+	VBROADCASTSS (R8), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS (DI)(DX*1), Z26
+	VBROADCASTSS (R8)(BX*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (DI)(DX*2), Z26
+	VBROADCASTSS (R8)(BX*2), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS (R8), Z26
+	VBROADCASTSS (R9), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R8)(DX*1), Z26
+	VBROADCASTSS (R9)(BX*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS (R8)(DX*2), Z26
+	VBROADCASTSS (R9)(BX*2), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R9), Z26
+	VBROADCASTSS (R10), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS (R9)(DX*1), Z26
+	VBROADCASTSS (R10)(BX*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R9)(DX*2), Z26
+	VBROADCASTSS (R10)(BX*2), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         $0x80, R10
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         SI, R9
+	ADDQ         SI, R10
+	ADDQ         $0x80, R11
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R12, DI
+	ADDQ         R12, R8
+	ADDQ         R12, R9
+	ADDQ         R12, R10
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
@@ -1322,12 +1460,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_1x4(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_1x4(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -1353,37 +1491,47 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
-	MOVQ  bps+40(FP), DI
-	LEAQ  (SI)(DI*1), R8
-	LEAQ  (R8)(DI*1), R9
-	LEAQ  (R9)(DI*1), DI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+48(FP), DI
+	MOVQ  bps+56(FP), R8
+	LEAQ  (DI)(R8*1), R9
+	LEAQ  (R9)(R8*1), R10
+	LEAQ  (R10)(R8*1), R8
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, CX
+	SUBQ  CX, R11
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  (SI), Z8, Z0
-	VFMADD231PS  64(SI), Z8, Z1
-	VFMADD231PS  (R8), Z8, Z2
-	VFMADD231PS  64(R8), Z8, Z3
-	VFMADD231PS  (R9), Z8, Z4
-	VFMADD231PS  64(R9), Z8, Z5
-	VFMADD231PS  (DI), Z8, Z6
-	VFMADD231PS  64(DI), Z8, Z7
-	ADDQ         DX, BX
-	ADDQ         $0x80, SI
-	ADDQ         $0x80, R8
-	ADDQ         $0x80, R9
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  (DI), Z8, Z0
+	VFMADD231PS  64(DI), Z8, Z1
+	VFMADD231PS  (R9), Z8, Z2
+	VFMADD231PS  64(R9), Z8, Z3
+	VFMADD231PS  (R10), Z8, Z4
+	VFMADD231PS  64(R10), Z8, Z5
+	VFMADD231PS  (R8), Z8, Z6
+	VFMADD231PS  64(R8), Z8, Z7
+	ADDQ         BX, SI
 	ADDQ         $0x80, DI
+	ADDQ         $0x80, R9
+	ADDQ         $0x80, R10
+	ADDQ         $0x80, R8
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R11, SI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
@@ -1396,12 +1544,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_2x2(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm512_2x2(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Z0
@@ -1428,38 +1576,48 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	MOVQ  bps+40(FP), R8
-	LEAQ  (DI)(R8*1), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	MOVQ  b+48(FP), R8
+	MOVQ  bps+56(FP), R9
+	LEAQ  (R8)(R9*1), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (DI), Z8
-	VMOVUPS      64(DI), Z9
-	VMOVUPS      (R8), Z10
-	VMOVUPS      64(R8), Z11
-	VBROADCASTSS (SI), Z12
+	VMOVUPS      (R8), Z8
+	VMOVUPS      64(R8), Z9
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Z11
+	VBROADCASTSS (DI), Z12
 	VFMADD231PS  Z8, Z12, Z0
 	VFMADD231PS  Z9, Z12, Z1
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (SI)(DX*1), Z12
+	VBROADCASTSS (DI)(BX*1), Z12
 	VFMADD231PS  Z8, Z12, Z4
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	ADDQ         BX, SI
-	ADDQ         $0x80, DI
+	ADDQ         SI, DI
 	ADDQ         $0x80, R8
+	ADDQ         $0x80, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
@@ -1473,12 +1631,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_1x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_1x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_1x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -1492,36 +1650,46 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+48(FP), DI
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, CX
+	SUBQ  CX, R8
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  (SI), Y2, Y0
-	VFMADD231PS  32(SI), Y2, Y1
-	ADDQ         DX, BX
-	ADDQ         $0x40, SI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         BX, SI
+	ADDQ         $0x40, DI
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
 	VZEROUPPER
 	RET
 
-// func gemm256_2x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_2x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_2x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -1540,29 +1708,39 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	MOVQ  b+48(FP), R8
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ SI, CX
+	SUBQ  CX, R9
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (DI), Y4
-	VMOVUPS      32(DI), Y5
-	VBROADCASTSS (SI), Y6
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (SI)(DX*1), Y6
+	VBROADCASTSS (DI)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         BX, SI
-	ADDQ         $0x40, DI
+	ADDQ         SI, DI
+	ADDQ         $0x40, R8
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R9, DI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
@@ -1572,12 +1750,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_3x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_3x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_3x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -1601,32 +1779,42 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	MOVQ  b+48(FP), R8
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ SI, CX
+	SUBQ  CX, R9
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (DI), Y6
-	VMOVUPS      32(DI), Y7
-	VBROADCASTSS (SI), Y8
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (SI)(DX*1), Y8
+	VBROADCASTSS (DI)(BX*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (SI)(DX*2), Y8
+	VBROADCASTSS (DI)(BX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         BX, SI
-	ADDQ         $0x40, DI
+	ADDQ         SI, DI
+	ADDQ         $0x40, R8
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R9, DI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
@@ -1639,12 +1827,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_4x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_4x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_4x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -1673,38 +1861,49 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	MOVQ  b+48(FP), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (SI), Y10
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (SI)(DX*1), Y10
+	VBROADCASTSS (DI)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (SI)(DX*2), Y10
+	VBROADCASTSS (DI)(BX*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (DI), Y10
+	VBROADCASTSS (R8), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         $0x40, R8
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         $0x40, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
@@ -1720,12 +1919,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_5x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_5x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_5x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -1759,41 +1958,52 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	MOVQ  b+48(FP), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (SI), Y12
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
+	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (SI)(DX*1), Y12
+	VBROADCASTSS (DI)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(DX*2), Y12
+	VBROADCASTSS (DI)(BX*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (R8), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (DI)(DX*1), Y12
+	VBROADCASTSS (R8)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         $0x40, R8
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         $0x40, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
@@ -1812,12 +2022,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_6x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_6x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_6x1(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -1856,44 +2066,55 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	LEAQ  (DI)(BX*2), R8
+	ADDQ  BX, R8
+	MOVQ  b+48(FP), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (SI), Y14
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	VBROADCASTSS (DI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (SI)(DX*1), Y14
+	VBROADCASTSS (DI)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (SI)(DX*2), Y14
+	VBROADCASTSS (DI)(BX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (DI), Y14
+	VBROADCASTSS (R8), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (DI)(DX*1), Y14
+	VBROADCASTSS (R8)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (DI)(DX*2), Y14
+	VBROADCASTSS (R8)(BX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         BX, SI
-	ADDQ         BX, DI
-	ADDQ         $0x40, R8
+	ADDQ         SI, DI
+	ADDQ         SI, R8
+	ADDQ         $0x40, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
@@ -1915,12 +2136,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_1x4(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_1x4(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -1946,37 +2167,47 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
-	MOVQ  bps+40(FP), DI
-	LEAQ  (SI)(DI*1), R8
-	LEAQ  (R8)(DI*1), R9
-	LEAQ  (R9)(DI*1), DI
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+48(FP), DI
+	MOVQ  bps+56(FP), R8
+	LEAQ  (DI)(R8*1), R9
+	LEAQ  (R9)(R8*1), R10
+	LEAQ  (R10)(R8*1), R8
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, CX
+	SUBQ  CX, R11
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  (SI), Y8, Y0
-	VFMADD231PS  32(SI), Y8, Y1
-	VFMADD231PS  (R8), Y8, Y2
-	VFMADD231PS  32(R8), Y8, Y3
-	VFMADD231PS  (R9), Y8, Y4
-	VFMADD231PS  32(R9), Y8, Y5
-	VFMADD231PS  (DI), Y8, Y6
-	VFMADD231PS  32(DI), Y8, Y7
-	ADDQ         DX, BX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, R9
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  (R9), Y8, Y2
+	VFMADD231PS  32(R9), Y8, Y3
+	VFMADD231PS  (R10), Y8, Y4
+	VFMADD231PS  32(R10), Y8, Y5
+	VFMADD231PS  (R8), Y8, Y6
+	VFMADD231PS  32(R8), Y8, Y7
+	ADDQ         BX, SI
 	ADDQ         $0x40, DI
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R8
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R11, SI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
@@ -1989,12 +2220,12 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
 // Requires: AVX, FMA3
-TEXT ·gemm256_2x2(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
+TEXT ·gemm256_2x2(SB), NOSPLIT, $0-81
+	MOVQ    cs+72(FP), AX
+	MOVQ    c+64(FP), CX
+	MOVB    load+80(FP), DL
 	TESTB   DL, DL
 	JZ      zero
 	VMOVUPS (CX), Y0
@@ -2021,38 +2252,48 @@ zero:
 
 start:
 	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	MOVQ  bps+40(FP), R8
-	LEAQ  (DI)(R8*1), R8
+	MOVQ  taps+8(FP), DX
+	MOVQ  ars+24(FP), BX
+	MOVQ  aks+32(FP), SI
+	MOVQ  a+16(FP), DI
+	MOVQ  b+48(FP), R8
+	MOVQ  bps+56(FP), R9
+	LEAQ  (R8)(R9*1), R9
 	TESTQ CX, CX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ SI, CX
+	SUBQ  CX, R10
+
+tap:
+	MOVQ kc+0(FP), CX
 
 loop:
-	VMOVUPS      (DI), Y8
-	VMOVUPS      32(DI), Y9
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (SI), Y12
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
+	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y1
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (SI)(DX*1), Y12
+	VBROADCASTSS (DI)(BX*1), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	ADDQ         BX, SI
-	ADDQ         $0x40, DI
+	ADDQ         SI, DI
 	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
 	DECQ         CX
 	JNZ          loop
+	ADDQ         R10, DI
+	DECQ         DX
+	JNZ          tap
 
 store:
-	MOVQ    c+48(FP), CX
+	MOVQ    c+64(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)

@@ -78,51 +78,84 @@ func matMulPart(j *job, part int, s *scratch) {
 	m0, m1 := span(j.y.Rows, 1, part%j.plan.rowParts, j.plan.rowParts)
 	n0, n1 := span(j.w.N, nr, part/j.plan.rowParts, j.plan.colParts)
 	if m0 < m1 && n0 < n1 {
-		j.b.product(j.y, m0, j.x, j.w, &j.ep, m0, m1, n0, n1, s)
+		j.b.product(j.y, m0, j.x, j.w, taps{max(j.taps, 1), j.dilation}, &j.ep, m0, m1, n0, n1, s)
 	}
+}
+
+// taps says where the factors of a row of a product lie: in n runs of equal length,
+// the first values of which are apart from each other by so many.
+type taps struct{ n, apart int }
+
+// together is one run.
+var together = taps{n: 1}
+
+// block is a part of the factors of a row: runs of kc, the first of which starts at
+// the row's value at and at the row k0 of the weights.
+type block struct{ at, k0, kc, runs int }
+
+// blocks is the number of parts of k factors that are added up at once.
+func (t taps) blocks(k int) int {
+	if run := k / t.n; t.n == 1 || run > maxKC {
+		return t.n * max((run+maxKC-1)/maxKC, 1)
+	}
+	return max((k+maxKC-1)/maxKC, 1)
+}
+
+// block is part i of n of k factors.
+func (t taps) block(k, i, n int) block {
+	run := k / t.n
+	if n >= t.n { // parts of a run
+		parts := n / t.n
+		k0, k1 := i%parts*run/parts, (i%parts+1)*run/parts
+		return block{i/parts*t.apart + k0, i/parts*run + k0, k1 - k0, 1}
+	}
+	first, end := i*t.n/n, (i+1)*t.n/n
+	return block{first * t.apart, first * run, run, end - first}
 }
 
 // product computes the rows m0 to m1 of x times the columns n0 to n1 of w, n0
 // at the start of a panel, to rows of y from y0 on.
-func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backend.Weights, ep *backend.Epilogue, m0, m1, n0, n1 int, s *scratch) {
+func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backend.Weights, t taps, ep *backend.Epilogue, m0, m1, n0, n1 int, s *scratch) {
 	k := b.kernels
 	nr, data := k.nr, w.Packed.(*panels).data
 	m := m1 - m0
 	tiles := (m + k.mr() - 1) / k.mr()
-	blocks := max((w.K+maxKC-1)/maxKC, 1)
-	for block := range blocks {
-		k0, k1 := block*w.K/blocks, (block+1)*w.K/blocks
-		kc := k1 - k0
+	blocks := t.blocks(w.K)
+	for i := range blocks {
+		part := t.block(w.K, i, blocks)
+		kc, runs := part.kc, part.runs
 		a, lda := x.Data, x.Stride
 		if kc > 0 {
-			a = a[m0*lda+k0:]
-			a, lda = b.spread(a, lda, m, kc, n1-n0, s)
+			a = a[m0*lda+part.at:]
+			if runs == 1 {
+				a, lda = b.spread(a, lda, m, kc, n1-n0, s)
+			}
 		}
 		for n := n0; n < n1; n += nr {
 			width := min(nr, n1-n)
 			if m < len(k.wide) && k.wide[m] != nil && n+k.wideBy[m]*nr <= n1 && kc > 0 {
 				by := k.wideBy[m]
-				k.wide[m](kc, &a[0], uintptr(lda)*4, 4, &data[n*w.K+k0*nr], uintptr(w.K*nr)*4,
-					&y.Data[y0*y.Stride+n], uintptr(y.Stride)*4, block > 0)
+				k.wide[m](kc, runs, &a[0], uintptr(lda)*4, 4, uintptr(t.apart)*4, &data[n*w.K+part.k0*nr], uintptr(w.K*nr)*4,
+					&y.Data[y0*y.Stride+n], uintptr(y.Stride)*4, i > 0)
 				n += (by - 1) * nr
 				width = by * nr
-				if block == blocks-1 {
+				if i == blocks-1 {
 					b.epilogue(y, y0, m0, m, n-(by-1)*nr, width, ep)
 				}
 				continue
 			}
-			for t := range tiles {
-				i0, i1 := t*m/tiles, (t+1)*m/tiles
+			for tile := range tiles {
+				i0, i1 := tile*m/tiles, (tile+1)*m/tiles
 				c := y.Data[(y0+i0)*y.Stride+n:]
 				if kc == 0 {
-					for i := range i1 - i0 {
-						clear(c[i*y.Stride:][:width])
+					for r := range i1 - i0 {
+						clear(c[r*y.Stride:][:width])
 					}
 					continue
 				}
-				b.tile(kc, i1-i0, a[i0*lda:], lda, 1, data[n*w.K+k0*nr:], c, y.Stride, width, block > 0, s)
+				b.tile(kc, taps{runs, t.apart}, i1-i0, a[i0*lda:], lda, 1, data[n*w.K+part.k0*nr:], c, y.Stride, width, i > 0, s)
 			}
-			if block == blocks-1 {
+			if i == blocks-1 {
 				b.epilogue(y, y0, m0, m, n, width, ep)
 			}
 		}
@@ -143,12 +176,12 @@ func (b *Backend) spread(a []float32, lda, m, kc, n int, s *scratch) ([]float32,
 	return buf, pitch
 }
 
-// tile runs the kernel on mr rows by one panel. A panel at the edge, of fewer
-// columns than the kernel writes, goes through a buffer.
-func (b *Backend) tile(kc, mr int, a []float32, ars, aks int, panel, c []float32, cs, width int, load bool, s *scratch) {
+// tile runs the kernel on mr rows by one panel, kc products for each run of a. A
+// panel at the edge, of fewer columns than the kernel writes, goes through a buffer.
+func (b *Backend) tile(kc int, t taps, mr int, a []float32, ars, aks int, panel, c []float32, cs, width int, load bool, s *scratch) {
 	nr := b.kernels.nr
 	if width == nr {
-		b.runTile(kc, mr, a, ars, aks, panel, c, cs, load)
+		b.runTile(kc, t, mr, a, ars, aks, panel, c, cs, load)
 		return
 	}
 	buf := s.tile
@@ -157,16 +190,16 @@ func (b *Backend) tile(kc, mr int, a []float32, ars, aks int, panel, c []float32
 			copy(buf[i*nr:][:width], c[i*cs:])
 		}
 	}
-	b.runTile(kc, mr, a, ars, aks, panel, buf, nr, load)
+	b.runTile(kc, t, mr, a, ars, aks, panel, buf, nr, load)
 	for i := range mr {
 		copy(c[i*cs:][:width], buf[i*nr:])
 	}
 }
 
-func (b *Backend) runTile(kc, mr int, a []float32, ars, aks int, panel, c []float32, cs int, load bool) {
+func (b *Backend) runTile(kc int, t taps, mr int, a []float32, ars, aks int, panel, c []float32, cs int, load bool) {
 	if f := b.kernels.tile[mr]; f != nil {
-		f(kc, &a[0], uintptr(ars)*4, uintptr(aks)*4, &panel[0], 0, &c[0], uintptr(cs)*4, load)
+		f(kc, t.n, &a[0], uintptr(ars)*4, uintptr(aks)*4, uintptr(t.apart)*4, &panel[0], 0, &c[0], uintptr(cs)*4, load)
 		return
 	}
-	gemmPortable(kc, mr, b.kernels.nr, a, ars, aks, panel, c, cs, load)
+	gemmPortable(kc, t, mr, b.kernels.nr, a, ars, aks, panel, c, cs, load)
 }

@@ -47,7 +47,7 @@ func matMulTNPart(j *job, part int, s *scratch) {
 				h := min(mr, i1-i)
 				packColumns(ap, xb, x.Stride, kc, h, i, i+h)
 				for n := c0; n < c1; n += nr {
-					j.b.tile(kc, h, ap, 1, h, bp[(n-c0)*kc:], dw.Data[i*dw.Stride+n:], dw.Stride, min(nr, c1-n), true, s)
+					j.b.tile(kc, together, h, ap, 1, h, bp[(n-c0)*kc:], dw.Data[i*dw.Stride+n:], dw.Stride, min(nr, c1-n), true, s)
 				}
 			}
 		}

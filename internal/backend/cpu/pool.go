@@ -28,6 +28,7 @@ type job struct {
 // operands are what the operations work on.
 type operands struct {
 	y, x, z, hat   *backend.Tensor
+	shape          backend.Tensor // what x points to where it is made here
 	w              *backend.Weights
 	memory         *backend.Memory
 	ep             backend.Epilogue

@@ -12,8 +12,8 @@ import (
 // vectors each. Every output is one accumulator with one chain of FMA over k.
 func gemm(v isa, mr, np int) {
 	TEXT(fmt.Sprintf("gemm%s_%dx%d", v.suffix, mr, np), NOSPLIT,
-		"func(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)")
-	Doc(fmt.Sprintf("gemm%s_%dx%d sets or, with load, continues c[%d, %d] += a·b over kc products.",
+		"func(kc, taps int, a *float32, ars, aks, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)")
+	Doc(fmt.Sprintf("gemm%s_%dx%d sets or, with load, continues c[%d, %d] += a·b over kc products of each tap.",
 		v.suffix, mr, np, mr, np*2*v.lanes()))
 	Pragma("noescape")
 
@@ -46,6 +46,7 @@ func gemm(v isa, mr, np int) {
 	Label("start")
 
 	kc := Load(Param("kc"), GP64())
+	taps := Load(Param("taps"), GP64())
 	ars := Load(Param("ars"), GP64())
 	aks := Load(Param("aks"), GP64())
 	// Three rows of a to a pointer: base, base+ars, base+2·ars.
@@ -71,7 +72,14 @@ func gemm(v isa, mr, np int) {
 	}
 	TESTQ(kc, kc)
 	JZ(LabelRef("store"))
+	// From the end of a tap to the next one.
+	skip, across := Load(Param("atap"), GP64()), GP64()
+	MOVQ(kc, across)
+	IMULQ(aks, across)
+	SUBQ(across, skip)
 
+	Label("tap")
+	Load(Param("kc"), kc)
 	Label("loop")
 	bv := make([]Op, nv)
 	for j := range bv {
@@ -103,6 +111,11 @@ func gemm(v isa, mr, np int) {
 	}
 	DECQ(kc)
 	JNZ(LabelRef("loop"))
+	for _, p := range a {
+		ADDQ(skip, p)
+	}
+	DECQ(taps)
+	JNZ(LabelRef("tap"))
 
 	Label("store")
 	Load(Param("c"), row)

@@ -92,8 +92,8 @@ func (a *neon) clear(acc [][]*vreg) {
 // output is one accumulator with one chain of FMA over k.
 func neonGEMM(f *neonFile, mr, np int) {
 	f.function(fmt.Sprintf("gemmNEON_%dx%d", mr, np),
-		"(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)",
-		fmt.Sprintf("sets or, with load, continues c[%d, %d] += a·b over kc products.", mr, np*group),
+		"(kc, taps int, a *float32, ars, aks, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)",
+		fmt.Sprintf("sets or, with load, continues c[%d, %d] += a·b over kc products of each tap.", mr, np*group),
 		func(a *neon) {
 			t := neonTile{neon: a, mr: mr, np: np, acc: a.accumulators(mr, np)}
 			c, cs, load := a.param("c"), a.param("cs"), a.param("load")
@@ -108,13 +108,16 @@ func neonGEMM(f *neonFile, mr, np int) {
 			a.place(zero)
 			a.clear(t.acc)
 			a.place(start)
-			kc, aks := a.param("kc"), a.param("aks")
+			kc, aks, taps, atap := a.param("kc"), a.param("aks"), a.param("taps"), a.param("atap")
 			t.a = a.rows(a.param("a"), a.param("ars"), mr)
 			t.b = a.rows(a.param("b"), a.param("bps"), np)
-			off := a.reg()
-			a.ins("MOVD ZR, {0}", off)
+			off, begin, left := a.reg(), a.reg(), a.reg()
+			a.ins("MOVD ZR, {0}", begin)
 			a.branch("CBZ {0}, ", store, kc)
-			top := a.label("loop")
+			tap, top := a.label("tap"), a.label("loop")
+			a.place(tap)
+			a.ins("MOVD {0}, {1}", begin, off)
+			a.ins("MOVD {0}, {1}", kc, left)
 			a.place(top)
 			t.products(func(p int) []*vreg { return a.panel(t.b[p]) }, func(i int) *vreg {
 				x := a.vec()
@@ -122,8 +125,11 @@ func neonGEMM(f *neonFile, mr, np int) {
 				return x
 			}, a.addLanes("fmla"))
 			a.ins("ADD {0}, {1}", aks, off)
-			a.ins("SUB $1, {0}", kc)
-			a.branch("CBNZ {0}, ", top, kc)
+			a.ins("SUB $1, {0}", left)
+			a.branch("CBNZ {0}, ", top, left)
+			a.ins("ADD {0}, {1}", atap, begin)
+			a.ins("SUB $1, {0}", taps)
+			a.branch("CBNZ {0}, ", tap, taps)
 			a.place(store)
 			for i := range t.acc {
 				a.sums("FSTPQ", c, t.acc[i])
