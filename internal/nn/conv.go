@@ -38,7 +38,9 @@ type Padding struct {
 //	y[t,n] = b[n] + Σ_j Σ_c w[j,c,n]·x[t·Stride + j·Dilation − Left, c]
 //
 // The sum starts at 0 and adds by FMA in the order of tap and channel, the bias
-// last; where every channel is a group of its own, the sum starts at the bias.
+// last; where every channel is a group of its own, the sum starts at the bias. With a
+// stride of 1, 3 taps and more, one group, 16 channels and more that go in and more than
+// 16 that come out, pairs of rows have sums in common: see backend.Convolver.
 // Rows are given once all rows that they depend on are there.
 type Conv1d struct {
 	In, Out, Kernel, Stride, Dilation, Groups int
@@ -90,26 +92,31 @@ func (l *Conv1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 		s.MatMul(y, x, l.weights(s.Backend, 1)[0], ep)
 		return y
 	}
-	in := window{reach: l.reach(), stride: l.Stride, pad: l.Pad}
+	in := window{reach: l.reach(), stride: l.Stride, pad: l.Pad, align: 2 * l.Dilation}
 	from, to, parts, joined := in.take(s, l, x, l.In)
 	count := to - from
 	y := s.Tensor(s.Batch*count, l.Out)
 	for _, p := range parts {
 		at := p.item*count - from
-		l.convolve(s, s.Rows(y, at+p.from, at+p.to), p.rows, ep)
+		l.convolve(s, s.Rows(y, at+p.from, at+p.to), p.rows, p.from, ep)
 	}
 	s.Release(joined)
 	return y
 }
 
-// convolve sets y to the convolution of the rows of x, which suffice for it.
-func (l *Conv1d) convolve(s *Stream, y, x *backend.Tensor, ep backend.Epilogue) {
+// convolve sets y, the signal's rows from first on, to the convolution of the rows of x,
+// which suffice for it.
+func (l *Conv1d) convolve(s *Stream, y, x *backend.Tensor, first int, ep backend.Epilogue) {
 	if l.Groups == l.In && l.In == l.Out && l.Stride == 1 {
 		s.DepthwiseConv(y, x, l.Weight.Data, ep.Bias, l.Kernel, l.Dilation)
 		if l.After != nil {
 			ep.Bias = nil
 			s.Finish(y, y, ep)
 		}
+		return
+	}
+	if l.paired() {
+		l.pairs(s, y, x, first, ep)
 		return
 	}
 	if d, ok := s.Backend.(backend.Convolver); ok && l.fold() == 1 {
@@ -134,6 +141,74 @@ func (l *Conv1d) convolve(s *Stream, y, x *backend.Tensor, ep backend.Epilogue) 
 		s.Release(phase)
 	default:
 		panic("nn: a convolution with both stride and dilation")
+	}
+}
+
+// pairedInputs is the number of channels from which on a convolution by pairs is worth
+// its differences.
+const pairedInputs = 16
+
+// paired says whether rows are computed in pairs. The answer is part of the layer's
+// arithmetic, so it depends on its sizes alone.
+func (l *Conv1d) paired() bool {
+	return l.Stride == 1 && l.Groups == 1 && l.Kernel >= 3 && l.In >= pairedInputs && l.fold() == 1
+}
+
+// pairs is convolve for pairs of rows, see backend.Convolver. On a device that does not
+// have them, the factors of each row are laid side by side.
+func (l *Conv1d) pairs(s *Stream, y, x *backend.Tensor, first int, ep backend.Epilogue) {
+	if d, ok := s.Backend.(backend.Convolver); ok {
+		w := l.matrices.of(s.Backend, l.Weight, 0, func() []*backend.Weights {
+			w := backend.PairWeights(l.Weight.Data, l.Kernel, l.In, l.Out)
+			return []*backend.Weights{s.Pack(w, backend.PairTaps(l.Kernel)*l.In, l.Out)}
+		})[0]
+		d.ConvolvePairs(y, x, w, l.Kernel, l.Dilation, first, ep)
+		return
+	}
+	half, d := l.Kernel/2, l.Dilation
+	w := l.matrices.of(s.Backend, l.Weight, 1, func() []*backend.Weights {
+		all := backend.PairWeights(l.Weight.Data, l.Kernel, l.In, l.Out)
+		g, rest := all[:half*l.In*l.Out], all[half*l.In*l.Out:]
+		even := rest[:(l.Kernel-half)*l.In*l.Out]
+		odd := rest[half*l.In*l.Out:]
+		return []*backend.Weights{
+			s.Pack(slices.Concat(g, even), l.Kernel*l.In, l.Out), s.Pack(slices.Concat(g, odd), l.Kernel*l.In, l.Out),
+		}
+	})
+	minus := slices.Repeat([]float32{-1}, l.In)
+	for r := range min(2*d, y.Rows) { // rows of one kind, 2·d apart
+		to := s.every(y, r, 2*d)
+		factors := s.Tensor(to.Rows, l.Kernel*l.In)
+		from := func(tap int) *backend.Tensor {
+			t := s.every(x, r+tap*d, 2*d)
+			t.Rows = to.Rows
+			return t
+		}
+		at := 0
+		next := func() *backend.Tensor {
+			at++
+			return s.Part(factors, (at-1)*l.In, l.In)
+		}
+		last := func() {
+			if l.Kernel%2 == 1 {
+				s.Copy(next(), from(l.Kernel-1))
+			}
+		}
+		kind := (first + r) / d % 2
+		for i := range half {
+			s.Copy(next(), from(2*i+1-kind))
+		}
+		if kind == 1 {
+			last()
+		}
+		for i := range half {
+			s.ScaleAdd(next(), from(2*i+1-kind), minus, from(2*i+kind))
+		}
+		if kind == 0 {
+			last()
+		}
+		s.MatMul(to, factors, w[kind], ep)
+		s.Release(factors)
 	}
 }
 
@@ -249,6 +324,7 @@ func slice(ep backend.Epilogue, from, n int) backend.Epilogue {
 type window struct {
 	reach, stride int
 	pad           Padding
+	align         int  // pieces of x begin with a multiple of so many outputs
 	whole         bool // outputs are not cut into pieces
 }
 
@@ -330,6 +406,9 @@ type piece struct {
 // are the signal's from seen to n.
 func (w window) body(from, to, seen, n int) (first, end int) {
 	first = max(from, (seen+w.pad.Left+w.stride-1)/w.stride)
+	if a := max(w.align, 1); first > from {
+		first = (first + a - 1) / a * a
+	}
 	end = min(to, (n+w.pad.Left-w.reach)/w.stride+1)
 	if n+w.pad.Left < w.reach {
 		end = first

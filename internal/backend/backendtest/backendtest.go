@@ -38,6 +38,8 @@ var tests = []struct {
 }{
 	{"MatMul", testMatMul},
 	{"Convolve", testConvolve},
+	{"ConvolvePairs", testConvolvePairs},
+	{"ConvolvePairsIsConvolution", testConvolvePairsIsConvolution},
 	{"MatMulTN", testMatMulTN},
 	{"Nearest", testNearest},
 	{"MatMulBound", testMatMulBound},

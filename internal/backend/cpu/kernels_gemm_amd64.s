@@ -4,17 +4,16 @@
 
 #include "textflag.h"
 
-// func gemm512_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_1x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_1x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -22,55 +21,63 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), BX
-	MOVQ  a+16(FP), SI
-	MOVQ  b+48(FP), DI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R8
-	IMULQ BX, CX
-	SUBQ  CX, R8
+	MOVQ  atap+40(FP), DI
+	IMULQ DX, AX
+	SUBQ  AX, DI
+	MOVQ  a2+56(FP), R8
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  (DI), Z2, Z0
-	VFMADD231PS  64(DI), Z2, Z1
-	ADDQ         BX, SI
-	ADDQ         $0x80, DI
-	DECQ         CX
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  (SI), Z2, Z0
+	VFMADD231PS  64(SI), Z2, Z1
+	ADDQ         DX, BX
+	ADDQ         $0x80, SI
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R8, SI
-	DECQ         DX
+	ADDQ         DI, BX
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R8, R8
+	JZ           store
+	MOVQ         R8, BX
+	XORQ         R8, R8
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_2x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_2x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -80,66 +87,74 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	MOVQ  b+48(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R9
-	IMULQ SI, CX
-	SUBQ  CX, R9
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R8), Z4
-	VMOVUPS      64(R8), Z5
-	VBROADCASTSS (DI), Z6
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DI)(BX*1), Z6
+	VBROADCASTSS (SI)(DX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         SI, DI
-	ADDQ         $0x80, R8
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         $0x80, DI
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R9, DI
-	DECQ         DX
+	ADDQ         R8, SI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_3x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_3x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -151,75 +166,83 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	MOVQ  b+48(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R9
-	IMULQ SI, CX
-	SUBQ  CX, R9
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R8), Z6
-	VMOVUPS      64(R8), Z7
-	VBROADCASTSS (DI), Z8
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DI)(BX*1), Z8
+	VBROADCASTSS (SI)(DX*1), Z8
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (DI)(BX*2), Z8
+	VBROADCASTSS (SI)(DX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         SI, DI
-	ADDQ         $0x80, R8
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         $0x80, DI
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R9, DI
-	DECQ         DX
+	ADDQ         R8, SI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_4x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_4x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -233,88 +256,97 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	MOVQ  b+48(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (DI), Z10
+	VMOVUPS      (R8), Z8
+	VMOVUPS      64(R8), Z9
+	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DI)(BX*1), Z10
+	VBROADCASTSS (SI)(DX*1), Z10
 	VFMADD231PS  Z8, Z10, Z2
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (DI)(BX*2), Z10
+	VBROADCASTSS (SI)(DX*2), Z10
 	VFMADD231PS  Z8, Z10, Z4
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R8), Z10
+	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x80, R9
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x80, R8
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R10, DI
-	ADDQ         R10, R8
-	DECQ         DX
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_5x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_5x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -330,97 +362,106 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	MOVQ  b+48(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (DI), Z12
+	VMOVUPS      (R8), Z10
+	VMOVUPS      64(R8), Z11
+	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DI)(BX*1), Z12
+	VBROADCASTSS (SI)(DX*1), Z12
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DI)(BX*2), Z12
+	VBROADCASTSS (SI)(DX*2), Z12
 	VFMADD231PS  Z10, Z12, Z4
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R8), Z12
+	VBROADCASTSS (DI), Z12
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R8)(BX*1), Z12
+	VBROADCASTSS (DI)(DX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x80, R9
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x80, R8
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R10, DI
-	ADDQ         R10, R8
-	DECQ         DX
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_6x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_6x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -438,106 +479,115 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	MOVQ  b+48(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Z13
-	VBROADCASTSS (DI), Z14
+	VMOVUPS      (R8), Z12
+	VMOVUPS      64(R8), Z13
+	VBROADCASTSS (SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (DI)(BX*1), Z14
+	VBROADCASTSS (SI)(DX*1), Z14
 	VFMADD231PS  Z12, Z14, Z2
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS (DI)(BX*2), Z14
+	VBROADCASTSS (SI)(DX*2), Z14
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (R8), Z14
+	VBROADCASTSS (DI), Z14
 	VFMADD231PS  Z12, Z14, Z6
 	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS (R8)(BX*1), Z14
+	VBROADCASTSS (DI)(DX*1), Z14
 	VFMADD231PS  Z12, Z14, Z8
 	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS (R8)(BX*2), Z14
+	VBROADCASTSS (DI)(DX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x80, R9
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x80, R8
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R10, DI
-	ADDQ         R10, R8
-	DECQ         DX
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_7x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_7x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -557,119 +607,128 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	LEAQ  (R8)(BX*2), R9
-	ADDQ  BX, R9
-	MOVQ  b+48(FP), R10
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R11
-	IMULQ SI, CX
-	SUBQ  CX, R11
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R10), Z14
-	VMOVUPS      64(R10), Z15
-	VBROADCASTSS (DI), Z16
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Z15
+	VBROADCASTSS (SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (DI)(BX*1), Z16
+	VBROADCASTSS (SI)(DX*1), Z16
 	VFMADD231PS  Z14, Z16, Z2
 	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS (DI)(BX*2), Z16
+	VBROADCASTSS (SI)(DX*2), Z16
 	VFMADD231PS  Z14, Z16, Z4
 	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS (R8), Z16
+	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z14, Z16, Z6
 	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS (R8)(BX*1), Z16
+	VBROADCASTSS (DI)(DX*1), Z16
 	VFMADD231PS  Z14, Z16, Z8
 	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS (R8)(BX*2), Z16
+	VBROADCASTSS (DI)(DX*2), Z16
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS (R9), Z16
+	VBROADCASTSS (R8), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         SI, R9
-	ADDQ         $0x80, R10
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x80, R9
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R11, DI
-	ADDQ         R11, R8
-	ADDQ         R11, R9
-	DECQ         DX
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_8x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_8x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -691,128 +750,137 @@ zero:
 	VPXORD Z15, Z15, Z15
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	LEAQ  (R8)(BX*2), R9
-	ADDQ  BX, R9
-	MOVQ  b+48(FP), R10
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R11
-	IMULQ SI, CX
-	SUBQ  CX, R11
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R10), Z16
-	VMOVUPS      64(R10), Z17
-	VBROADCASTSS (DI), Z18
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
+	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (DI)(BX*1), Z18
+	VBROADCASTSS (SI)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS (DI)(BX*2), Z18
+	VBROADCASTSS (SI)(DX*2), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (DI), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS (R8)(BX*1), Z18
+	VBROADCASTSS (DI)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (R8)(BX*2), Z18
+	VBROADCASTSS (DI)(DX*2), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS (R9), Z18
+	VBROADCASTSS (R8), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R9)(BX*1), Z18
+	VBROADCASTSS (R8)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         SI, R9
-	ADDQ         $0x80, R10
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x80, R9
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R11, DI
-	ADDQ         R11, R8
-	ADDQ         R11, R9
-	DECQ         DX
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_9x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_9x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -836,137 +904,146 @@ zero:
 	VPXORD Z17, Z17, Z17
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	LEAQ  (R8)(BX*2), R9
-	ADDQ  BX, R9
-	MOVQ  b+48(FP), R10
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R11
-	IMULQ SI, CX
-	SUBQ  CX, R11
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R10), Z18
-	VMOVUPS      64(R10), Z19
-	VBROADCASTSS (DI), Z20
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
+	VBROADCASTSS (SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (DI)(BX*1), Z20
+	VBROADCASTSS (SI)(DX*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (DI)(BX*2), Z20
+	VBROADCASTSS (SI)(DX*2), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (DI), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (R8)(BX*1), Z20
+	VBROADCASTSS (DI)(DX*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (R8)(BX*2), Z20
+	VBROADCASTSS (DI)(DX*2), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (R9), Z20
+	VBROADCASTSS (R8), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R9)(BX*1), Z20
+	VBROADCASTSS (R8)(DX*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS (R9)(BX*2), Z20
+	VBROADCASTSS (R8)(DX*2), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         SI, R9
-	ADDQ         $0x80, R10
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x80, R9
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R11, DI
-	ADDQ         R11, R8
-	ADDQ         R11, R9
-	DECQ         DX
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_10x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_10x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS 64(CX), Z19
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -992,150 +1069,159 @@ zero:
 	VPXORD Z19, Z19, Z19
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	LEAQ  (R8)(BX*2), R9
-	ADDQ  BX, R9
-	LEAQ  (R9)(BX*2), R10
-	ADDQ  BX, R10
-	MOVQ  b+48(FP), R11
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R12
-	IMULQ SI, CX
-	SUBQ  CX, R12
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R11), Z20
-	VMOVUPS      64(R11), Z21
-	VBROADCASTSS (DI), Z22
+	VMOVUPS      (R10), Z20
+	VMOVUPS      64(R10), Z21
+	VBROADCASTSS (SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (DI)(BX*1), Z22
+	VBROADCASTSS (SI)(DX*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS (DI)(BX*2), Z22
+	VBROADCASTSS (SI)(DX*2), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (R8), Z22
+	VBROADCASTSS (DI), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS (R8)(BX*1), Z22
+	VBROADCASTSS (DI)(DX*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (R8)(BX*2), Z22
+	VBROADCASTSS (DI)(DX*2), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS (R9), Z22
+	VBROADCASTSS (R8), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R9)(BX*1), Z22
+	VBROADCASTSS (R8)(DX*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS (R9)(BX*2), Z22
+	VBROADCASTSS (R8)(DX*2), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS (R10), Z22
+	VBROADCASTSS (R9), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         $0x80, R11
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
+	ADDQ         $0x80, R10
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R12, DI
-	ADDQ         R12, R8
-	ADDQ         R12, R9
-	ADDQ         R12, R10
-	DECQ         DX
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_11x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_11x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS 64(CX), Z19
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS 64(CX), Z21
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1163,159 +1249,168 @@ zero:
 	VPXORD Z21, Z21, Z21
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	LEAQ  (R8)(BX*2), R9
-	ADDQ  BX, R9
-	LEAQ  (R9)(BX*2), R10
-	ADDQ  BX, R10
-	MOVQ  b+48(FP), R11
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R12
-	IMULQ SI, CX
-	SUBQ  CX, R12
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R11), Z22
-	VMOVUPS      64(R11), Z23
-	VBROADCASTSS (DI), Z24
+	VMOVUPS      (R10), Z22
+	VMOVUPS      64(R10), Z23
+	VBROADCASTSS (SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (DI)(BX*1), Z24
+	VBROADCASTSS (SI)(DX*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (DI)(BX*2), Z24
+	VBROADCASTSS (SI)(DX*2), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (R8), Z24
+	VBROADCASTSS (DI), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (R8)(BX*1), Z24
+	VBROADCASTSS (DI)(DX*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (R8)(BX*2), Z24
+	VBROADCASTSS (DI)(DX*2), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (R9), Z24
+	VBROADCASTSS (R8), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R9)(BX*1), Z24
+	VBROADCASTSS (R8)(DX*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS (R9)(BX*2), Z24
+	VBROADCASTSS (R8)(DX*2), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (R10), Z24
+	VBROADCASTSS (R9), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS (R10)(BX*1), Z24
+	VBROADCASTSS (R9)(DX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         $0x80, R11
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
+	ADDQ         $0x80, R10
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R12, DI
-	ADDQ         R12, R8
-	ADDQ         R12, R9
-	ADDQ         R12, R10
-	DECQ         DX
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z20, (CX)
-	VMOVUPS Z21, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_12x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_12x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS 64(CX), Z19
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS 64(CX), Z21
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS 64(CX), Z23
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z22
+	VMOVUPS 64(AX), Z23
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1345,223 +1440,147 @@ zero:
 	VPXORD Z23, Z23, Z23
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	LEAQ  (R8)(BX*2), R9
-	ADDQ  BX, R9
-	LEAQ  (R9)(BX*2), R10
-	ADDQ  BX, R10
-	MOVQ  b+48(FP), R11
-	TESTQ CX, CX
-	JZ    store
-	MOVQ  atap+40(FP), R12
-	IMULQ SI, CX
-	SUBQ  CX, R12
-
-tap:
-	MOVQ kc+0(FP), CX
-
-loop:
-	VMOVUPS      (R11), Z24
-	VMOVUPS      64(R11), Z25
-	VBROADCASTSS (DI), Z26
-	VFMADD231PS  Z24, Z26, Z0
-	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (DI)(BX*1), Z26
-	VFMADD231PS  Z24, Z26, Z2
-	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS (DI)(BX*2), Z26
-	VFMADD231PS  Z24, Z26, Z4
-	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (R8), Z26
-	VFMADD231PS  Z24, Z26, Z6
-	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS (R8)(BX*1), Z26
-	VFMADD231PS  Z24, Z26, Z8
-	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (R8)(BX*2), Z26
-	VFMADD231PS  Z24, Z26, Z10
-	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS (R9), Z26
-	VFMADD231PS  Z24, Z26, Z12
-	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R9)(BX*1), Z26
-	VFMADD231PS  Z24, Z26, Z14
-	VFMADD231PS  Z25, Z26, Z15
-	VBROADCASTSS (R9)(BX*2), Z26
-	VFMADD231PS  Z24, Z26, Z16
-	VFMADD231PS  Z25, Z26, Z17
-	VBROADCASTSS (R10), Z26
-	VFMADD231PS  Z24, Z26, Z18
-	VFMADD231PS  Z25, Z26, Z19
-	VBROADCASTSS (R10)(BX*1), Z26
-	VFMADD231PS  Z24, Z26, Z20
-	VFMADD231PS  Z25, Z26, Z21
-	VBROADCASTSS (R10)(BX*2), Z26
-	VFMADD231PS  Z24, Z26, Z22
-	VFMADD231PS  Z25, Z26, Z23
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         SI, R9
-	ADDQ         SI, R10
-	ADDQ         $0x80, R11
-	DECQ         CX
-	JNZ          loop
-	ADDQ         R12, DI
-	ADDQ         R12, R8
-	ADDQ         R12, R9
-	ADDQ         R12, R10
-	DECQ         DX
-	JNZ          tap
-
-store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z20, (CX)
-	VMOVUPS Z21, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z22, (CX)
-	VMOVUPS Z23, 64(CX)
-	ADDQ    AX, CX
-	VZEROUPPER
-	RET
-
-// func gemm512_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-// Requires: AVX, AVX512F
-TEXT ·gemm512_1x4(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
-	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	ADDQ    AX, CX
-	JMP     start
-
-zero:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-
-start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
 	MOVQ  aks+32(FP), BX
 	MOVQ  a+16(FP), SI
-	MOVQ  b+48(FP), DI
-	MOVQ  bps+56(FP), R8
-	LEAQ  (DI)(R8*1), R9
-	LEAQ  (R9)(R8*1), R10
-	LEAQ  (R10)(R8*1), R8
-	TESTQ CX, CX
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
 	JZ    store
 	MOVQ  atap+40(FP), R11
-	IMULQ BX, CX
-	SUBQ  CX, R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VBROADCASTSS (SI), Z8
-	VFMADD231PS  (DI), Z8, Z0
-	VFMADD231PS  64(DI), Z8, Z1
-	VFMADD231PS  (R9), Z8, Z2
-	VFMADD231PS  64(R9), Z8, Z3
-	VFMADD231PS  (R10), Z8, Z4
-	VFMADD231PS  64(R10), Z8, Z5
-	VFMADD231PS  (R8), Z8, Z6
-	VFMADD231PS  64(R8), Z8, Z7
+	VMOVUPS      (R10), Z24
+	VMOVUPS      64(R10), Z25
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (SI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (SI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
 	ADDQ         BX, SI
-	ADDQ         $0x80, DI
-	ADDQ         $0x80, R9
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
 	ADDQ         $0x80, R10
-	ADDQ         $0x80, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
 	ADDQ         R11, SI
-	DECQ         DX
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(CX)
-	VMOVUPS Z7, 448(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, (AX)
+	VMOVUPS Z23, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_2x2(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_1x4(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	VMOVUPS 128(CX), Z6
-	VMOVUPS 192(CX), Z7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1575,73 +1594,174 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	MOVQ  b+48(FP), R8
-	MOVQ  bps+56(FP), R9
-	LEAQ  (R8)(R9*1), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	MOVQ  bps+72(FP), DI
+	LEAQ  (SI)(DI*1), R8
+	LEAQ  (R8)(DI*1), R9
+	LEAQ  (R9)(DI*1), DI
+	TESTQ AX, AX
 	JZ    store
 	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
+	IMULQ DX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R8), Z8
-	VMOVUPS      64(R8), Z9
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  (SI), Z8, Z0
+	VFMADD231PS  64(SI), Z8, Z1
+	VFMADD231PS  (R8), Z8, Z2
+	VFMADD231PS  64(R8), Z8, Z3
+	VFMADD231PS  (R9), Z8, Z4
+	VFMADD231PS  64(R9), Z8, Z5
+	VFMADD231PS  (DI), Z8, Z6
+	VFMADD231PS  64(DI), Z8, Z7
+	ADDQ         DX, BX
+	ADDQ         $0x80, SI
+	ADDQ         $0x80, R8
+	ADDQ         $0x80, R9
+	ADDQ         $0x80, DI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R10, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, BX
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F
+TEXT ·gemm512_2x2(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS 128(AX), Z6
+	VMOVUPS 192(AX), Z7
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	MOVQ  bps+72(FP), R8
+	LEAQ  (DI)(R8*1), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	VMOVUPS      (R8), Z10
+	VMOVUPS      64(R8), Z11
+	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z8, Z12, Z0
 	VFMADD231PS  Z9, Z12, Z1
 	VFMADD231PS  Z10, Z12, Z2
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (DI)(BX*1), Z12
+	VBROADCASTSS (SI)(DX*1), Z12
 	VFMADD231PS  Z8, Z12, Z4
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	ADDQ         SI, DI
+	ADDQ         BX, SI
+	ADDQ         $0x80, DI
 	ADDQ         $0x80, R8
-	ADDQ         $0x80, R9
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R10, DI
-	DECQ         DX
+	ADDQ         R9, SI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	VMOVUPS Z6, 128(CX)
-	VMOVUPS Z7, 192(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	VMOVUPS Z6, 128(AX)
+	VMOVUPS Z7, 192(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_1x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_1x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1649,55 +1769,63 @@ zero:
 	VXORPS Y1, Y1, Y1
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), BX
-	MOVQ  a+16(FP), SI
-	MOVQ  b+48(FP), DI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R8
-	IMULQ BX, CX
-	SUBQ  CX, R8
+	MOVQ  atap+40(FP), DI
+	IMULQ DX, AX
+	SUBQ  AX, DI
+	MOVQ  a2+56(FP), R8
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VBROADCASTSS (SI), Y2
-	VFMADD231PS  (DI), Y2, Y0
-	VFMADD231PS  32(DI), Y2, Y1
-	ADDQ         BX, SI
-	ADDQ         $0x40, DI
-	DECQ         CX
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  (SI), Y2, Y0
+	VFMADD231PS  32(SI), Y2, Y1
+	ADDQ         DX, BX
+	ADDQ         $0x40, SI
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R8, SI
-	DECQ         DX
+	ADDQ         DI, BX
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R8, R8
+	JZ           store
+	MOVQ         R8, BX
+	XORQ         R8, R8
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_2x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_2x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1707,66 +1835,74 @@ zero:
 	VXORPS Y3, Y3, Y3
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	MOVQ  b+48(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R9
-	IMULQ SI, CX
-	SUBQ  CX, R9
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (DI), Y6
+	VMOVUPS      (DI), Y4
+	VMOVUPS      32(DI), Y5
+	VBROADCASTSS (SI), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DI)(BX*1), Y6
+	VBROADCASTSS (SI)(DX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         SI, DI
-	ADDQ         $0x40, R8
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         $0x40, DI
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R9, DI
-	DECQ         DX
+	ADDQ         R8, SI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_3x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_3x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1778,75 +1914,83 @@ zero:
 	VXORPS Y5, Y5, Y5
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	MOVQ  b+48(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R9
-	IMULQ SI, CX
-	SUBQ  CX, R9
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (DI), Y8
+	VMOVUPS      (DI), Y6
+	VMOVUPS      32(DI), Y7
+	VBROADCASTSS (SI), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DI)(BX*1), Y8
+	VBROADCASTSS (SI)(DX*1), Y8
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DI)(BX*2), Y8
+	VBROADCASTSS (SI)(DX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         SI, DI
-	ADDQ         $0x40, R8
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         $0x40, DI
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R9, DI
-	DECQ         DX
+	ADDQ         R8, SI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_4x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_4x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1860,88 +2004,97 @@ zero:
 	VXORPS Y7, Y7, Y7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	MOVQ  b+48(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R9), Y8
-	VMOVUPS      32(R9), Y9
-	VBROADCASTSS (DI), Y10
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DI)(BX*1), Y10
+	VBROADCASTSS (SI)(DX*1), Y10
 	VFMADD231PS  Y8, Y10, Y2
 	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DI)(BX*2), Y10
+	VBROADCASTSS (SI)(DX*2), Y10
 	VFMADD231PS  Y8, Y10, Y4
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x40, R9
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x40, R8
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R10, DI
-	ADDQ         R10, R8
-	DECQ         DX
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_5x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_5x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1957,97 +2110,106 @@ zero:
 	VXORPS Y9, Y9, Y9
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	MOVQ  b+48(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	VBROADCASTSS (DI), Y12
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (SI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DI)(BX*1), Y12
+	VBROADCASTSS (SI)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DI)(BX*2), Y12
+	VBROADCASTSS (SI)(DX*2), Y12
 	VFMADD231PS  Y10, Y12, Y4
 	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R8), Y12
+	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R8)(BX*1), Y12
+	VBROADCASTSS (DI)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x40, R9
-	DECQ         CX
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x40, R8
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R10, DI
-	ADDQ         R10, R8
-	DECQ         DX
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	VMOVUPS Y9, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_6x1(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_6x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y10
-	VMOVUPS 32(CX), Y11
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y10
+	VMOVUPS 32(AX), Y11
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -2065,179 +2227,103 @@ zero:
 	VXORPS Y11, Y11, Y11
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	LEAQ  (DI)(BX*2), R8
-	ADDQ  BX, R8
-	MOVQ  b+48(FP), R9
-	TESTQ CX, CX
-	JZ    store
-	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
-
-tap:
-	MOVQ kc+0(FP), CX
-
-loop:
-	VMOVUPS      (R9), Y12
-	VMOVUPS      32(R9), Y13
-	VBROADCASTSS (DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DI)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DI)(BX*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R8), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R8)(BX*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R8)(BX*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         SI, DI
-	ADDQ         SI, R8
-	ADDQ         $0x40, R9
-	DECQ         CX
-	JNZ          loop
-	ADDQ         R10, DI
-	ADDQ         R10, R8
-	DECQ         DX
-	JNZ          tap
-
-store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	VMOVUPS Y9, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y10, (CX)
-	VMOVUPS Y11, 32(CX)
-	ADDQ    AX, CX
-	VZEROUPPER
-	RET
-
-// func gemm256_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-// Requires: AVX, FMA3
-TEXT ·gemm256_1x4(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
-	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(CX), Y7
-	ADDQ    AX, CX
-	JMP     start
-
-zero:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-
-start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
 	MOVQ  aks+32(FP), BX
 	MOVQ  a+16(FP), SI
-	MOVQ  b+48(FP), DI
-	MOVQ  bps+56(FP), R8
-	LEAQ  (DI)(R8*1), R9
-	LEAQ  (R9)(R8*1), R10
-	LEAQ  (R10)(R8*1), R8
-	TESTQ CX, CX
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
-	MOVQ  atap+40(FP), R11
-	IMULQ BX, CX
-	SUBQ  CX, R11
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
 
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VBROADCASTSS (SI), Y8
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	VFMADD231PS  (R9), Y8, Y2
-	VFMADD231PS  32(R9), Y8, Y3
-	VFMADD231PS  (R10), Y8, Y4
-	VFMADD231PS  32(R10), Y8, Y5
-	VFMADD231PS  (R8), Y8, Y6
-	VFMADD231PS  32(R8), Y8, Y7
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (SI), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (SI)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (SI)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (DI), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (DI)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (DI)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         BX, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R9
-	ADDQ         $0x40, R10
+	ADDQ         BX, DI
 	ADDQ         $0x40, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R11, SI
-	DECQ         DX
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_2x2(SB), NOSPLIT, $0-81
-	MOVQ    cs+72(FP), AX
-	MOVQ    c+64(FP), CX
-	MOVB    load+80(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_1x4(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	VMOVUPS 64(CX), Y6
-	VMOVUPS 96(CX), Y7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -2251,59 +2337,161 @@ zero:
 	VXORPS Y7, Y7, Y7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  taps+8(FP), DX
-	MOVQ  ars+24(FP), BX
-	MOVQ  aks+32(FP), SI
-	MOVQ  a+16(FP), DI
-	MOVQ  b+48(FP), R8
-	MOVQ  bps+56(FP), R9
-	LEAQ  (R8)(R9*1), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	MOVQ  bps+72(FP), DI
+	LEAQ  (SI)(DI*1), R8
+	LEAQ  (R8)(DI*1), R9
+	LEAQ  (R9)(DI*1), DI
+	TESTQ AX, AX
 	JZ    store
 	MOVQ  atap+40(FP), R10
-	IMULQ SI, CX
-	SUBQ  CX, R10
+	IMULQ DX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
 
+rows:
 tap:
-	MOVQ kc+0(FP), CX
+	MOVQ kc+0(FP), AX
 
 loop:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VMOVUPS      (R9), Y10
-	VMOVUPS      32(R9), Y11
-	VBROADCASTSS (DI), Y12
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  (SI), Y8, Y0
+	VFMADD231PS  32(SI), Y8, Y1
+	VFMADD231PS  (R8), Y8, Y2
+	VFMADD231PS  32(R8), Y8, Y3
+	VFMADD231PS  (R9), Y8, Y4
+	VFMADD231PS  32(R9), Y8, Y5
+	VFMADD231PS  (DI), Y8, Y6
+	VFMADD231PS  32(DI), Y8, Y7
+	ADDQ         DX, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, DI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R10, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, BX
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm256_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, FMA3
+TEXT ·gemm256_2x2(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	VMOVUPS 64(AX), Y6
+	VMOVUPS 96(AX), Y7
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	MOVQ  bps+72(FP), R8
+	LEAQ  (DI)(R8*1), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (SI), Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y1
 	VFMADD231PS  Y10, Y12, Y2
 	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DI)(BX*1), Y12
+	VBROADCASTSS (SI)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	ADDQ         SI, DI
+	ADDQ         BX, SI
+	ADDQ         $0x40, DI
 	ADDQ         $0x40, R8
-	ADDQ         $0x40, R9
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
-	ADDQ         R10, DI
-	DECQ         DX
+	ADDQ         R9, SI
+	DECQ         CX
 	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+64(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	VMOVUPS Y6, 64(CX)
-	VMOVUPS Y7, 96(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	VMOVUPS Y6, 64(AX)
+	VMOVUPS Y7, 96(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 

@@ -49,6 +49,7 @@ type operands struct {
 type scratch struct {
 	floats []float32
 	tile   []float32
+	pairs  []float32 // a tile of what the rows of pairs have in common
 	// products holds the rows that Nearest and Join search, the rest their lanes.
 	products []float32
 	game     lanes
@@ -226,7 +227,7 @@ func (p *pool) take() *scratch {
 		p.scratch = p.scratch[:n-1]
 		return s
 	}
-	return &scratch{tile: aligned(maxTile)}
+	return &scratch{tile: aligned(maxTile), pairs: aligned(maxTile)}
 }
 
 // split cuts n items of the given cost (in nanoseconds, roughly) into parts

@@ -92,17 +92,16 @@ func (a *neon) clear(acc [][]*vreg) {
 // output is one accumulator with one chain of FMA over k.
 func neonGEMM(f *neonFile, mr, np int) {
 	f.function(fmt.Sprintf("gemmNEON_%dx%d", mr, np),
-		"(kc, taps int, a *float32, ars, aks, atap uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)",
-		fmt.Sprintf("sets or, with load, continues c[%d, %d] += a·b over kc products of each tap.", mr, np*group),
+		"(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)",
+		fmt.Sprintf("sets c[%d, %d] to from + a·b over kc products of each tap; from may be nil.", mr, np*group),
 		func(a *neon) {
 			t := neonTile{neon: a, mr: mr, np: np, acc: a.accumulators(mr, np)}
-			c, cs, load := a.param("c"), a.param("cs"), a.param("load")
+			row, fs := a.param("from"), a.param("fs")
 			zero, start, store := a.label("zero"), a.label("start"), a.label("store")
-			a.branch("CBZ {0}, ", zero, load)
-			row := a.copyOf(c)
+			a.branch("CBZ {0}, ", zero, row)
 			for i := range t.acc {
 				a.sums("FLDPQ", row, t.acc[i])
-				a.ins("ADD {0}, {1}", cs, row)
+				a.ins("ADD {0}, {1}", fs, row)
 			}
 			a.branch("JMP ", start)
 			a.place(zero)
@@ -111,6 +110,7 @@ func neonGEMM(f *neonFile, mr, np int) {
 			kc, aks, taps, atap := a.param("kc"), a.param("aks"), a.param("taps"), a.param("atap")
 			t.a = a.rows(a.param("a"), a.param("ars"), mr)
 			t.b = a.rows(a.param("b"), a.param("bps"), np)
+			next := a.param("a2")
 			off, begin, left := a.reg(), a.reg(), a.reg()
 			a.ins("MOVD ZR, {0}", begin)
 			a.branch("CBZ {0}, ", store, kc)
@@ -130,7 +130,14 @@ func neonGEMM(f *neonFile, mr, np int) {
 			a.ins("ADD {0}, {1}", atap, begin)
 			a.ins("SUB $1, {0}", taps)
 			a.branch("CBNZ {0}, ", tap, taps)
+			a.branch("CBZ {0}, ", store, next)
+			a.ins("SUB {0}, {1}, {2}", t.a[0], next, begin)
+			a.ins("MOVD ZR, {0}", next)
+			more := a.param("more")
+			a.ins("MOVD {0}, {1}", more, taps)
+			a.branch("JMP ", tap)
 			a.place(store)
+			c, cs := a.param("c"), a.param("cs")
 			for i := range t.acc {
 				a.sums("FSTPQ", c, t.acc[i])
 				a.ins("ADD {0}, {1}", cs, c)
