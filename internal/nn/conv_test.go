@@ -177,7 +177,7 @@ func TestConv1d(t *testing.T) {
 			l = NewConv1d("c", 7, 7, 1+rng.IntN(7))
 			l.Groups = 7
 		case 1: // in pairs
-			l = NewConv1d("c", 16+rng.IntN(20), 17+rng.IntN(50), 3+rng.IntN(9))
+			l = NewConv1d("c", 16+rng.IntN(6), 17+rng.IntN(20), 3+rng.IntN(9))
 		}
 		l.Weight = NewParam("c.weight", l.Kernel, l.In/l.Groups, l.Out)
 		if rng.IntN(2) == 0 {
@@ -426,8 +426,12 @@ func TestLargePieces(t *testing.T) {
 // bits, wherever steps begin.
 func TestLongSteps(t *testing.T) {
 	rng := rand.New(rand.NewPCG(28, 1))
-	for range 12 {
-		l := NewConv1d("c", 16+rng.IntN(30), 17+rng.IntN(30), 2+rng.IntN(10))
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	for range rounds {
+		l := NewConv1d("c", 16+rng.IntN(10), 17+rng.IntN(20), 2+rng.IntN(10))
 		l.Dilation = 1 + rng.IntN(5)
 		l.Pad = Padding{Left: rng.IntN(l.reach()), Right: rng.IntN(l.reach()), Mode: PadMode(rng.IntN(3))}
 		randomize(l, rng)
