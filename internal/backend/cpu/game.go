@@ -25,87 +25,98 @@ func (b *Backend) Join(codes []int32, x *backend.Tensor, sums *backend.Weights, 
 
 func joinPart(j *job, part int, s *scratch) {
 	n := j.w.N
-	if len(s.products) < nearestRows*n {
-		s.products = aligned(nearestRows * n)
+	whole := roundUp(n, f32.Lanes)
+	if len(s.products) < nearestRows*whole {
+		s.products = aligned(nearestRows * whole)
 	}
 	s.game.fill(j.game, n)
 	lo, hi := span(j.x.Rows, nearestRows, part, j.parts)
 	for ; lo < hi; lo += nearestRows {
 		end := min(lo+nearestRows, hi)
-		s.view = backend.Tensor{Rows: end - lo, Cols: n, Stride: n, Data: s.products}
-		j.b.product(&s.view, 0, j.x, j.w, &noEpilogue, lo, end, 0, n, s)
+		s.view = backend.Tensor{Rows: end - lo, Cols: n, Stride: whole, Data: s.products}
+		j.b.product(&s.view, 0, j.x, j.w, together, &noEpilogue, lo, end, 0, n, s)
 		for t := lo; t < end; t++ {
-			j.codes[t] = j.b.join(s.view.Row(t-lo), f32.InverseLength(j.x.Row(t)), j.game, s)
+			row := s.products[(t-lo)*whole:][:whole]
+			j.codes[t] = j.b.join(row, f32.InverseLength(j.x.Row(t)), j.game, n, s)
 		}
 	}
 }
 
-// lanes are what the kernels of the node game work on beside the clusters.
+// lanes are what the kernels of the node game work on beside the products.
 type lanes struct {
 	sum, best [f32.Lanes]float32
 	code      [f32.Lanes]int32
-	// The clusters past the last whole group, and a node's edges to them.
-	bias, inside, inverse, bits, w [f32.Lanes]float32
+	// The clusters, and behind them some that no node joins, up to a whole group.
+	bias, inside, inverse, bits []float32
+	memory                      []float32
 }
 
 func (l *lanes) fill(g *backend.Game, n int) {
-	whole := n &^ (f32.Lanes - 1)
-	copy(l.bias[:], g.Bias[whole:n])
-	copy(l.inside[:], g.Inside[whole:n])
-	copy(l.inverse[:], g.Inverse[whole:n])
-	copy(l.bits[:], g.Bits[whole:n])
+	whole := roundUp(n, f32.Lanes)
+	if len(l.memory) < 4*whole {
+		l.memory = aligned(4 * whole)
+	}
+	for i, v := range []struct {
+		to   *[]float32
+		from []float32
+		rest float32
+	}{{&l.bias, g.Bias, 0}, {&l.inside, g.Inside, 0}, {&l.inverse, g.Inverse, 0}, {&l.bits, g.Bits, math.MaxFloat32}} {
+		*v.to = l.memory[i*whole:][:whole]
+		copy(*v.to, v.from[:n])
+		for k := n; k < whole; k++ {
+			(*v.to)[k] = v.rest
+		}
+	}
 }
 
-// join gives the cluster of a node whose products, to be scaled, are w, which it
-// changes.
-func (b *Backend) join(w []float32, scale float32, g *backend.Game, s *scratch) int32 {
+// join gives the cluster, of n, of a node whose products, to be scaled, are w, which it
+// changes. Room is for a whole group behind them.
+func (b *Backend) join(w []float32, scale float32, g *backend.Game, n int, s *scratch) int32 {
 	v, l := b.kernels.vector, &s.game
 	if v == nil {
-		return join(w, scale, g)
+		return join(w[:n], scale, g)
 	}
 	edges := v.edges
 	if g.Soft {
 		edges = v.softEdges
 	}
-	whole := len(w) &^ (f32.Lanes - 1)
-	rest := copy(l.w[:], w[whole:])
-	clear(l.sum[:])
-	from := 0 // the group with the heaviest edge, where much can be won
-	if whole > 0 {
-		edges(whole, &w[0], scale, &g.Bias[0], &l.sum[0], &l.best[0], &l.code[0])
-		from = l.heaviest() &^ (f32.Lanes - 1)
+	for i := n; i < len(w); i++ {
+		w[i] = float32(math.Inf(-1))
 	}
-	if rest > 0 {
-		sum := l.sum
-		edges(f32.Lanes, &l.w[0], scale, &l.bias[0], &l.sum[0], &l.best[0], &l.code[0])
-		for i := range sum {
-			if i < rest {
-				sum[i] += l.sum[i]
-			}
-		}
-		l.sum = sum
+	clear(l.sum[:])
+	edges(len(w), &w[0], scale, &l.bias[0], &l.sum[0], &l.best[0], &l.code[0])
+	if n < len(w) && !l.settled(w, n) {
+		return finishJoin(w[:n], g)
 	}
 	d := f32.Tree(&l.sum)
 	if d == 0 {
 		return -1
 	}
 	c := f32.Log2(g.Total + float32(2*d))
-	best, code := float32(math.Inf(1)), int32(0)
-	if whole > 0 {
-		// What that group wins bounds the search.
-		v.joins(f32.Lanes, &w[from], &g.Inside[from], &g.Inverse[from], &g.Bits[from], d, c, best, &l.best[0], &l.code[0])
-		bound, _ := least(&l.best, &l.code, f32.Lanes, best)
-		bound = math.Nextafter32(bound, best)
-		v.joins(whole, &w[0], &g.Inside[0], &g.Inverse[0], &g.Bits[0], d, c, bound, &l.best[0], &l.code[0])
-		best, code = least(&l.best, &l.code, f32.Lanes, bound)
-	}
-	if rest > 0 {
-		v.joins(f32.Lanes, &l.w[0], &l.inside[0], &l.inverse[0], &l.bits[0], d, c, best, &l.best[0], &l.code[0])
-		if h, e := least(&l.best, &l.code, rest, best); h < best {
-			code = int32(whole) + e
-		}
+	// What the group with the heaviest edge wins, where much can be won, bounds the
+	// search.
+	from := l.heaviest() &^ (f32.Lanes - 1)
+	best := float32(math.Inf(1))
+	v.joins(f32.Lanes, &w[from], &l.inside[from], &l.inverse[from], &l.bits[from], d, c, best, &l.best[0], &l.code[0])
+	bound, _ := least(&l.best, &l.code, f32.Lanes, best)
+	bound = math.Nextafter32(bound, best)
+	v.joins(len(w), &w[0], &l.inside[0], &l.inverse[0], &l.bits[0], d, c, bound, &l.best[0], &l.code[0])
+	_, code := least(&l.best, &l.code, f32.Lanes, bound)
+	if int(code) >= n { // nothing is to be won
+		return finishJoin(w[:n], g)
 	}
 	return code
+}
+
+// settled says whether the weights behind n clusters, which are next to nothing, left
+// the sums as they were.
+func (l *lanes) settled(w []float32, n int) bool {
+	for i := n; i < len(w); i++ {
+		if w[i] != 0 && !(l.sum[i%f32.Lanes] > 0x1p-90) {
+			return false
+		}
+	}
+	return true
 }
 
 // heaviest gives the cluster of the lane with the largest value.
@@ -121,10 +132,17 @@ func (l *lanes) heaviest() int {
 
 // join is the definition, where there are no kernels.
 func join(w []float32, scale float32, g *backend.Game) int32 {
-	var sum [f32.Lanes]float32
 	for e, p := range w {
 		w[e] = f32.Edge(p, scale, g.Bias[e], g.Soft)
-		sum[e%f32.Lanes] += w[e]
+	}
+	return finishJoin(w, g)
+}
+
+// finishJoin is the rest of it, of the weights of edges.
+func finishJoin(w []float32, g *backend.Game) int32 {
+	var sum [f32.Lanes]float32
+	for e, v := range w {
+		sum[e%f32.Lanes] += v
 	}
 	d := f32.Tree(&sum)
 	if d == 0 {

@@ -298,98 +298,101 @@ DATA exp24<>+60(SB)/4, $0x3f7ffff4
 GLOBL exp24<>(SB), RODATA|NOPTR, $64
 
 // func joins512(n int, w *float32, inside *float32, inverse *float32, bits *float32, d float32, total float32, bound float32, best *float32, code *int32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·joins512(SB), NOSPLIT, $0-72
-	MOVQ         n+0(FP), AX
-	MOVQ         w+8(FP), CX
-	MOVQ         inside+16(FP), DX
-	MOVQ         inverse+24(FP), BX
-	MOVQ         bits+32(FP), SI
-	MOVSS        bound+48(FP), X0
-	VBROADCASTSS X0, Z0
-	VMOVUPS      Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VMOVUPS      lanes<>+0(SB), Z3
-	MOVSS        d+40(FP), X4
-	VBROADCASTSS X4, Z4
-	MOVSS        total+44(FP), X5
-	VBROADCASTSS X5, Z5
-	SHRQ         $0x04, AX
-	TESTQ        AX, AX
-	JZ           end6
+	MOVQ          n+0(FP), AX
+	MOVQ          w+8(FP), CX
+	MOVQ          inside+16(FP), DX
+	MOVQ          inverse+24(FP), BX
+	MOVQ          bits+32(FP), SI
+	XORQ          DI, DI
+	MOVSS         bound+48(FP), X0
+	VBROADCASTSS  X0, Z0
+	VMOVUPS       Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	VMOVUPS       lanes<>+0(SB), Z3
+	MOVSS         d+40(FP), X3
+	VBROADCASTSS  X3, Z4
+	MOVSS         total+44(FP), X3
+	VBROADCASTSS  X3, Z5
+	VMOVUPS       half<>+0(SB), Z3
+	VMULPS.RU_SAE Z3, Z0, Z3
+	SHLQ          $0x02, AX
+	TESTQ         AX, AX
+	JZ            end6
 
-loop5:
-	VMOVUPS     (CX), Z6
-	VMOVUPS     (SI), Z7
-	VSUBPS      Z5, Z7, Z7
-	VADDPS      Z6, Z6, Z6
-	VMULPS      Z7, Z6, Z7
-	VCMPPS      $0x11, Z0, Z7, K1
-	KORTESTW    K1, K1
-	JZ          skip7
-	VMOVUPS     (CX), Z6
-	VMOVUPS     (BX), Z7
-	VADDPS      Z4, Z6, Z8
-	VFMADD213PS one<>+0(SB), Z7, Z8
-	VFMADD213PS one<>+0(SB), Z7, Z6
-	VPADDD      log2shift<>+0(SB), Z8, Z7
-	VPSRLD      $0x17, Z7, Z7
-	VCVTDQ2PS   Z7, Z9
-	VPSLLD      $0x17, Z7, Z7
-	VPSUBD      Z7, Z8, Z8
-	VPADDD      one<>+0(SB), Z8, Z8
-	VSUBPS      bias127<>+0(SB), Z9, Z9
-	VSUBPS      one<>+0(SB), Z8, Z8
-	VMOVUPS     log20<>+0(SB), Z7
-	VFMADD213PS log21<>+0(SB), Z8, Z7
-	VFMADD213PS log22<>+0(SB), Z8, Z7
-	VFMADD213PS log23<>+0(SB), Z8, Z7
-	VFMADD213PS log24<>+0(SB), Z8, Z7
-	VFMADD213PS log25<>+0(SB), Z8, Z7
-	VFMADD213PS log26<>+0(SB), Z8, Z7
-	VFMADD213PS log27<>+0(SB), Z8, Z7
-	VFMADD213PS log28<>+0(SB), Z8, Z7
-	VFMADD213PS Z9, Z7, Z8
-	VPADDD      log2shift<>+0(SB), Z6, Z7
-	VPSRLD      $0x17, Z7, Z7
-	VCVTDQ2PS   Z7, Z9
-	VPSLLD      $0x17, Z7, Z7
-	VPSUBD      Z7, Z6, Z6
-	VPADDD      one<>+0(SB), Z6, Z6
-	VSUBPS      bias127<>+0(SB), Z9, Z9
-	VSUBPS      one<>+0(SB), Z6, Z6
-	VMOVUPS     log20<>+0(SB), Z7
-	VFMADD213PS log21<>+0(SB), Z6, Z7
-	VFMADD213PS log22<>+0(SB), Z6, Z7
-	VFMADD213PS log23<>+0(SB), Z6, Z7
-	VFMADD213PS log24<>+0(SB), Z6, Z7
-	VFMADD213PS log25<>+0(SB), Z6, Z7
-	VFMADD213PS log26<>+0(SB), Z6, Z7
-	VFMADD213PS log27<>+0(SB), Z6, Z7
-	VFMADD213PS log28<>+0(SB), Z6, Z7
-	VFMADD213PS Z9, Z7, Z6
-	VSUBPS      Z6, Z8, Z6
-	VPXORD      Z2, Z2, Z2
-	VMAXPS      Z6, Z2, Z6
-	VMOVUPS     (CX), Z7
-	VMOVUPS     (SI), Z9
-	VSUBPS      Z5, Z9, Z9
-	VADDPS      Z7, Z7, Z7
-	VADDPS      Z8, Z9, Z9
-	VMULPS      Z9, Z7, Z9
-	VFMADD231PS (DX), Z6, Z9
-	VCMPPS      $0x11, Z0, Z9, K1
-	VMOVAPS     Z9, K1, Z0
-	VMOVDQU32   Z3, K1, Z1
+groups5:
+	VSUBPS        (SI)(DI*1), Z5, Z6
+	VFNMSUB132PS  (CX)(DI*1), Z3, Z6
+	VPMOVD2M      Z6, K1
+	KORTESTW      K1, K1
+	JZ            skip7
+	MOVQ          DI, R8
+	SHRQ          $0x02, R8
+	VMOVQ         R8, X3
+	VPBROADCASTD  X3, Z3
+	VPADDD        lanes<>+0(SB), Z3, Z3
+	VMOVUPS       (CX)(DI*1), Z6
+	VMOVUPS       (BX)(DI*1), Z7
+	VADDPS        Z4, Z6, Z8
+	VFMADD213PS   one<>+0(SB), Z7, Z8
+	VFMADD213PS   one<>+0(SB), Z7, Z6
+	VPADDD        log2shift<>+0(SB), Z8, Z7
+	VPSRLD        $0x17, Z7, Z7
+	VCVTDQ2PS     Z7, Z9
+	VPSLLD        $0x17, Z7, Z7
+	VPSUBD        Z7, Z8, Z8
+	VPADDD        one<>+0(SB), Z8, Z8
+	VSUBPS        bias127<>+0(SB), Z9, Z9
+	VSUBPS        one<>+0(SB), Z8, Z8
+	VMOVUPS       log20<>+0(SB), Z7
+	VFMADD213PS   log21<>+0(SB), Z8, Z7
+	VFMADD213PS   log22<>+0(SB), Z8, Z7
+	VFMADD213PS   log23<>+0(SB), Z8, Z7
+	VFMADD213PS   log24<>+0(SB), Z8, Z7
+	VFMADD213PS   log25<>+0(SB), Z8, Z7
+	VFMADD213PS   log26<>+0(SB), Z8, Z7
+	VFMADD213PS   log27<>+0(SB), Z8, Z7
+	VFMADD213PS   log28<>+0(SB), Z8, Z7
+	VFMADD213PS   Z9, Z7, Z8
+	VPADDD        log2shift<>+0(SB), Z6, Z7
+	VPSRLD        $0x17, Z7, Z7
+	VCVTDQ2PS     Z7, Z9
+	VPSLLD        $0x17, Z7, Z7
+	VPSUBD        Z7, Z6, Z6
+	VPADDD        one<>+0(SB), Z6, Z6
+	VSUBPS        bias127<>+0(SB), Z9, Z9
+	VSUBPS        one<>+0(SB), Z6, Z6
+	VMOVUPS       log20<>+0(SB), Z7
+	VFMADD213PS   log21<>+0(SB), Z6, Z7
+	VFMADD213PS   log22<>+0(SB), Z6, Z7
+	VFMADD213PS   log23<>+0(SB), Z6, Z7
+	VFMADD213PS   log24<>+0(SB), Z6, Z7
+	VFMADD213PS   log25<>+0(SB), Z6, Z7
+	VFMADD213PS   log26<>+0(SB), Z6, Z7
+	VFMADD213PS   log27<>+0(SB), Z6, Z7
+	VFMADD213PS   log28<>+0(SB), Z6, Z7
+	VFMADD213PS   Z9, Z7, Z6
+	VSUBPS        Z6, Z8, Z6
+	VPXORD        Z2, Z2, Z2
+	VMAXPS        Z6, Z2, Z6
+	VMOVUPS       (CX)(DI*1), Z7
+	VMOVUPS       (SI)(DI*1), Z9
+	VSUBPS        Z5, Z9, Z9
+	VADDPS        Z7, Z7, Z7
+	VADDPS        Z8, Z9, Z9
+	VMULPS        Z9, Z7, Z9
+	VFMADD231PS   (DX)(DI*1), Z6, Z9
+	VCMPPS        $0x11, Z0, Z9, K1
+	VMOVAPS       Z9, K1, Z0
+	VMOVDQU32     Z3, K1, Z1
+	VMOVUPS       half<>+0(SB), Z3
+	VMULPS.RU_SAE Z3, Z0, Z3
 
 skip7:
-	VPADDD sixteen<>+0(SB), Z3, Z3
-	ADDQ   $0x00000040, CX
-	ADDQ   $0x00000040, DX
-	ADDQ   $0x00000040, BX
-	ADDQ   $0x00000040, SI
-	DECQ   AX
-	JNZ    loop5
+	ADDQ $0x00000040, DI
+	CMPQ DI, AX
+	JB   groups5
 
 end6:
 	MOVQ    best+56(FP), AX
@@ -398,6 +401,24 @@ end6:
 	VMOVUPS Z1, (CX)
 	VZEROUPPER
 	RET
+
+DATA half<>+0(SB)/4, $0x3f000000
+DATA half<>+4(SB)/4, $0x3f000000
+DATA half<>+8(SB)/4, $0x3f000000
+DATA half<>+12(SB)/4, $0x3f000000
+DATA half<>+16(SB)/4, $0x3f000000
+DATA half<>+20(SB)/4, $0x3f000000
+DATA half<>+24(SB)/4, $0x3f000000
+DATA half<>+28(SB)/4, $0x3f000000
+DATA half<>+32(SB)/4, $0x3f000000
+DATA half<>+36(SB)/4, $0x3f000000
+DATA half<>+40(SB)/4, $0x3f000000
+DATA half<>+44(SB)/4, $0x3f000000
+DATA half<>+48(SB)/4, $0x3f000000
+DATA half<>+52(SB)/4, $0x3f000000
+DATA half<>+56(SB)/4, $0x3f000000
+DATA half<>+60(SB)/4, $0x3f000000
+GLOBL half<>(SB), RODATA|NOPTR, $64
 
 DATA one<>+0(SB)/4, $0x3f800000
 DATA one<>+4(SB)/4, $0x3f800000
@@ -761,6 +782,7 @@ TEXT ·joins256(SB), NOSPLIT, $0-72
 	MOVQ         inside+16(FP), DX
 	MOVQ         inverse+24(FP), BX
 	MOVQ         bits+32(FP), SI
+	XORQ         DI, DI
 	MOVSS        bound+48(FP), X0
 	VBROADCASTSS X0, Y0
 	VMOVUPS      Y0, Y1
@@ -769,151 +791,152 @@ TEXT ·joins256(SB), NOSPLIT, $0-72
 	VMOVUPS      Y0, Y0
 	VXORPS       Y4, Y4, Y4
 	VMOVUPS      lanes<>+32(SB), Y5
-	MOVSS        d+40(FP), X6
-	VBROADCASTSS X6, Y6
-	MOVSS        total+44(FP), X7
-	VBROADCASTSS X7, Y7
-	SHRQ         $0x04, AX
+	MOVSS        d+40(FP), X3
+	VBROADCASTSS X3, Y6
+	MOVSS        total+44(FP), X3
+	VBROADCASTSS X3, Y7
+	SHLQ         $0x02, AX
 	TESTQ        AX, AX
 	JZ           end13
 
-loop12:
-	VXORPS      Y8, Y8, Y8
-	VMOVUPS     (CX), Y9
-	VMOVUPS     (SI), Y10
-	VSUBPS      Y7, Y10, Y10
-	VADDPS      Y9, Y9, Y9
-	VMULPS      Y10, Y9, Y10
-	VCMPPS      $0x11, Y1, Y10, Y10
-	VORPS       Y10, Y8, Y8
-	VMOVUPS     32(CX), Y9
-	VMOVUPS     32(SI), Y10
-	VSUBPS      Y7, Y10, Y10
-	VADDPS      Y9, Y9, Y9
-	VMULPS      Y10, Y9, Y10
-	VCMPPS      $0x11, Y0, Y10, Y10
-	VORPS       Y10, Y8, Y8
-	VMOVMSKPS   Y8, DI
-	TESTL       DI, DI
-	JZ          skip14
-	VMOVUPS     (CX), Y8
-	VMOVUPS     (BX), Y9
-	VADDPS      Y6, Y8, Y10
-	VFMADD213PS one<>+0(SB), Y9, Y10
-	VFMADD213PS one<>+0(SB), Y9, Y8
-	VPADDD      log2shift<>+0(SB), Y10, Y9
-	VPSRLD      $0x17, Y9, Y9
-	VCVTDQ2PS   Y9, Y11
-	VPSLLD      $0x17, Y9, Y9
-	VPSUBD      Y9, Y10, Y10
-	VPADDD      one<>+0(SB), Y10, Y10
-	VSUBPS      bias127<>+0(SB), Y11, Y11
-	VSUBPS      one<>+0(SB), Y10, Y10
-	VMOVUPS     log20<>+0(SB), Y9
-	VFMADD213PS log21<>+0(SB), Y10, Y9
-	VFMADD213PS log22<>+0(SB), Y10, Y9
-	VFMADD213PS log23<>+0(SB), Y10, Y9
-	VFMADD213PS log24<>+0(SB), Y10, Y9
-	VFMADD213PS log25<>+0(SB), Y10, Y9
-	VFMADD213PS log26<>+0(SB), Y10, Y9
-	VFMADD213PS log27<>+0(SB), Y10, Y9
-	VFMADD213PS log28<>+0(SB), Y10, Y9
-	VFMADD213PS Y11, Y9, Y10
-	VPADDD      log2shift<>+0(SB), Y8, Y9
-	VPSRLD      $0x17, Y9, Y9
-	VCVTDQ2PS   Y9, Y11
-	VPSLLD      $0x17, Y9, Y9
-	VPSUBD      Y9, Y8, Y8
-	VPADDD      one<>+0(SB), Y8, Y8
-	VSUBPS      bias127<>+0(SB), Y11, Y11
-	VSUBPS      one<>+0(SB), Y8, Y8
-	VMOVUPS     log20<>+0(SB), Y9
-	VFMADD213PS log21<>+0(SB), Y8, Y9
-	VFMADD213PS log22<>+0(SB), Y8, Y9
-	VFMADD213PS log23<>+0(SB), Y8, Y9
-	VFMADD213PS log24<>+0(SB), Y8, Y9
-	VFMADD213PS log25<>+0(SB), Y8, Y9
-	VFMADD213PS log26<>+0(SB), Y8, Y9
-	VFMADD213PS log27<>+0(SB), Y8, Y9
-	VFMADD213PS log28<>+0(SB), Y8, Y9
-	VFMADD213PS Y11, Y9, Y8
-	VSUBPS      Y8, Y10, Y8
-	VXORPS      Y9, Y9, Y9
-	VMAXPS      Y8, Y9, Y8
-	VMOVUPS     (CX), Y9
-	VMOVUPS     (SI), Y11
-	VSUBPS      Y7, Y11, Y11
-	VADDPS      Y9, Y9, Y9
-	VADDPS      Y10, Y11, Y11
-	VMULPS      Y11, Y9, Y11
-	VFMADD231PS (DX), Y8, Y11
-	VCMPPS      $0x11, Y1, Y11, Y8
-	VBLENDVPS   Y8, Y11, Y1, Y1
-	VBLENDVPS   Y8, Y3, Y2, Y2
-	VMOVUPS     32(CX), Y8
-	VMOVUPS     32(BX), Y9
-	VADDPS      Y6, Y8, Y10
-	VFMADD213PS one<>+0(SB), Y9, Y10
-	VFMADD213PS one<>+0(SB), Y9, Y8
-	VPADDD      log2shift<>+0(SB), Y10, Y9
-	VPSRLD      $0x17, Y9, Y9
-	VCVTDQ2PS   Y9, Y11
-	VPSLLD      $0x17, Y9, Y9
-	VPSUBD      Y9, Y10, Y10
-	VPADDD      one<>+0(SB), Y10, Y10
-	VSUBPS      bias127<>+0(SB), Y11, Y11
-	VSUBPS      one<>+0(SB), Y10, Y10
-	VMOVUPS     log20<>+0(SB), Y9
-	VFMADD213PS log21<>+0(SB), Y10, Y9
-	VFMADD213PS log22<>+0(SB), Y10, Y9
-	VFMADD213PS log23<>+0(SB), Y10, Y9
-	VFMADD213PS log24<>+0(SB), Y10, Y9
-	VFMADD213PS log25<>+0(SB), Y10, Y9
-	VFMADD213PS log26<>+0(SB), Y10, Y9
-	VFMADD213PS log27<>+0(SB), Y10, Y9
-	VFMADD213PS log28<>+0(SB), Y10, Y9
-	VFMADD213PS Y11, Y9, Y10
-	VPADDD      log2shift<>+0(SB), Y8, Y9
-	VPSRLD      $0x17, Y9, Y9
-	VCVTDQ2PS   Y9, Y11
-	VPSLLD      $0x17, Y9, Y9
-	VPSUBD      Y9, Y8, Y8
-	VPADDD      one<>+0(SB), Y8, Y8
-	VSUBPS      bias127<>+0(SB), Y11, Y11
-	VSUBPS      one<>+0(SB), Y8, Y8
-	VMOVUPS     log20<>+0(SB), Y9
-	VFMADD213PS log21<>+0(SB), Y8, Y9
-	VFMADD213PS log22<>+0(SB), Y8, Y9
-	VFMADD213PS log23<>+0(SB), Y8, Y9
-	VFMADD213PS log24<>+0(SB), Y8, Y9
-	VFMADD213PS log25<>+0(SB), Y8, Y9
-	VFMADD213PS log26<>+0(SB), Y8, Y9
-	VFMADD213PS log27<>+0(SB), Y8, Y9
-	VFMADD213PS log28<>+0(SB), Y8, Y9
-	VFMADD213PS Y11, Y9, Y8
-	VSUBPS      Y8, Y10, Y8
-	VXORPS      Y9, Y9, Y9
-	VMAXPS      Y8, Y9, Y8
-	VMOVUPS     32(CX), Y9
-	VMOVUPS     32(SI), Y11
-	VSUBPS      Y7, Y11, Y11
-	VADDPS      Y9, Y9, Y9
-	VADDPS      Y10, Y11, Y11
-	VMULPS      Y11, Y9, Y11
-	VFMADD231PS 32(DX), Y8, Y11
-	VCMPPS      $0x11, Y0, Y11, Y8
-	VBLENDVPS   Y8, Y11, Y0, Y0
-	VBLENDVPS   Y8, Y5, Y4, Y4
+groups12:
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      (CX)(DI*1), Y5
+	VMOVUPS      (SI)(DI*1), Y8
+	VSUBPS       Y7, Y8, Y8
+	VADDPS       Y5, Y5, Y5
+	VMULPS       Y8, Y5, Y8
+	VCMPPS       $0x11, Y1, Y8, Y8
+	VORPS        Y8, Y3, Y3
+	VMOVUPS      32(CX)(DI*1), Y5
+	VMOVUPS      32(SI)(DI*1), Y8
+	VSUBPS       Y7, Y8, Y8
+	VADDPS       Y5, Y5, Y5
+	VMULPS       Y8, Y5, Y8
+	VCMPPS       $0x11, Y0, Y8, Y8
+	VORPS        Y8, Y3, Y3
+	VMOVMSKPS    Y3, R8
+	TESTL        R8, R8
+	JZ           skip14
+	MOVQ         DI, R8
+	SHRQ         $0x02, R8
+	VMOVQ        R8, X3
+	VPBROADCASTD X3, Y5
+	VPADDD       lanes<>+0(SB), Y5, Y3
+	VPADDD       lanes<>+32(SB), Y5, Y5
+	VMOVUPS      (CX)(DI*1), Y8
+	VMOVUPS      (BX)(DI*1), Y9
+	VADDPS       Y6, Y8, Y10
+	VFMADD213PS  one<>+0(SB), Y9, Y10
+	VFMADD213PS  one<>+0(SB), Y9, Y8
+	VPADDD       log2shift<>+0(SB), Y10, Y9
+	VPSRLD       $0x17, Y9, Y9
+	VCVTDQ2PS    Y9, Y11
+	VPSLLD       $0x17, Y9, Y9
+	VPSUBD       Y9, Y10, Y10
+	VPADDD       one<>+0(SB), Y10, Y10
+	VSUBPS       bias127<>+0(SB), Y11, Y11
+	VSUBPS       one<>+0(SB), Y10, Y10
+	VMOVUPS      log20<>+0(SB), Y9
+	VFMADD213PS  log21<>+0(SB), Y10, Y9
+	VFMADD213PS  log22<>+0(SB), Y10, Y9
+	VFMADD213PS  log23<>+0(SB), Y10, Y9
+	VFMADD213PS  log24<>+0(SB), Y10, Y9
+	VFMADD213PS  log25<>+0(SB), Y10, Y9
+	VFMADD213PS  log26<>+0(SB), Y10, Y9
+	VFMADD213PS  log27<>+0(SB), Y10, Y9
+	VFMADD213PS  log28<>+0(SB), Y10, Y9
+	VFMADD213PS  Y11, Y9, Y10
+	VPADDD       log2shift<>+0(SB), Y8, Y9
+	VPSRLD       $0x17, Y9, Y9
+	VCVTDQ2PS    Y9, Y11
+	VPSLLD       $0x17, Y9, Y9
+	VPSUBD       Y9, Y8, Y8
+	VPADDD       one<>+0(SB), Y8, Y8
+	VSUBPS       bias127<>+0(SB), Y11, Y11
+	VSUBPS       one<>+0(SB), Y8, Y8
+	VMOVUPS      log20<>+0(SB), Y9
+	VFMADD213PS  log21<>+0(SB), Y8, Y9
+	VFMADD213PS  log22<>+0(SB), Y8, Y9
+	VFMADD213PS  log23<>+0(SB), Y8, Y9
+	VFMADD213PS  log24<>+0(SB), Y8, Y9
+	VFMADD213PS  log25<>+0(SB), Y8, Y9
+	VFMADD213PS  log26<>+0(SB), Y8, Y9
+	VFMADD213PS  log27<>+0(SB), Y8, Y9
+	VFMADD213PS  log28<>+0(SB), Y8, Y9
+	VFMADD213PS  Y11, Y9, Y8
+	VSUBPS       Y8, Y10, Y8
+	VXORPS       Y9, Y9, Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      (CX)(DI*1), Y9
+	VMOVUPS      (SI)(DI*1), Y11
+	VSUBPS       Y7, Y11, Y11
+	VADDPS       Y9, Y9, Y9
+	VADDPS       Y10, Y11, Y11
+	VMULPS       Y11, Y9, Y11
+	VFMADD231PS  (DX)(DI*1), Y8, Y11
+	VCMPPS       $0x11, Y1, Y11, Y8
+	VBLENDVPS    Y8, Y11, Y1, Y1
+	VBLENDVPS    Y8, Y3, Y2, Y2
+	VMOVUPS      32(CX)(DI*1), Y3
+	VMOVUPS      32(BX)(DI*1), Y8
+	VADDPS       Y6, Y3, Y9
+	VFMADD213PS  one<>+0(SB), Y8, Y9
+	VFMADD213PS  one<>+0(SB), Y8, Y3
+	VPADDD       log2shift<>+0(SB), Y9, Y8
+	VPSRLD       $0x17, Y8, Y8
+	VCVTDQ2PS    Y8, Y10
+	VPSLLD       $0x17, Y8, Y8
+	VPSUBD       Y8, Y9, Y9
+	VPADDD       one<>+0(SB), Y9, Y9
+	VSUBPS       bias127<>+0(SB), Y10, Y10
+	VSUBPS       one<>+0(SB), Y9, Y9
+	VMOVUPS      log20<>+0(SB), Y8
+	VFMADD213PS  log21<>+0(SB), Y9, Y8
+	VFMADD213PS  log22<>+0(SB), Y9, Y8
+	VFMADD213PS  log23<>+0(SB), Y9, Y8
+	VFMADD213PS  log24<>+0(SB), Y9, Y8
+	VFMADD213PS  log25<>+0(SB), Y9, Y8
+	VFMADD213PS  log26<>+0(SB), Y9, Y8
+	VFMADD213PS  log27<>+0(SB), Y9, Y8
+	VFMADD213PS  log28<>+0(SB), Y9, Y8
+	VFMADD213PS  Y10, Y8, Y9
+	VPADDD       log2shift<>+0(SB), Y3, Y8
+	VPSRLD       $0x17, Y8, Y8
+	VCVTDQ2PS    Y8, Y10
+	VPSLLD       $0x17, Y8, Y8
+	VPSUBD       Y8, Y3, Y3
+	VPADDD       one<>+0(SB), Y3, Y3
+	VSUBPS       bias127<>+0(SB), Y10, Y10
+	VSUBPS       one<>+0(SB), Y3, Y3
+	VMOVUPS      log20<>+0(SB), Y8
+	VFMADD213PS  log21<>+0(SB), Y3, Y8
+	VFMADD213PS  log22<>+0(SB), Y3, Y8
+	VFMADD213PS  log23<>+0(SB), Y3, Y8
+	VFMADD213PS  log24<>+0(SB), Y3, Y8
+	VFMADD213PS  log25<>+0(SB), Y3, Y8
+	VFMADD213PS  log26<>+0(SB), Y3, Y8
+	VFMADD213PS  log27<>+0(SB), Y3, Y8
+	VFMADD213PS  log28<>+0(SB), Y3, Y8
+	VFMADD213PS  Y10, Y8, Y3
+	VSUBPS       Y3, Y9, Y3
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y3, Y8, Y3
+	VMOVUPS      32(CX)(DI*1), Y8
+	VMOVUPS      32(SI)(DI*1), Y10
+	VSUBPS       Y7, Y10, Y10
+	VADDPS       Y8, Y8, Y8
+	VADDPS       Y9, Y10, Y10
+	VMULPS       Y10, Y8, Y10
+	VFMADD231PS  32(DX)(DI*1), Y3, Y10
+	VCMPPS       $0x11, Y0, Y10, Y3
+	VBLENDVPS    Y3, Y10, Y0, Y0
+	VBLENDVPS    Y3, Y5, Y4, Y4
 
 skip14:
-	VPADDD sixteen<>+0(SB), Y3, Y3
-	VPADDD sixteen<>+0(SB), Y5, Y5
-	ADDQ   $0x00000040, CX
-	ADDQ   $0x00000040, DX
-	ADDQ   $0x00000040, BX
-	ADDQ   $0x00000040, SI
-	DECQ   AX
-	JNZ    loop12
+	ADDQ $0x00000040, DI
+	CMPQ DI, AX
+	JB   groups12
 
 end13:
 	MOVQ    best+56(FP), AX

@@ -108,6 +108,20 @@ func (l least) takeIf(compare uint8, i int, x reg.Register) {
 	VBLENDVPS(k, l.cur[i], l.code[i], l.code[i])
 }
 
+// at goes to the group at an offset in bytes.
+func (l least) at(off reg.Register) {
+	i := GP64()
+	MOVQ(off, i)
+	SHRQ(Imm(2), i)
+	x := XMM()
+	VMOVQ(i, x)
+	first := l.v.reg()
+	VPBROADCASTD(x, first)
+	for i, c := range l.cur {
+		VPADDD(lanes().Offset(i*l.v.bytes), first, c)
+	}
+}
+
 // next goes on to the next group.
 func (l least) next() {
 	for _, c := range l.cur {
@@ -152,25 +166,43 @@ func joins(v isa) {
 	Doc("joins" + v.suffix + " finds, for each of 16 lanes, the least f32.Join below the bound and its index, over whole groups.")
 	Pragma("noescape")
 	n, wp, ip, vp, bp := ptr("n"), ptr("w"), ptr("inside"), ptr("inverse"), ptr("bits")
+	off := GP64()
+	XORQ(off, off)
 	parts := v.parts()
 	least := v.newLeast(v.spread("bound"))
 	d, total := v.spread("d"), v.spread("total")
-	at := func(base reg.Register, i int) Mem { return Mem{Base: base, Disp: i * v.bytes} }
+	at := func(base reg.Register, i int) Mem { return Mem{Base: base, Index: off, Scale: 1, Disp: i * v.bytes} }
 	// gain gives 2w and bits − total.
 	gain := func(i int) (w, h reg.VecVirtual) {
-		w, h = v.load(Mem{Base: wp}, i, nil), v.load(Mem{Base: bp}, i, nil)
+		w, h = v.load(at(wp, i), 0, nil), v.load(at(bp, i), 0, nil)
 		VSUBPS(total, h, h)
 		VADDPS(w, w, w)
 		return w, h
 	}
-	SHRQ(Imm(4), n)
-	loop(n, func() {
+	half := v.reg()
+	// halve sets half to best/2, or what follows it: no group that may win is left out.
+	halve := func() {
+		h := v.reg()
+		VMOVUPS(float("half", 0.5), h)
+		VMULPS_RU_SAE(h, least.best[0], half)
+	}
+	if v.bytes == 64 {
+		halve()
+	}
+	SHLQ(Imm(2), n)
+	top, end := label("groups"), label("end")
+	TESTQ(n, n)
+	JZ(LabelRef(end))
+	Label(top)
+	{
 		skip := label("skip")
 		if v.bytes == 64 {
-			w, h := gain(0)
-			VMULPS(h, w, h)
+			// The sign of w·(bits − total) − best/2.
+			x := v.reg()
+			VSUBPS(at(bp, 0), total, x)
+			VFNMSUB132PS(at(wp, 0), half, x)
 			k := K()
-			VCMPPS(Imm(less), least.best[0], h, k)
+			VPMOVD2M(x, k)
 			KORTESTW(k, k)
 		} else {
 			any, bits := v.zeroed(), GP32()
@@ -184,8 +216,9 @@ func joins(v isa) {
 			TESTL(bits, bits)
 		}
 		JZ(LabelRef(skip))
+		least.at(off)
 		for i := range parts {
-			w, inverse := v.load(Mem{Base: wp}, i, nil), v.load(Mem{Base: vp}, i, nil)
+			w, inverse := v.load(at(wp, i), 0, nil), v.load(at(vp, i), 0, nil)
 			all, loss := v.reg(), v.reg()
 			VADDPS(d, w, all)
 			VFMADD213PS(one(), inverse, all)
@@ -200,12 +233,15 @@ func joins(v isa) {
 			VFMADD231PS(at(ip, i), loss, h)
 			least.take(i, h)
 		}
-		Label(skip)
-		least.next()
-		for _, p := range []reg.Register{wp, ip, vp, bp} {
-			ADDQ(U32(4*group), p)
+		if v.bytes == 64 {
+			halve()
 		}
-	})
+		Label(skip)
+		ADDQ(U32(4*group), off)
+		CMPQ(off, n)
+		JB(LabelRef(top))
+	}
+	Label(end)
 	least.store("best")
 	VZEROUPPER()
 	RET()
