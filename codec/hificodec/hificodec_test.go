@@ -13,7 +13,9 @@ func TestOriginal(t *testing.T) {
 
 func TestFullSize(t *testing.T) {
 	for _, name := range []string{"16k-320d", "24k-320d", "24k-240d"} {
-		t.Run(name, func(t *testing.T) { fixture.Full(t, "hificodec/"+name+".fixture.safetensors", "hificodec/"+name+".pth") })
+		t.Run(name, func(t *testing.T) {
+			fixture.Full(t, "hificodec/"+name+".fixture.safetensors", "hificodec/"+name+".pth")
+		})
 	}
 }
 

@@ -64,6 +64,8 @@ def codebooks(quantizer, z):
             q.in_proj.bias -= x.mean(0)
             x = x - x.mean(0)
         q.codebook.weight.copy_(fixture.sample_codebook(x, q.codebook_size, 40 + i, wide=full))
+        if full:  # nor one left over, which no trained level does
+            q.out_proj.bias += (residual - q(residual)[0])[0].mean(1)
         residual = residual - q(residual)[0]
 
 
@@ -96,7 +98,12 @@ def make(out, prefix, config, seconds, gain=1.0):
     clips = [c[:, : c.shape[1] // whole * whole - 3] for c in fixture.clips(config["sampling_rate"], seconds)]
     with torch.no_grad():
         padded = [m.preprocess(c[None]) for c in clips]
-        codebooks(m.quantizer, torch.cat([m.encoder(c) for c in padded], 2))
+        z = torch.cat([m.encoder(c) for c in padded], 2)
+        if full:  # without an offset common to all latents, as trained ones
+            mean = z[0].mean(1)
+            m.encoder.block[-1].bias -= mean
+            z = z - mean[:, None]
+        codebooks(m.quantizer, z)
         items = []
 
         def decode(levels):

@@ -129,14 +129,15 @@ for part in m.modules():
         pass
     if parametrize.is_parametrized(part, "weight"):
         parametrize.remove_parametrizations(part, "weight")
-ways, failed = {"eager": {"encode": Way(m, encode), "decode": Way(m, decode)}}, {}
+plain = {"encode": Way(m, encode), "decode": Way(m, decode)}
+ways, failed = {"eager": plain} if "eager" in options["runtimes"] else {}, {}
 runtimes = {"compiled": lambda w, x: torch.compile(w), "onnxruntime": lambda w, x: session(w, x, threads)}
 for name, make in runtimes.items():
     if name not in options["runtimes"]:
         continue
     for way, x in [("encode", samples), ("decode", codes)]:
         try:
-            f = make(ways["eager"][way], x)
+            f = make(plain[way], x)
             f(x)
             ways.setdefault(name, {})[way] = f
         except Exception as e:  # no compiler, or an operator that it cannot take
