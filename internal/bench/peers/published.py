@@ -9,6 +9,7 @@ import sys
 import types
 
 import torch
+import torch._dynamo
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize, remove_weight_norm
@@ -22,6 +23,7 @@ for name in ("torchaudio", "sphn", "sentencepiece", "sounddevice"):  # what pack
 from turns import serve, session, setup  # noqa: E402
 
 os.environ["TORCHINDUCTOR_FX_GRAPH_CACHE"] = "1"
+torch._dynamo.config.recompile_limit = 256  # one of each convolution where a model does not compile whole
 options, samples, codes, wave = setup()
 path, threads, originals = pathlib.Path(options["checkpoint"]), options["threads"], options["originals"]
 
