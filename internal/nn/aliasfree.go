@@ -44,7 +44,7 @@ func NewAliasFree(channels int, up, down []float32, f Pointwise) *AliasFree {
 func (l *AliasFree) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	const half = aliasTaps / 2
 	in := window{reach: 11, stride: 1, pad: Padding{Left: 5, Right: 5, Mode: PadReplicate}}
-	from, to, joined := in.take(s, l, x, l.Channels)
+	from, to, joined := in.join(s, l, x, l.Channels)
 	n := to - from
 	y := s.Tensor(s.Batch*n, l.Channels)
 	if n == 0 {

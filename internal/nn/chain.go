@@ -123,23 +123,36 @@ func (r *Residual) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	if branch == x {
 		panic("nn: a residual branch that gives its input")
 	}
-	a, b := s.queue(r, 0), s.queue(r, 1)
-	if a.held == 0 && b.held == 0 && direct.Rows == branch.Rows {
-		s.Backend.Add(branch, direct, branch)
-		if direct != x {
-			s.Release(direct)
-		}
-		return branch
+	y := s.sum(s.queue(r, 0), direct, s.queue(r, 1), branch)
+	if y != branch {
+		s.Release(branch)
 	}
-	a.push(s, direct)
-	b.push(s, branch)
-	n := min(a.held, b.held)
-	y, other := a.pop(s, n, direct.Cols), b.pop(s, n, branch.Cols)
-	s.Backend.Add(y, y, other)
-	s.Release(other, branch)
 	if direct != x {
 		s.Release(direct)
 	}
+	return y
+}
+
+// sum adds the rows that a and b hold, and those of x and z behind them, as far as both
+// go; the others stay in a or b. It may give z.
+func (s *Stream) sum(a *queue, x *backend.Tensor, b *queue, z *backend.Tensor) *backend.Tensor {
+	steps, others := x.Rows/s.Batch, z.Rows/s.Batch
+	n := min(a.held+steps, b.held+others)
+	y := z
+	if b.held > 0 || others > n {
+		y = s.Tensor(s.Batch*n, z.Cols)
+	}
+	for i := range s.Batch {
+		for k := 0; k < n; {
+			left, rows := a.row(s, i, k, x)
+			right, most := b.row(s, i, k, z)
+			run := min(rows, most, n-k)
+			s.Backend.Add(s.Rows(y, i*n+k, i*n+k+run), s.Rows(left, 0, run), s.Rows(right, 0, run))
+			k += run
+		}
+	}
+	a.keep(s, n, x)
+	b.keep(s, n, z)
 	return y
 }
 

@@ -38,7 +38,9 @@ type Padding struct {
 //	y[t,n] = b[n] + Σ_j Σ_c w[j,c,n]·x[t·Stride + j·Dilation − Left, c]
 //
 // The sum starts at 0 and adds by FMA in the order of tap and channel, the bias
-// last; where every channel is a group of its own, the sum starts at the bias.
+// last; where every channel is a group of its own, the sum starts at the bias. With a
+// stride of 1, 3 taps and more, one group, 16 channels and more that go in and more than
+// 16 that come out, pairs of rows have sums in common: see backend.Convolver.
 // Rows are given once all rows that they depend on are there.
 type Conv1d struct {
 	In, Out, Kernel, Stride, Dilation, Groups int
@@ -90,29 +92,41 @@ func (l *Conv1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 		s.MatMul(y, x, l.weights(s.Backend, 1)[0], ep)
 		return y
 	}
-	in := window{reach: l.reach(), stride: l.Stride, pad: l.Pad}
-	from, to, joined := in.take(s, l, x, l.In)
+	in := window{reach: l.reach(), stride: l.Stride, pad: l.Pad, align: 2 * l.Dilation}
+	from, to, parts, joined := in.take(s, l, x, l.In)
 	count := to - from
 	y := s.Tensor(s.Batch*count, l.Out)
-	if count > 0 {
-		for i := range s.Batch {
-			rows := joined.Rows / s.Batch
-			l.convolve(s, s.Rows(y, i*count, (i+1)*count), s.Rows(joined, i*rows, (i+1)*rows), ep)
-		}
+	for _, p := range parts {
+		at := p.item*count - from
+		l.convolve(s, s.Rows(y, at+p.from, at+p.to), p.rows, p.from, ep)
 	}
 	s.Release(joined)
 	return y
 }
 
-// convolve sets y to the convolution of the rows of x, which suffice for it.
-func (l *Conv1d) convolve(s *Stream, y, x *backend.Tensor, ep backend.Epilogue) {
-	switch {
-	case l.Groups == l.In && l.In == l.Out && l.Stride == 1:
+// convolve sets y, the signal's rows from first on, to the convolution of the rows of x,
+// which suffice for it.
+func (l *Conv1d) convolve(s *Stream, y, x *backend.Tensor, first int, ep backend.Epilogue) {
+	if l.Groups == l.In && l.In == l.Out && l.Stride == 1 {
 		s.DepthwiseConv(y, x, l.Weight.Data, ep.Bias, l.Kernel, l.Dilation)
 		if l.After != nil {
 			ep.Bias = nil
 			s.Finish(y, y, ep)
 		}
+		return
+	}
+	if l.paired() {
+		l.pairs(s, y, x, first, ep)
+		return
+	}
+	if d, ok := s.Backend.(backend.Convolver); ok && l.fold() == 1 {
+		in, out := l.In/l.Groups, l.Out/l.Groups
+		for g, w := range l.weights(s.Backend, 1) {
+			d.Convolve(s.Part(y, g*out, out), s.Part(x, g*in, in), w, l.Kernel, l.Stride, l.Dilation, slice(ep, g*out, out))
+		}
+		return
+	}
+	switch {
 	case l.Dilation == 1:
 		l.groups(s, y, x, ep)
 	case l.Stride == 1:
@@ -127,6 +141,74 @@ func (l *Conv1d) convolve(s *Stream, y, x *backend.Tensor, ep backend.Epilogue) 
 		s.Release(phase)
 	default:
 		panic("nn: a convolution with both stride and dilation")
+	}
+}
+
+// pairedInputs is the number of channels from which on a convolution by pairs is worth
+// its differences.
+const pairedInputs = 16
+
+// paired says whether rows are computed in pairs. The answer is part of the layer's
+// arithmetic, so it depends on its sizes alone.
+func (l *Conv1d) paired() bool {
+	return l.Stride == 1 && l.Groups == 1 && l.Kernel >= 3 && l.In >= pairedInputs && l.fold() == 1
+}
+
+// pairs is convolve for pairs of rows, see backend.Convolver. On a device that does not
+// have them, the factors of each row are laid side by side.
+func (l *Conv1d) pairs(s *Stream, y, x *backend.Tensor, first int, ep backend.Epilogue) {
+	if d, ok := s.Backend.(backend.Convolver); ok {
+		w := l.matrices.of(s.Backend, l.Weight, 0, func() []*backend.Weights {
+			w := backend.PairWeights(l.Weight.Data, l.Kernel, l.In, l.Out)
+			return []*backend.Weights{s.Pack(w, backend.PairTaps(l.Kernel)*l.In, l.Out)}
+		})[0]
+		d.ConvolvePairs(y, x, w, l.Kernel, l.Dilation, first, ep)
+		return
+	}
+	half, d := l.Kernel/2, l.Dilation
+	w := l.matrices.of(s.Backend, l.Weight, 1, func() []*backend.Weights {
+		all := backend.PairWeights(l.Weight.Data, l.Kernel, l.In, l.Out)
+		g, rest := all[:half*l.In*l.Out], all[half*l.In*l.Out:]
+		even := rest[:(l.Kernel-half)*l.In*l.Out]
+		odd := rest[half*l.In*l.Out:]
+		return []*backend.Weights{
+			s.Pack(slices.Concat(g, even), l.Kernel*l.In, l.Out), s.Pack(slices.Concat(g, odd), l.Kernel*l.In, l.Out),
+		}
+	})
+	minus := slices.Repeat([]float32{-1}, l.In)
+	for r := range min(2*d, y.Rows) { // rows of one kind, 2·d apart
+		to := s.every(y, r, 2*d)
+		factors := s.Tensor(to.Rows, l.Kernel*l.In)
+		from := func(tap int) *backend.Tensor {
+			t := s.every(x, r+tap*d, 2*d)
+			t.Rows = to.Rows
+			return t
+		}
+		at := 0
+		next := func() *backend.Tensor {
+			at++
+			return s.Part(factors, (at-1)*l.In, l.In)
+		}
+		last := func() {
+			if l.Kernel%2 == 1 {
+				s.Copy(next(), from(l.Kernel-1))
+			}
+		}
+		kind := (first + r) / d % 2
+		for i := range half {
+			s.Copy(next(), from(2*i+1-kind))
+		}
+		if kind == 1 {
+			last()
+		}
+		for i := range half {
+			s.ScaleAdd(next(), from(2*i+1-kind), minus, from(2*i+kind))
+		}
+		if kind == 0 {
+			last()
+		}
+		s.MatMul(to, factors, w[kind], ep)
+		s.Release(factors)
 	}
 }
 
@@ -242,6 +324,8 @@ func slice(ep backend.Epilogue, from, n int) backend.Epilogue {
 type window struct {
 	reach, stride int
 	pad           Padding
+	align         int  // pieces of x begin with a multiple of so many outputs
+	whole         bool // outputs are not cut into pieces
 }
 
 // rows is the number of outputs that n rows settle.
@@ -311,10 +395,44 @@ func (w window) mirror() int {
 	return 0
 }
 
+// piece is the outputs from to to of one item of a batch, and the rows of its padded
+// signal that they depend on.
+type piece struct {
+	item, from, to int
+	rows           *backend.Tensor
+}
+
+// body is the outputs, of those from to to, that depend on nothing but rows of x, which
+// are the signal's from seen to n.
+func (w window) body(from, to, seen, n int) (first, end int) {
+	first = max(from, (seen+w.pad.Left+w.stride-1)/w.stride)
+	if a := max(w.align, 1); first > from {
+		first = (first + a - 1) / a * a
+	}
+	end = min(to, (n+w.pad.Left-w.reach)/w.stride+1)
+	if n+w.pad.Left < w.reach {
+		end = first
+	}
+	// Few of them cost less together with the others.
+	if w.whole || end-first < max(pieceRows, 2*(to-from-(end-first))) {
+		return to, to
+	}
+	return first, end
+}
+
+// under is the number of rows under the kernel of so many outputs.
+func (w window) under(outputs int) int {
+	if outputs == 0 {
+		return 0
+	}
+	return (outputs-1)*w.stride + w.reach
+}
+
 // take adds x to what the layer holds of each item, and gives the outputs that are
-// settled, from and to, and the rows of the padded signal that they depend on, one
-// item after the other.
-func (w window) take(s *Stream, l Layer, x *backend.Tensor, cols int) (from, to int, joined *backend.Tensor) {
+// settled, from and to, in pieces that live until the next take of the layer. Most of
+// the rows are those of x where they lie; joined is the memory of the others, for
+// Release.
+func (w window) take(s *Stream, l Layer, x *backend.Tensor, cols int) (from, to int, pieces []piece, joined *backend.Tensor) {
 	hold := w.hold()
 	st := s.State(l, hold, cols)
 	steps := x.Rows / s.Batch
@@ -322,11 +440,12 @@ func (w window) take(s *Stream, l Layer, x *backend.Tensor, cols int) (from, to 
 	from = st.Given
 	to = max(w.rows(n, s.Last), from)
 	base := st.Seen - st.Held // the first row that is held
-	start := from*w.stride - w.pad.Left
-	size := 0
-	if to > from {
-		size = (to-from-1)*w.stride + w.reach
+	first, end := to, to
+	if x.Dense() {
+		first, end = w.body(from, to, st.Seen, n)
 	}
+	edges := [2][2]int{{from, first}, {end, to}}
+	size := w.under(first-from) + w.under(to-end)
 	joined = s.Tensor(s.Batch*size, cols)
 	keep := min(max(to*w.stride-w.pad.Left, 0), max(n-w.mirror(), 0))
 	if w.pad.Mode == PadReflect && to == 0 {
@@ -340,6 +459,7 @@ func (w window) take(s *Stream, l Layer, x *backend.Tensor, cols int) (from, to 
 		panic(fmt.Sprintf("nn: a convolution holds %d rows of at most %d", n-keep, hold))
 	}
 	var zeros *backend.Tensor
+	pieces = st.pieces[:0]
 	for i := range s.Batch {
 		held := s.Rows(st.History, i*hold, i*hold+st.Held)
 		fresh := s.Rows(x, i*steps, (i+1)*steps)
@@ -351,27 +471,40 @@ func (w window) take(s *Stream, l Layer, x *backend.Tensor, cols int) (from, to 
 			}
 			return fresh, k - st.Seen, n - k
 		}
-		out := s.Rows(joined, i*size, (i+1)*size)
-		for r := 0; r < size; {
-			k := start + r
-			switch src := w.source(k, n); {
-			case src < 0:
-				if zeros == nil {
-					zeros = s.Tensor(1, cols)
-					s.Upload(zeros, make([]float32, cols))
-				}
-				s.Copy(s.Rows(out, r, r+1), zeros)
-				r++
-			case src != k:
-				t, at, _ := row(src)
-				s.Copy(s.Rows(out, r, r+1), s.Rows(t, at, at+1))
-				r++
-			default:
-				t, at, run := row(src)
-				run = min(run, size-r)
-				s.Copy(s.Rows(out, r, r+run), s.Rows(t, at, at+run))
-				r += run
+		at := i * size
+		for _, e := range edges {
+			if e[0] == e[1] {
+				continue
 			}
+			start, count := e[0]*w.stride-w.pad.Left, w.under(e[1]-e[0])
+			out := s.Rows(joined, at, at+count)
+			at += count
+			pieces = append(pieces, piece{i, e[0], e[1], out})
+			for r := 0; r < count; {
+				k := start + r
+				switch src := w.source(k, n); {
+				case src < 0:
+					if zeros == nil {
+						zeros = s.Tensor(1, cols)
+						s.Upload(zeros, make([]float32, cols))
+					}
+					s.Copy(s.Rows(out, r, r+1), zeros)
+					r++
+				case src != k:
+					t, from, _ := row(src)
+					s.Copy(s.Rows(out, r, r+1), s.Rows(t, from, from+1))
+					r++
+				default:
+					t, from, run := row(k)
+					run = min(run, count-r)
+					s.Copy(s.Rows(out, r, r+run), s.Rows(t, from, from+run))
+					r += run
+				}
+			}
+		}
+		if end > first {
+			start := first*w.stride - w.pad.Left - st.Seen
+			pieces = append(pieces, piece{i, first, end, s.Rows(fresh, start, start+w.under(end-first))})
 		}
 		// What stays moves to the front; the rows that move lie in order.
 		for k := keep; k < n; {
@@ -389,5 +522,13 @@ func (w window) take(s *Stream, l Layer, x *backend.Tensor, cols int) (from, to 
 		}
 	}
 	st.Held, st.Seen, st.Given = n-keep, n, to
+	st.pieces = pieces
+	return from, to, pieces, joined
+}
+
+// join is take with all outputs of an item in one piece.
+func (w window) join(s *Stream, l Layer, x *backend.Tensor, cols int) (from, to int, joined *backend.Tensor) {
+	w.whole = true
+	from, to, _, joined = w.take(s, l, x, cols)
 	return from, to, joined
 }

@@ -160,6 +160,9 @@ func near(t *testing.T, what string, got *backend.Tensor, want [][]float64) {
 	}
 }
 
+// plain is a backend without what others may have besides.
+type plain struct{ backend.Backend }
+
 func TestConv1d(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 1))
 	for i := range 150 {
@@ -169,9 +172,12 @@ func TestConv1d(t *testing.T) {
 		}
 		l := NewConv1d("c", groups*(1+rng.IntN(5)), groups*(1+rng.IntN(24)), 1+rng.IntN(9))
 		l.Groups = groups
-		if rng.IntN(6) == 0 { // depthwise
+		switch rng.IntN(6) {
+		case 0: // depthwise
 			l = NewConv1d("c", 7, 7, 1+rng.IntN(7))
 			l.Groups = 7
+		case 1: // in pairs
+			l = NewConv1d("c", 16+rng.IntN(20), 17+rng.IntN(50), 3+rng.IntN(9))
 		}
 		l.Weight = NewParam("c.weight", l.Kernel, l.In/l.Groups, l.Out)
 		if rng.IntN(2) == 0 {
@@ -197,6 +203,9 @@ func TestConv1d(t *testing.T) {
 				near(t, what, y, conv64(l, x))
 				if want := whole(ref.Backend{}, l, x); !slices.Equal(y.Data, want.Data) {
 					t.Fatal(what + ": the naive backend gives other bits")
+				}
+				if want := whole(plain{ref.Backend{}}, l, x); !slices.Equal(y.Data, want.Data) {
+					t.Fatal(what + ": a backend of products alone gives other bits")
 				}
 			}
 			if t.Failed() {
@@ -409,6 +418,49 @@ func TestLargePieces(t *testing.T) {
 		}
 		if got.Rows != want.Rows || !slices.Equal(got.Data, want.Data) {
 			t.Fatal("other bits in pieces")
+		}
+	}
+}
+
+// Rows of a long step are read where they lie, apart from those at its edges: the same
+// bits, wherever steps begin.
+func TestLongSteps(t *testing.T) {
+	rng := rand.New(rand.NewPCG(28, 1))
+	for range 12 {
+		l := NewConv1d("c", 16+rng.IntN(30), 17+rng.IntN(30), 2+rng.IntN(10))
+		l.Dilation = 1 + rng.IntN(5)
+		l.Pad = Padding{Left: rng.IntN(l.reach()), Right: rng.IntN(l.reach()), Mode: PadMode(rng.IntN(3))}
+		randomize(l, rng)
+		strided := randomize(NewConv1d("s", 6, 20, 5), rng)
+		strided.Stride, strided.Pad = 3, Padding{Left: 1, Right: 1, Mode: PadReflect}
+		tr := randomize(NewConvTranspose1d("t", 5, 4, 7, 3), rng)
+		tr.TrimLeft, tr.TrimRight = 2, 2
+		for _, c := range []struct {
+			l    Layer
+			cols int
+		}{{l, l.In}, {strided, 6}, {tr, tr.In}, {&Residual{Branch: Chain{l, NewConv1d("p", l.Out, l.In, 1)}}, l.In}} {
+			items := []*backend.Tensor{random(700, c.cols, rng), random(700, c.cols, rng)}
+			var got [2][]float32
+			s := NewStream(device(), 2)
+			for at := 0; at < 700; {
+				n := min(700-at, 1+rng.IntN(400))
+				x := random(2*n, c.cols, rng)
+				for i, item := range items {
+					copy(x.Data[i*n*c.cols:], item.Slice(at, at+n).Data)
+				}
+				at += n
+				s.Begin()
+				s.Last = at == 700
+				y := c.l.Step(s, x)
+				for i := range got {
+					got[i] = append(got[i], y.Data[i*len(y.Data)/2:(i+1)*len(y.Data)/2]...)
+				}
+			}
+			for i, x := range items {
+				if want := whole(plain{ref.Backend{}}, c.l, x); !slices.Equal(got[i], want.Data) {
+					t.Fatalf("%T: item %d has other bits in long steps", c.l, i)
+				}
+			}
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/sotto-audio/sotto/internal/backend"
+import (
+	"slices"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
 
 // ConvTranspose1d is a transposed convolution along time, which gives Stride rows
 // for every one: row t of x adds x[t]·w[j] to row t·Stride + j of a sum, whose
@@ -38,6 +42,9 @@ func (l *ConvTranspose1d) Params() []*Param {
 // frames is the number of rows of x that reach one row of y.
 func (l *ConvTranspose1d) frames() int { return (l.Kernel + l.Stride - 1) / l.Stride }
 
+// depthwise says whether every channel is a group of its own.
+func (l *ConvTranspose1d) depthwise() bool { return l.Groups == l.In && l.In == l.Out }
+
 // Reach is how far the layer looks.
 func (l *ConvTranspose1d) Reach() Reach {
 	return Reach{Past: float64(l.frames() - 1), Ahead: float64(l.TrimLeft) / float64(l.Stride), Rate: float64(l.Stride)}
@@ -51,14 +58,13 @@ func (l *ConvTranspose1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	}
 	m := l.frames()
 	in := window{reach: m, stride: 1, pad: Padding{Left: m - 1, Right: m - 1}}
-	from, to, joined := in.take(s, l, x, l.In)
+	from, to, pieces, joined := in.take(s, l, x, l.In)
 	blocks := to - from
 	sum := s.Tensor(s.Batch*blocks*l.Stride, l.Out)
-	rows := joined.Rows / s.Batch
-	for i := range s.Batch {
-		if blocks > 0 {
-			l.blocks(s, s.Rows(sum, i*blocks*l.Stride, (i+1)*blocks*l.Stride), s.Rows(joined, i*rows, (i+1)*rows))
-		}
+	ep := l.epilogue()
+	for _, p := range pieces {
+		at := p.item*blocks - from
+		l.blocks(s, s.Rows(sum, (at+p.from)*l.Stride, (at+p.to)*l.Stride), p.rows, ep)
 	}
 	s.Release(joined)
 	// Rows of the sum that come out.
@@ -69,7 +75,7 @@ func (l *ConvTranspose1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	}
 	count := max(end-first, 0)
 	if first == from*l.Stride && count == blocks*l.Stride {
-		return l.finish(s, sum)
+		return sum
 	}
 	y := s.Tensor(s.Batch*count, l.Out)
 	for i := range s.Batch {
@@ -79,27 +85,36 @@ func (l *ConvTranspose1d) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 		}
 	}
 	s.Release(sum)
-	return l.finish(s, y)
+	return y
 }
 
-// finish applies bias and function where the product did not.
-func (l *ConvTranspose1d) finish(s *Stream, y *backend.Tensor) *backend.Tensor {
+// epilogue is bias and function of what blocks gives: of a row, or of a stride's rows
+// side by side.
+func (l *ConvTranspose1d) epilogue() backend.Epilogue {
 	ep := after(l.After)
 	if l.Bias != nil {
 		ep.Bias = l.Bias.Data
 	}
-	s.Finish(y, y, ep)
-	return y
+	if l.depthwise() {
+		return ep
+	}
+	for _, v := range []*[]float32{&ep.Bias, &ep.Alpha, &ep.Inverse} {
+		if *v != nil {
+			*v = slices.Repeat(*v, l.Stride)
+		}
+	}
+	return ep
 }
 
-// blocks sets y, a stride's rows for each frame, to the sums of the frames of x
-// that reach them.
-func (l *ConvTranspose1d) blocks(s *Stream, y, x *backend.Tensor) {
+// blocks sets y, a stride's rows for each frame, to the epilogue of the sums of the
+// frames of x that reach them.
+func (l *ConvTranspose1d) blocks(s *Stream, y, x *backend.Tensor, ep backend.Epilogue) {
 	m := l.frames()
-	if l.Groups == l.In && l.In == l.Out {
+	if l.depthwise() {
 		for j := range l.Stride {
 			s.DepthwiseConv(s.every(y, j, l.Stride), x, l.phase(j), nil, m, 1)
 		}
+		s.Finish(y, y, ep)
 		return
 	}
 	if l.Groups != 1 {
@@ -118,7 +133,7 @@ func (l *ConvTranspose1d) blocks(s *Stream, y, x *backend.Tensor) {
 		return []*backend.Weights{s.Pack(w, k, n)}
 	})[0]
 	n, wide := y.Rows/l.Stride, l.Stride*l.Out
-	s.MatMul(s.shape(y, n, wide, wide), s.shape(x, n, m*l.In, l.In), w, backend.Epilogue{})
+	s.MatMul(s.shape(y, n, wide, wide), s.shape(x, n, m*l.In, l.In), w, ep)
 }
 
 // phase is the taps [frames, Out] of a depthwise convolution that reach row j of a

@@ -32,7 +32,7 @@ func (l *Magnitudes) Reach() Reach {
 // Step gives the frames that the samples of each item settle.
 func (l *Magnitudes) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	in := window{reach: l.Size, stride: l.Hop, pad: l.Pad}
-	from, to, joined := in.take(s, l, x, 1)
+	from, to, joined := in.join(s, l, x, 1)
 	count, bins := to-from, l.fft.Bins()
 	y, pairs := s.Tensor(s.Batch*count, bins), s.Tensor(s.Batch*count, 2*bins)
 	samples := joined.Rows / s.Batch

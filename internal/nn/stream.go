@@ -37,6 +37,7 @@ type State struct {
 	Held, Seen, Given int
 
 	from, to []int32 // scratch of Attend
+	pieces   []piece // scratch of a window
 }
 
 // NewStream makes a stream for a batch of signals.
@@ -320,20 +321,27 @@ func (q *queue) push(s *Stream, x *backend.Tensor) {
 	if steps == 0 {
 		return
 	}
-	if need := q.held + steps; need > q.cap {
-		grown := queue{rows: s.New(s.Batch*(need+need/2), x.Cols), cap: need + need/2, held: q.held}
-		for i := range s.Batch {
-			if q.held > 0 {
-				s.Copy(s.Rows(grown.rows, i*grown.cap, i*grown.cap+q.held), s.Rows(q.rows, i*q.cap, i*q.cap+q.held))
-			}
-		}
-		*q = grown
-	}
+	q.reserve(s, steps, x.Cols)
 	for i := range s.Batch {
 		at := i*q.cap + q.held
 		s.Copy(s.Rows(q.rows, at, at+steps), s.Rows(x, i*steps, (i+1)*steps))
 	}
 	q.held += steps
+}
+
+// reserve makes room for so many rows more.
+func (q *queue) reserve(s *Stream, steps, cols int) {
+	need := q.held + steps
+	if need <= q.cap {
+		return
+	}
+	grown := queue{rows: s.New(s.Batch*(need+need/2), cols), cap: need + need/2, held: q.held}
+	for i := range s.Batch {
+		if q.held > 0 {
+			s.Copy(s.Rows(grown.rows, i*grown.cap, i*grown.cap+q.held), s.Rows(q.rows, i*q.cap, i*q.cap+q.held))
+		}
+	}
+	*q = grown
 }
 
 // pop takes the first n rows of each item.
@@ -355,6 +363,38 @@ func (q *queue) pop(s *Stream, n, cols int) *backend.Tensor {
 	s.Release(moved)
 	q.held = rest
 	return y
+}
+
+// row is the rows of item i from row k on of those that the queue holds and x behind
+// them, as many of them as lie together.
+func (q *queue) row(s *Stream, i, k int, x *backend.Tensor) (*backend.Tensor, int) {
+	if k < q.held {
+		return s.Rows(q.rows, i*q.cap+k, i*q.cap+q.held), q.held - k
+	}
+	steps := x.Rows / s.Batch
+	return s.Rows(x, i*steps+k-q.held, (i+1)*steps), steps - (k - q.held)
+}
+
+// keep adds x and drops the first n rows of each item.
+func (q *queue) keep(s *Stream, n int, x *backend.Tensor) {
+	if n < q.held {
+		s.Release(q.pop(s, n, x.Cols))
+		q.push(s, x)
+		return
+	}
+	skip, steps := n-q.held, x.Rows/s.Batch
+	q.held = 0
+	if skip == 0 {
+		q.push(s, x)
+		return
+	}
+	for i := range s.Batch {
+		if skip < steps {
+			q.reserve(s, steps-skip, x.Cols)
+			s.Copy(s.Rows(q.rows, i*q.cap, i*q.cap+steps-skip), s.Rows(x, i*steps+skip, (i+1)*steps))
+		}
+	}
+	q.held = steps - skip
 }
 
 // queue gives a queue of the layer, empty at the start.
@@ -382,6 +422,11 @@ func (s *Stream) collect(l Layer, x *backend.Tensor) *backend.Tensor {
 	q.push(s, x)
 	if !s.Last {
 		return s.Tensor(0, x.Cols)
+	}
+	if s.Batch == 1 { // where they lie, which nothing changes before the next signal
+		n := q.held
+		q.held = 0
+		return s.Rows(q.rows, 0, n)
 	}
 	return q.pop(s, q.held, x.Cols)
 }

@@ -37,6 +37,9 @@ var tests = []struct {
 	run  func(t *testing.T, b backend.Backend, g Gen)
 }{
 	{"MatMul", testMatMul},
+	{"Convolve", testConvolve},
+	{"ConvolvePairs", testConvolvePairs},
+	{"ConvolvePairsIsConvolution", testConvolvePairsIsConvolution},
 	{"MatMulTN", testMatMulTN},
 	{"Nearest", testNearest},
 	{"MatMulBound", testMatMulBound},

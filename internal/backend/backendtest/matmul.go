@@ -47,6 +47,101 @@ func testMatMul(t *testing.T, b backend.Backend, g Gen) {
 	}
 }
 
+func testConvolve(t *testing.T, b backend.Backend, g Gen) {
+	device, ok := b.(backend.Convolver)
+	if !ok {
+		t.Skip("not an operation of this backend")
+	}
+	for _, i := range g.rounds(60) {
+		m, c, n := g.size(250), g.size(90), g.size(130)
+		taps, stride, dilation := 1+g.IntN(12), 1+g.IntN(3), 1+g.IntN(6)
+		switch i {
+		case 0:
+			m = 0
+		case 1, 2:
+			c, taps = 300*i, 3 // a tap has blocks of its own; some taps share one
+		case 3, 4:
+			m, n = i-2, 300
+		}
+		x := g.Tensor(max(m-1, 0)*stride+(taps-1)*dilation+1+g.IntN(2), c, g.IntN(3))
+		w := g.Vector(taps * c * n)
+		ep := backend.Epilogue{Bias: g.maybe(n), Act: backend.Activation(g.IntN(3)), Scale: g.maybe(n)}
+		if g.IntN(2) == 0 {
+			ep.Residual = g.Tensor(m, n, g.IntN(3))
+		}
+		got := g.poisoned(m, n, g.IntN(3))
+		want := clone(got)
+		device.Convolve(got, x, b.Pack(w, taps*c, n), taps, stride, dilation, ep)
+		naive.Convolve(want, x, naive.Pack(w, taps*c, n), taps, stride, dilation, ep)
+		g.same(t, fmt.Sprintf("[%d, %d] by %d taps to %d columns, stride %d, dilation %d", x.Rows, c, taps, n, stride, dilation), got.Data, want.Data)
+	}
+}
+
+func testConvolvePairs(t *testing.T, b backend.Backend, g Gen) {
+	device, ok := b.(backend.Convolver)
+	if !ok {
+		t.Skip("not an operation of this backend")
+	}
+	for _, i := range g.rounds(60) {
+		m, c, n := g.size(300), g.size(90), g.size(130)
+		taps, dilation, first := 2+g.IntN(10), 1+g.IntN(6), g.IntN(100)
+		switch i {
+		case 0:
+			m = 0
+		case 1:
+			m, c = 700, 160 // more than a part
+		case 2:
+			m, c, dilation = 60, 700, 7 // blocks are longer than a vector of minus ones
+		case 3, 4, 5, 6:
+			m, n = i-2, 300
+		}
+		x := g.Tensor(max(m+(taps-1)*dilation, 0)+g.IntN(2), c, 0)
+		k := backend.PairTaps(taps) * c
+		w := g.Vector(k * n)
+		ep := backend.Epilogue{Bias: g.maybe(n), Act: backend.Activation(g.IntN(3)), Scale: g.maybe(n)}
+		if g.IntN(2) == 0 {
+			ep.Residual = g.Tensor(m, n, g.IntN(3))
+		}
+		got := g.poisoned(m, n, g.IntN(3))
+		want := clone(got)
+		device.ConvolvePairs(got, x, b.Pack(w, k, n), taps, dilation, first, ep)
+		naive.ConvolvePairs(want, x, naive.Pack(w, k, n), taps, dilation, first, ep)
+		g.same(t, fmt.Sprintf("%d: [%d, %d] by %d taps to [%d, %d], dilation %d, first %d", i, x.Rows, c, taps, m, n, dilation, first), got.Data, want.Data)
+	}
+}
+
+// Pairs give the sums of a convolution: float64 ones, to the rounding of what goes into
+// them.
+func testConvolvePairsIsConvolution(t *testing.T, b backend.Backend, g Gen) {
+	device, ok := b.(backend.Convolver)
+	if !ok {
+		t.Skip("not an operation of this backend")
+	}
+	for _, taps := range []int{2, 3, 4, 7, 11} {
+		const m, c, n, d = 41, 40, 33, 3
+		x, w := g.Tensor(m+(taps-1)*d, c, 0), g.Tensor(taps*c, n, 0)
+		y := b.New(m, n)
+		pairs := backend.PairWeights(w.Data, taps, c, n)
+		device.ConvolvePairs(y, x, b.Pack(pairs, backend.PairTaps(taps)*c, n), taps, d, 5, backend.Epilogue{})
+		backend.Wait(b)
+		for i := range m {
+			for j := range n {
+				var sum, size float64
+				for tap := range taps {
+					for k := range c {
+						p := float64(x.Row(i + tap*d)[k]) * float64(w.Row(tap*c + k)[j])
+						sum += p
+						size += math.Abs(p)
+					}
+				}
+				if got := float64(y.Row(i)[j]); math.Abs(got-sum) > 1e-5*size {
+					t.Fatalf("%d taps, row %d, column %d: %v, want %v", taps, i, j, got, sum)
+				}
+			}
+		}
+	}
+}
+
 func testMatMulTN(t *testing.T, b backend.Backend, g Gen) {
 	for _, i := range g.rounds(40) {
 		m, k, n := g.size(600), g.size(130), g.size(130)

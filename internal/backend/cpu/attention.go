@@ -190,12 +190,12 @@ func (a *attention) product(y []float32, ys, width int, x []float32, xs, k int, 
 	n := 0
 	if wide := a.b.kernels.wide; rows < len(wide) && wide[rows] != nil {
 		for by := a.b.kernels.wideBy[rows] * nr; n+by <= width; n += by {
-			wide[rows](k, &x[0], uintptr(xs)*4, 4, &panels[n*room], uintptr(room*nr)*4, &y[n], uintptr(ys)*4, false)
+			wide[rows](k, 1, &x[0], uintptr(xs)*4, 4, 0, 0, nil, &panels[n*room], uintptr(room*nr)*4, nil, 0, &y[n], uintptr(ys)*4)
 		}
 	}
 	for ; n < width; n += nr {
 		for i := 0; i < rows; i += mr {
-			a.b.tile(k, min(mr, rows-i), x[i*xs:], xs, 1, panels[n*room:], y[i*ys+n:], ys, min(nr, width-n), false, a.s)
+			a.b.tile(factors{k: k, runs: 1, a: x[i*xs:], rows: xs, step: 1}, min(mr, rows-i), panels[n*room:], sums{}, sums{y[i*ys+n:], ys}, min(nr, width-n), a.s)
 		}
 	}
 }
@@ -269,7 +269,8 @@ func (a *attention) accumulate(t *backend.Tensor, w []float32, pitch int, x, pan
 	packColumns(panels, x, a.d, rows, nr, 0, a.d)
 	for c := 0; c < a.d; c += nr {
 		for i := 0; i < n; i += mr {
-			a.b.tile(rows, min(mr, n-i), w[i:], 1, pitch, panels[c*rows:], a.column(t, a.n0+i)[c:], t.Stride, min(nr, a.d-c), true, a.s)
+			to := sums{a.column(t, a.n0+i)[c:], t.Stride}
+			a.b.tile(factors{k: rows, runs: 1, a: w[i:], rows: 1, step: pitch}, min(mr, n-i), panels[c*rows:], to, to, min(nr, a.d-c), a.s)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func joinPart(j *job, part int, s *scratch) {
 	for ; lo < hi; lo += nearestRows {
 		end := min(lo+nearestRows, hi)
 		s.view = backend.Tensor{Rows: end - lo, Cols: n, Stride: n, Data: s.products}
-		j.b.product(&s.view, 0, j.x, j.w, &noEpilogue, lo, end, 0, n, s)
+		j.b.product(&s.view, 0, j.x, j.w, together, &noEpilogue, lo, end, 0, n, s)
 		for t := lo; t < end; t++ {
 			j.codes[t] = j.b.join(s.view.Row(t-lo), f32.InverseLength(j.x.Row(t)), j.game, s)
 		}

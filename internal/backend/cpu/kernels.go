@@ -29,10 +29,11 @@ type kernels struct {
 // mr is the largest number of rows of a tile.
 func (k *kernels) mr() int { return len(k.tile) - 1 }
 
-// gemmFunc sets or, with load, continues the tile c += a·b over kc products:
-// ars lies between rows of a, aks between products, bps between column panels
-// of b, cs between rows of c.
-type gemmFunc func(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// gemmFunc sets the tile c to from + a·b, from may be nil, over kc products of each of
+// so many taps, and then of more of them from a2 on where that is not nil: ars lies
+// between rows of a, aks between products, atap between taps, bps between column
+// panels of b, fs and cs between rows of from and c.
+type gemmFunc func(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 type (
 	pointwiseFunc func(rows, cols int, dst *float32, ds uintptr, src *float32, ss uintptr, bias, alpha, inverse, scale, res *float32, rs uintptr)

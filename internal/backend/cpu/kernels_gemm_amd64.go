@@ -4,115 +4,115 @@
 
 package cpu
 
-// gemm512_1x1 sets or, with load, continues c[1, 32] += a·b over kc products.
+// gemm512_1x1 sets c[1, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_1x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_2x1 sets or, with load, continues c[2, 32] += a·b over kc products.
+// gemm512_2x1 sets c[2, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_2x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_3x1 sets or, with load, continues c[3, 32] += a·b over kc products.
+// gemm512_3x1 sets c[3, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_3x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_4x1 sets or, with load, continues c[4, 32] += a·b over kc products.
+// gemm512_4x1 sets c[4, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_4x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_5x1 sets or, with load, continues c[5, 32] += a·b over kc products.
+// gemm512_5x1 sets c[5, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_5x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_6x1 sets or, with load, continues c[6, 32] += a·b over kc products.
+// gemm512_6x1 sets c[6, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_6x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_7x1 sets or, with load, continues c[7, 32] += a·b over kc products.
+// gemm512_7x1 sets c[7, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_7x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_8x1 sets or, with load, continues c[8, 32] += a·b over kc products.
+// gemm512_8x1 sets c[8, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_8x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_9x1 sets or, with load, continues c[9, 32] += a·b over kc products.
+// gemm512_9x1 sets c[9, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_9x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_10x1 sets or, with load, continues c[10, 32] += a·b over kc products.
+// gemm512_10x1 sets c[10, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_10x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_11x1 sets or, with load, continues c[11, 32] += a·b over kc products.
+// gemm512_11x1 sets c[11, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_11x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_12x1 sets or, with load, continues c[12, 32] += a·b over kc products.
+// gemm512_12x1 sets c[12, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_12x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_1x4 sets or, with load, continues c[1, 128] += a·b over kc products.
+// gemm512_1x4 sets c[1, 128] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm512_2x2 sets or, with load, continues c[2, 64] += a·b over kc products.
+// gemm512_2x2 sets c[2, 64] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm512_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm512_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_1x1 sets or, with load, continues c[1, 16] += a·b over kc products.
+// gemm256_1x1 sets c[1, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_1x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_2x1 sets or, with load, continues c[2, 16] += a·b over kc products.
+// gemm256_2x1 sets c[2, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_2x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_3x1 sets or, with load, continues c[3, 16] += a·b over kc products.
+// gemm256_3x1 sets c[3, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_3x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_4x1 sets or, with load, continues c[4, 16] += a·b over kc products.
+// gemm256_4x1 sets c[4, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_4x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_5x1 sets or, with load, continues c[5, 16] += a·b over kc products.
+// gemm256_5x1 sets c[5, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_5x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_6x1 sets or, with load, continues c[6, 16] += a·b over kc products.
+// gemm256_6x1 sets c[6, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_6x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_1x4 sets or, with load, continues c[1, 64] += a·b over kc products.
+// gemm256_1x4 sets c[1, 64] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemm256_2x2 sets or, with load, continues c[2, 32] += a·b over kc products.
+// gemm256_2x2 sets c[2, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemm256_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemm256_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // transpose8 copies 8 rows of n squares of 8 columns to n·8 rows of 8 columns.
 //

@@ -4,17 +4,16 @@
 
 #include "textflag.h"
 
-// func gemm512_1x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_1x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_1x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -22,13 +21,22 @@ zero:
 	VPXORD Z1, Z1, Z1
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), DI
+	IMULQ DX, AX
+	SUBQ  AX, DI
+	MOVQ  a2+56(FP), R8
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VBROADCASTSS (BX), Z2
@@ -36,31 +44,40 @@ loop:
 	VFMADD231PS  64(SI), Z2, Z1
 	ADDQ         DX, BX
 	ADDQ         $0x80, SI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         DI, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R8, R8
+	JZ           store
+	MOVQ         R8, BX
+	XORQ         R8, R8
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_2x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_2x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_2x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -70,13 +87,22 @@ zero:
 	VPXORD Z3, Z3, Z3
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (DI), Z4
@@ -89,37 +115,46 @@ loop:
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         BX, SI
 	ADDQ         $0x80, DI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_3x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_3x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_3x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -131,13 +166,22 @@ zero:
 	VPXORD Z5, Z5, Z5
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (DI), Z6
@@ -153,43 +197,52 @@ loop:
 	VFMADD231PS  Z7, Z8, Z5
 	ADDQ         BX, SI
 	ADDQ         $0x80, DI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_4x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_4x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_4x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -203,15 +256,25 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R8), Z8
@@ -231,49 +294,59 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         $0x80, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_5x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_5x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_5x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -289,15 +362,25 @@ zero:
 	VPXORD Z9, Z9, Z9
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R8), Z10
@@ -320,55 +403,65 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         $0x80, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_6x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_6x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_6x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -386,15 +479,25 @@ zero:
 	VPXORD Z11, Z11, Z11
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R8), Z12
@@ -420,61 +523,71 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         $0x80, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_7x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_7x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_7x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -494,17 +607,27 @@ zero:
 	VPXORD Z13, Z13, Z13
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	MOVQ  b+32(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R9), Z14
@@ -534,67 +657,78 @@ loop:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	ADDQ         $0x80, R9
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_8x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_8x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_8x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -616,17 +750,27 @@ zero:
 	VPXORD Z15, Z15, Z15
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	MOVQ  b+32(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R9), Z16
@@ -659,73 +803,84 @@ loop:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	ADDQ         $0x80, R9
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_9x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_9x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_9x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -749,17 +904,27 @@ zero:
 	VPXORD Z17, Z17, Z17
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	MOVQ  b+32(FP), R9
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R9), Z18
@@ -795,79 +960,90 @@ loop:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	ADDQ         $0x80, R9
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_10x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_10x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_10x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS 64(CX), Z19
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -893,19 +1069,29 @@ zero:
 	VPXORD Z19, Z19, Z19
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	LEAQ  (R8)(DX*2), R9
-	ADDQ  DX, R9
-	MOVQ  b+32(FP), R10
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R10), Z20
@@ -945,85 +1131,97 @@ loop:
 	ADDQ         BX, R8
 	ADDQ         BX, R9
 	ADDQ         $0x80, R10
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_11x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_11x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_11x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS 64(CX), Z19
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS 64(CX), Z21
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1051,19 +1249,29 @@ zero:
 	VPXORD Z21, Z21, Z21
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	LEAQ  (R8)(DX*2), R9
-	ADDQ  DX, R9
-	MOVQ  b+32(FP), R10
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R10), Z22
@@ -1106,91 +1314,103 @@ loop:
 	ADDQ         BX, R8
 	ADDQ         BX, R9
 	ADDQ         $0x80, R10
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z20, (CX)
-	VMOVUPS Z21, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_12x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_12x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_12x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z2
-	VMOVUPS 64(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z6
-	VMOVUPS 64(CX), Z7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z8
-	VMOVUPS 64(CX), Z9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z10
-	VMOVUPS 64(CX), Z11
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z12
-	VMOVUPS 64(CX), Z13
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z14
-	VMOVUPS 64(CX), Z15
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z16
-	VMOVUPS 64(CX), Z17
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z18
-	VMOVUPS 64(CX), Z19
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z20
-	VMOVUPS 64(CX), Z21
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z22
-	VMOVUPS 64(CX), Z23
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z22
+	VMOVUPS 64(AX), Z23
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1220,19 +1440,29 @@ zero:
 	VPXORD Z23, Z23, Z23
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	LEAQ  (DI)(DX*2), R8
-	ADDQ  DX, R8
-	LEAQ  (R8)(DX*2), R9
-	ADDQ  DX, R9
-	MOVQ  b+32(FP), R10
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R10), Z24
@@ -1278,67 +1508,79 @@ loop:
 	ADDQ         BX, R8
 	ADDQ         BX, R9
 	ADDQ         $0x80, R10
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z16, (CX)
-	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z18, (CX)
-	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z20, (CX)
-	VMOVUPS Z21, 64(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z22, (CX)
-	VMOVUPS Z23, 64(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, (AX)
+	VMOVUPS Z23, 64(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_1x4(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_1x4(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	VMOVUPS 256(CX), Z4
-	VMOVUPS 320(CX), Z5
-	VMOVUPS 384(CX), Z6
-	VMOVUPS 448(CX), Z7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1352,17 +1594,26 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
-	MOVQ  bps+40(FP), DI
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	MOVQ  bps+72(FP), DI
 	LEAQ  (SI)(DI*1), R8
 	LEAQ  (R8)(DI*1), R9
 	LEAQ  (R9)(DI*1), DI
-	TESTQ CX, CX
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ DX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VBROADCASTSS (BX), Z8
@@ -1379,41 +1630,50 @@ loop:
 	ADDQ         $0x80, R8
 	ADDQ         $0x80, R9
 	ADDQ         $0x80, DI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R10, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, BX
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	VMOVUPS Z4, 256(CX)
-	VMOVUPS Z5, 320(CX)
-	VMOVUPS Z6, 384(CX)
-	VMOVUPS Z7, 448(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, 448(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm512_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm512_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
-TEXT ·gemm512_2x2(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm512_2x2(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Z4
-	VMOVUPS 64(CX), Z5
-	VMOVUPS 128(CX), Z6
-	VMOVUPS 192(CX), Z7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS 128(AX), Z6
+	VMOVUPS 192(AX), Z7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1427,15 +1687,24 @@ zero:
 	VPXORD Z7, Z7, Z7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	MOVQ  bps+40(FP), R8
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	MOVQ  bps+72(FP), R8
 	LEAQ  (DI)(R8*1), R8
-	TESTQ CX, CX
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (DI), Z8
@@ -1455,35 +1724,44 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         $0x80, DI
 	ADDQ         $0x80, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, 64(CX)
-	VMOVUPS Z6, 128(CX)
-	VMOVUPS Z7, 192(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	VMOVUPS Z6, 128(AX)
+	VMOVUPS Z7, 192(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_1x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_1x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_1x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1491,13 +1769,22 @@ zero:
 	VXORPS Y1, Y1, Y1
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), DI
+	IMULQ DX, AX
+	SUBQ  AX, DI
+	MOVQ  a2+56(FP), R8
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VBROADCASTSS (BX), Y2
@@ -1505,31 +1792,40 @@ loop:
 	VFMADD231PS  32(SI), Y2, Y1
 	ADDQ         DX, BX
 	ADDQ         $0x40, SI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         DI, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R8, R8
+	JZ           store
+	MOVQ         R8, BX
+	XORQ         R8, R8
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_2x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_2x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_2x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1539,13 +1835,22 @@ zero:
 	VXORPS Y3, Y3, Y3
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (DI), Y4
@@ -1558,37 +1863,46 @@ loop:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         BX, SI
 	ADDQ         $0x40, DI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_3x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_3x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_3x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1600,13 +1914,22 @@ zero:
 	VXORPS Y5, Y5, Y5
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (DI), Y6
@@ -1622,43 +1945,52 @@ loop:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         BX, SI
 	ADDQ         $0x40, DI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_4x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_4x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_4x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1672,15 +2004,25 @@ zero:
 	VXORPS Y7, Y7, Y7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R8), Y8
@@ -1700,49 +2042,59 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         $0x40, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_5x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_5x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_5x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1758,15 +2110,25 @@ zero:
 	VXORPS Y9, Y9, Y9
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R8), Y10
@@ -1789,55 +2151,65 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         $0x40, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	VMOVUPS Y9, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_6x1(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_6x1(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_6x1(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y10
-	VMOVUPS 32(CX), Y11
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y6
+	VMOVUPS 32(AX), Y7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y8
+	VMOVUPS 32(AX), Y9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y10
+	VMOVUPS 32(AX), Y11
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1855,15 +2227,25 @@ zero:
 	VXORPS Y11, Y11, Y11
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	LEAQ  (SI)(DX*2), DI
-	ADDQ  DX, DI
-	MOVQ  b+32(FP), R8
-	TESTQ CX, CX
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (R8), Y12
@@ -1889,49 +2271,59 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         $0x40, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	VMOVUPS Y9, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y10, (CX)
-	VMOVUPS Y11, 32(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_1x4(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_1x4(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_1x4(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_1x4(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	VMOVUPS 128(CX), Y4
-	VMOVUPS 160(CX), Y5
-	VMOVUPS 192(CX), Y6
-	VMOVUPS 224(CX), Y7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -1945,17 +2337,26 @@ zero:
 	VXORPS Y7, Y7, Y7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), DX
-	MOVQ  a+8(FP), BX
-	MOVQ  b+32(FP), SI
-	MOVQ  bps+40(FP), DI
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	MOVQ  bps+72(FP), DI
 	LEAQ  (SI)(DI*1), R8
 	LEAQ  (R8)(DI*1), R9
 	LEAQ  (R9)(DI*1), DI
-	TESTQ CX, CX
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ DX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VBROADCASTSS (BX), Y8
@@ -1972,41 +2373,50 @@ loop:
 	ADDQ         $0x40, R8
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, DI
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R10, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, BX
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	VMOVUPS Y4, 128(CX)
-	VMOVUPS Y5, 160(CX)
-	VMOVUPS Y6, 192(CX)
-	VMOVUPS Y7, 224(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func gemm256_2x2(kc int, a *float32, ars uintptr, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+// func gemm256_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
-TEXT ·gemm256_2x2(SB), NOSPLIT, $0-65
-	MOVQ    cs+56(FP), AX
-	MOVQ    c+48(FP), CX
-	MOVB    load+64(FP), DL
-	TESTB   DL, DL
+TEXT ·gemm256_2x2(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
 	JZ      zero
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	ADDQ    AX, CX
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
-	VMOVUPS 64(CX), Y6
-	VMOVUPS 96(CX), Y7
-	ADDQ    AX, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	VMOVUPS 32(AX), Y5
+	VMOVUPS 64(AX), Y6
+	VMOVUPS 96(AX), Y7
+	ADDQ    CX, AX
 	JMP     start
 
 zero:
@@ -2020,15 +2430,24 @@ zero:
 	VXORPS Y7, Y7, Y7
 
 start:
-	MOVQ  kc+0(FP), CX
-	MOVQ  ars+16(FP), DX
-	MOVQ  aks+24(FP), BX
-	MOVQ  a+8(FP), SI
-	MOVQ  b+32(FP), DI
-	MOVQ  bps+40(FP), R8
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	MOVQ  bps+72(FP), R8
 	LEAQ  (DI)(R8*1), R8
-	TESTQ CX, CX
+	TESTQ AX, AX
 	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
 
 loop:
 	VMOVUPS      (DI), Y8
@@ -2048,21 +2467,31 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         $0x40, DI
 	ADDQ         $0x40, R8
-	DECQ         CX
+	DECQ         AX
 	JNZ          loop
+	ADDQ         R9, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
 
 store:
-	MOVQ    c+48(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	VMOVUPS Y6, 64(CX)
-	VMOVUPS Y7, 96(CX)
-	ADDQ    AX, CX
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	VMOVUPS Y6, 64(AX)
+	VMOVUPS Y7, 96(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 

@@ -4,45 +4,45 @@
 
 package cpu
 
-// gemmNEON_1x1 sets or, with load, continues c[1, 16] += a·b over kc products.
+// gemmNEON_1x1 sets c[1, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_1x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_1x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemmNEON_2x1 sets or, with load, continues c[2, 16] += a·b over kc products.
+// gemmNEON_2x1 sets c[2, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_2x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_2x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemmNEON_3x1 sets or, with load, continues c[3, 16] += a·b over kc products.
+// gemmNEON_3x1 sets c[3, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_3x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_3x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemmNEON_4x1 sets or, with load, continues c[4, 16] += a·b over kc products.
+// gemmNEON_4x1 sets c[4, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_4x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_4x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemmNEON_5x1 sets or, with load, continues c[5, 16] += a·b over kc products.
+// gemmNEON_5x1 sets c[5, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_5x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_5x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemmNEON_6x1 sets or, with load, continues c[6, 16] += a·b over kc products.
+// gemmNEON_6x1 sets c[6, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_6x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_6x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemmNEON_1x4 sets or, with load, continues c[1, 64] += a·b over kc products.
+// gemmNEON_1x4 sets c[1, 64] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_1x4(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_1x4(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
-// gemmNEON_2x2 sets or, with load, continues c[2, 32] += a·b over kc products.
+// gemmNEON_2x2 sets c[2, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
-func gemmNEON_2x2(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
+func gemmNEON_2x2(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // transposeNEON copies 8 rows of n squares of 8 columns to n·8 rows of 8 columns.
 //

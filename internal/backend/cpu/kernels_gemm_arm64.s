@@ -4,16 +4,14 @@
 
 #include "textflag.h"
 
-// func gemmNEON_1x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_1x1(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	ADD R1, R2
+// func gemmNEON_1x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_1x1(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -23,46 +21,62 @@ zero1:
 	VEOR V3.B16, V3.B16, V3.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
-	MOVD b+32(FP), R5
-	MOVD bps+40(FP), R6
-	MOVD ZR, R6
-	CBZ R2, store3
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
+	MOVD b+64(FP), R5
+	MOVD bps+72(FP), R6
+	MOVD a2+56(FP), R6
+	MOVD ZR, R7
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R7, R8
+	MOVD R1, R9
+
+loop5:
 	FLDPQ.P 32(R5), (F4, F5)
 	FLDPQ.P 32(R5), (F6, F7)
-	FMOVS (R4)(R6), F8
+	FMOVS (R4)(R8), F8
 	WORD $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
 	WORD $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	WORD $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	WORD $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
-	ADD R3, R6
+	ADD R0, R8
+	SUB $1, R9
+	CBNZ R9, loop5
+	ADD R3, R7
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R6, store3
+	SUB R4, R6, R7
+	MOVD ZR, R6
+	MOVD more+48(FP), R9
+	MOVD R9, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R9
+	MOVD cs+104(FP), R7
+	FSTPQ (F0, F1), 0(R9)
+	FSTPQ (F2, F3), 32(R9)
+	ADD R7, R9
 	RET
 
-// func gemmNEON_2x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_2x1(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	ADD R1, R2
-	FLDPQ 0(R2), (F4, F5)
-	FLDPQ 32(R2), (F6, F7)
-	ADD R1, R2
+// func gemmNEON_2x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_2x1(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	ADD R1, R0
+	FLDPQ 0(R0), (F4, F5)
+	FLDPQ 32(R0), (F6, F7)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -76,21 +90,28 @@ zero1:
 	VEOR V7.B16, V7.B16, V7.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
 	ADD R5, R4, R5
-	MOVD b+32(FP), R6
-	MOVD bps+40(FP), R7
-	MOVD ZR, R7
-	CBZ R2, store3
+	MOVD b+64(FP), R6
+	MOVD bps+72(FP), R7
+	MOVD a2+56(FP), R7
+	MOVD ZR, R8
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R8, R9
+	MOVD R1, R10
+
+loop5:
 	FLDPQ.P 32(R6), (F8, F9)
 	FLDPQ.P 32(R6), (F10, F11)
-	FMOVS (R4)(R7), F12
-	FMOVS (R5)(R7), F13
+	FMOVS (R4)(R9), F12
+	FMOVS (R5)(R9), F13
 	WORD $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
 	WORD $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	WORD $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
@@ -99,35 +120,44 @@ loop4:
 	WORD $0x4f8d1125 // fmla v5.4s, v9.4s, v13.s[0]
 	WORD $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
 	WORD $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
-	ADD R3, R7
+	ADD R0, R9
+	SUB $1, R10
+	CBNZ R10, loop5
+	ADD R3, R8
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R7, store3
+	SUB R4, R7, R8
+	MOVD ZR, R7
+	MOVD more+48(FP), R10
+	MOVD R10, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	ADD R1, R0
-	FSTPQ (F4, F5), 0(R0)
-	FSTPQ (F6, F7), 32(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R10
+	MOVD cs+104(FP), R8
+	FSTPQ (F0, F1), 0(R10)
+	FSTPQ (F2, F3), 32(R10)
+	ADD R8, R10
+	FSTPQ (F4, F5), 0(R10)
+	FSTPQ (F6, F7), 32(R10)
+	ADD R8, R10
 	RET
 
-// func gemmNEON_3x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_3x1(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	ADD R1, R2
-	FLDPQ 0(R2), (F4, F5)
-	FLDPQ 32(R2), (F6, F7)
-	ADD R1, R2
-	FLDPQ 0(R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	ADD R1, R2
+// func gemmNEON_3x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_3x1(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	ADD R1, R0
+	FLDPQ 0(R0), (F4, F5)
+	FLDPQ 32(R0), (F6, F7)
+	ADD R1, R0
+	FLDPQ 0(R0), (F8, F9)
+	FLDPQ 32(R0), (F10, F11)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -145,23 +175,30 @@ zero1:
 	VEOR V11.B16, V11.B16, V11.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
 	ADD R5, R4, R6
 	ADD R5, R6, R5
-	MOVD b+32(FP), R7
-	MOVD bps+40(FP), R8
-	MOVD ZR, R8
-	CBZ R2, store3
+	MOVD b+64(FP), R7
+	MOVD bps+72(FP), R8
+	MOVD a2+56(FP), R8
+	MOVD ZR, R9
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R9, R10
+	MOVD R1, R11
+
+loop5:
 	FLDPQ.P 32(R7), (F12, F13)
 	FLDPQ.P 32(R7), (F14, F15)
-	FMOVS (R4)(R8), F16
-	FMOVS (R6)(R8), F17
-	FMOVS (R5)(R8), F18
+	FMOVS (R4)(R10), F16
+	FMOVS (R6)(R10), F17
+	FMOVS (R5)(R10), F18
 	WORD $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
 	WORD $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
 	WORD $0x4f9011c2 // fmla v2.4s, v14.4s, v16.s[0]
@@ -174,41 +211,50 @@ loop4:
 	WORD $0x4f9211a9 // fmla v9.4s, v13.4s, v18.s[0]
 	WORD $0x4f9211ca // fmla v10.4s, v14.4s, v18.s[0]
 	WORD $0x4f9211eb // fmla v11.4s, v15.4s, v18.s[0]
-	ADD R3, R8
+	ADD R0, R10
+	SUB $1, R11
+	CBNZ R11, loop5
+	ADD R3, R9
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R8, store3
+	SUB R4, R8, R9
+	MOVD ZR, R8
+	MOVD more+48(FP), R11
+	MOVD R11, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	ADD R1, R0
-	FSTPQ (F4, F5), 0(R0)
-	FSTPQ (F6, F7), 32(R0)
-	ADD R1, R0
-	FSTPQ (F8, F9), 0(R0)
-	FSTPQ (F10, F11), 32(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R11
+	MOVD cs+104(FP), R9
+	FSTPQ (F0, F1), 0(R11)
+	FSTPQ (F2, F3), 32(R11)
+	ADD R9, R11
+	FSTPQ (F4, F5), 0(R11)
+	FSTPQ (F6, F7), 32(R11)
+	ADD R9, R11
+	FSTPQ (F8, F9), 0(R11)
+	FSTPQ (F10, F11), 32(R11)
+	ADD R9, R11
 	RET
 
-// func gemmNEON_4x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_4x1(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	ADD R1, R2
-	FLDPQ 0(R2), (F4, F5)
-	FLDPQ 32(R2), (F6, F7)
-	ADD R1, R2
-	FLDPQ 0(R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	ADD R1, R2
-	FLDPQ 0(R2), (F12, F13)
-	FLDPQ 32(R2), (F14, F15)
-	ADD R1, R2
+// func gemmNEON_4x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_4x1(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	ADD R1, R0
+	FLDPQ 0(R0), (F4, F5)
+	FLDPQ 32(R0), (F6, F7)
+	ADD R1, R0
+	FLDPQ 0(R0), (F8, F9)
+	FLDPQ 32(R0), (F10, F11)
+	ADD R1, R0
+	FLDPQ 0(R0), (F12, F13)
+	FLDPQ 32(R0), (F14, F15)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -230,29 +276,36 @@ zero1:
 	VEOR V15.B16, V15.B16, V15.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
 	ADD R5, R4, R6
 	ADD R5, R6, R7
 	ADD R5, R7, R5
-	MOVD b+32(FP), R8
-	MOVD bps+40(FP), R9
-	MOVD ZR, R9
-	CBZ R2, store3
+	MOVD b+64(FP), R8
+	MOVD bps+72(FP), R9
+	MOVD a2+56(FP), R9
+	MOVD ZR, R10
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R10, R11
+	MOVD R1, R12
+
+loop5:
 	FLDPQ.P 32(R8), (F16, F17)
 	FLDPQ.P 32(R8), (F18, F19)
-	FMOVS (R4)(R9), F20
-	FMOVS (R6)(R9), F21
-	FMOVS (R7)(R9), F22
+	FMOVS (R4)(R11), F20
+	FMOVS (R6)(R11), F21
+	FMOVS (R7)(R11), F22
 	WORD $0x4f941200 // fmla v0.4s, v16.4s, v20.s[0]
 	WORD $0x4f941221 // fmla v1.4s, v17.4s, v20.s[0]
 	WORD $0x4f941242 // fmla v2.4s, v18.4s, v20.s[0]
 	WORD $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
-	FMOVS (R5)(R9), F20
+	FMOVS (R5)(R11), F20
 	WORD $0x4f951204 // fmla v4.4s, v16.4s, v21.s[0]
 	WORD $0x4f951225 // fmla v5.4s, v17.4s, v21.s[0]
 	WORD $0x4f951246 // fmla v6.4s, v18.4s, v21.s[0]
@@ -265,47 +318,56 @@ loop4:
 	WORD $0x4f94122d // fmla v13.4s, v17.4s, v20.s[0]
 	WORD $0x4f94124e // fmla v14.4s, v18.4s, v20.s[0]
 	WORD $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
-	ADD R3, R9
+	ADD R0, R11
+	SUB $1, R12
+	CBNZ R12, loop5
+	ADD R3, R10
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R9, store3
+	SUB R4, R9, R10
+	MOVD ZR, R9
+	MOVD more+48(FP), R12
+	MOVD R12, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	ADD R1, R0
-	FSTPQ (F4, F5), 0(R0)
-	FSTPQ (F6, F7), 32(R0)
-	ADD R1, R0
-	FSTPQ (F8, F9), 0(R0)
-	FSTPQ (F10, F11), 32(R0)
-	ADD R1, R0
-	FSTPQ (F12, F13), 0(R0)
-	FSTPQ (F14, F15), 32(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R12
+	MOVD cs+104(FP), R10
+	FSTPQ (F0, F1), 0(R12)
+	FSTPQ (F2, F3), 32(R12)
+	ADD R10, R12
+	FSTPQ (F4, F5), 0(R12)
+	FSTPQ (F6, F7), 32(R12)
+	ADD R10, R12
+	FSTPQ (F8, F9), 0(R12)
+	FSTPQ (F10, F11), 32(R12)
+	ADD R10, R12
+	FSTPQ (F12, F13), 0(R12)
+	FSTPQ (F14, F15), 32(R12)
+	ADD R10, R12
 	RET
 
-// func gemmNEON_5x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_5x1(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	ADD R1, R2
-	FLDPQ 0(R2), (F4, F5)
-	FLDPQ 32(R2), (F6, F7)
-	ADD R1, R2
-	FLDPQ 0(R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	ADD R1, R2
-	FLDPQ 0(R2), (F12, F13)
-	FLDPQ 32(R2), (F14, F15)
-	ADD R1, R2
-	FLDPQ 0(R2), (F16, F17)
-	FLDPQ 32(R2), (F18, F19)
-	ADD R1, R2
+// func gemmNEON_5x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_5x1(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	ADD R1, R0
+	FLDPQ 0(R0), (F4, F5)
+	FLDPQ 32(R0), (F6, F7)
+	ADD R1, R0
+	FLDPQ 0(R0), (F8, F9)
+	FLDPQ 32(R0), (F10, F11)
+	ADD R1, R0
+	FLDPQ 0(R0), (F12, F13)
+	FLDPQ 32(R0), (F14, F15)
+	ADD R1, R0
+	FLDPQ 0(R0), (F16, F17)
+	FLDPQ 32(R0), (F18, F19)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -331,35 +393,42 @@ zero1:
 	VEOR V19.B16, V19.B16, V19.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
 	ADD R5, R4, R6
 	ADD R5, R6, R7
 	ADD R5, R7, R8
 	ADD R5, R8, R5
-	MOVD b+32(FP), R9
-	MOVD bps+40(FP), R10
-	MOVD ZR, R10
-	CBZ R2, store3
+	MOVD b+64(FP), R9
+	MOVD bps+72(FP), R10
+	MOVD a2+56(FP), R10
+	MOVD ZR, R11
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R11, R12
+	MOVD R1, R13
+
+loop5:
 	FLDPQ.P 32(R9), (F20, F21)
 	FLDPQ.P 32(R9), (F22, F23)
-	FMOVS (R4)(R10), F24
-	FMOVS (R6)(R10), F25
-	FMOVS (R7)(R10), F26
+	FMOVS (R4)(R12), F24
+	FMOVS (R6)(R12), F25
+	FMOVS (R7)(R12), F26
 	WORD $0x4f981280 // fmla v0.4s, v20.4s, v24.s[0]
 	WORD $0x4f9812a1 // fmla v1.4s, v21.4s, v24.s[0]
 	WORD $0x4f9812c2 // fmla v2.4s, v22.4s, v24.s[0]
 	WORD $0x4f9812e3 // fmla v3.4s, v23.4s, v24.s[0]
-	FMOVS (R8)(R10), F24
+	FMOVS (R8)(R12), F24
 	WORD $0x4f991284 // fmla v4.4s, v20.4s, v25.s[0]
 	WORD $0x4f9912a5 // fmla v5.4s, v21.4s, v25.s[0]
 	WORD $0x4f9912c6 // fmla v6.4s, v22.4s, v25.s[0]
 	WORD $0x4f9912e7 // fmla v7.4s, v23.4s, v25.s[0]
-	FMOVS (R5)(R10), F25
+	FMOVS (R5)(R12), F25
 	WORD $0x4f9a1288 // fmla v8.4s, v20.4s, v26.s[0]
 	WORD $0x4f9a12a9 // fmla v9.4s, v21.4s, v26.s[0]
 	WORD $0x4f9a12ca // fmla v10.4s, v22.4s, v26.s[0]
@@ -372,53 +441,62 @@ loop4:
 	WORD $0x4f9912b1 // fmla v17.4s, v21.4s, v25.s[0]
 	WORD $0x4f9912d2 // fmla v18.4s, v22.4s, v25.s[0]
 	WORD $0x4f9912f3 // fmla v19.4s, v23.4s, v25.s[0]
-	ADD R3, R10
+	ADD R0, R12
+	SUB $1, R13
+	CBNZ R13, loop5
+	ADD R3, R11
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R10, store3
+	SUB R4, R10, R11
+	MOVD ZR, R10
+	MOVD more+48(FP), R13
+	MOVD R13, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	ADD R1, R0
-	FSTPQ (F4, F5), 0(R0)
-	FSTPQ (F6, F7), 32(R0)
-	ADD R1, R0
-	FSTPQ (F8, F9), 0(R0)
-	FSTPQ (F10, F11), 32(R0)
-	ADD R1, R0
-	FSTPQ (F12, F13), 0(R0)
-	FSTPQ (F14, F15), 32(R0)
-	ADD R1, R0
-	FSTPQ (F16, F17), 0(R0)
-	FSTPQ (F18, F19), 32(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R13
+	MOVD cs+104(FP), R11
+	FSTPQ (F0, F1), 0(R13)
+	FSTPQ (F2, F3), 32(R13)
+	ADD R11, R13
+	FSTPQ (F4, F5), 0(R13)
+	FSTPQ (F6, F7), 32(R13)
+	ADD R11, R13
+	FSTPQ (F8, F9), 0(R13)
+	FSTPQ (F10, F11), 32(R13)
+	ADD R11, R13
+	FSTPQ (F12, F13), 0(R13)
+	FSTPQ (F14, F15), 32(R13)
+	ADD R11, R13
+	FSTPQ (F16, F17), 0(R13)
+	FSTPQ (F18, F19), 32(R13)
+	ADD R11, R13
 	RET
 
-// func gemmNEON_6x1(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_6x1(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	ADD R1, R2
-	FLDPQ 0(R2), (F4, F5)
-	FLDPQ 32(R2), (F6, F7)
-	ADD R1, R2
-	FLDPQ 0(R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	ADD R1, R2
-	FLDPQ 0(R2), (F12, F13)
-	FLDPQ 32(R2), (F14, F15)
-	ADD R1, R2
-	FLDPQ 0(R2), (F16, F17)
-	FLDPQ 32(R2), (F18, F19)
-	ADD R1, R2
-	FLDPQ 0(R2), (F20, F21)
-	FLDPQ 32(R2), (F22, F23)
-	ADD R1, R2
+// func gemmNEON_6x1(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_6x1(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	ADD R1, R0
+	FLDPQ 0(R0), (F4, F5)
+	FLDPQ 32(R0), (F6, F7)
+	ADD R1, R0
+	FLDPQ 0(R0), (F8, F9)
+	FLDPQ 32(R0), (F10, F11)
+	ADD R1, R0
+	FLDPQ 0(R0), (F12, F13)
+	FLDPQ 32(R0), (F14, F15)
+	ADD R1, R0
+	FLDPQ 0(R0), (F16, F17)
+	FLDPQ 32(R0), (F18, F19)
+	ADD R1, R0
+	FLDPQ 0(R0), (F20, F21)
+	FLDPQ 32(R0), (F22, F23)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -448,41 +526,48 @@ zero1:
 	VEOR V23.B16, V23.B16, V23.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
 	ADD R5, R4, R6
 	ADD R5, R6, R7
 	ADD R5, R7, R8
 	ADD R5, R8, R9
 	ADD R5, R9, R5
-	MOVD b+32(FP), R10
-	MOVD bps+40(FP), R11
-	MOVD ZR, R11
-	CBZ R2, store3
+	MOVD b+64(FP), R10
+	MOVD bps+72(FP), R11
+	MOVD a2+56(FP), R11
+	MOVD ZR, R12
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R12, R13
+	MOVD R1, R14
+
+loop5:
 	FLDPQ.P 32(R10), (F24, F25)
 	FLDPQ.P 32(R10), (F26, F27)
-	FMOVS (R4)(R11), F28
-	FMOVS (R6)(R11), F29
-	FMOVS (R7)(R11), F30
+	FMOVS (R4)(R13), F28
+	FMOVS (R6)(R13), F29
+	FMOVS (R7)(R13), F30
 	WORD $0x4f9c1300 // fmla v0.4s, v24.4s, v28.s[0]
 	WORD $0x4f9c1321 // fmla v1.4s, v25.4s, v28.s[0]
 	WORD $0x4f9c1342 // fmla v2.4s, v26.4s, v28.s[0]
 	WORD $0x4f9c1363 // fmla v3.4s, v27.4s, v28.s[0]
-	FMOVS (R8)(R11), F28
+	FMOVS (R8)(R13), F28
 	WORD $0x4f9d1304 // fmla v4.4s, v24.4s, v29.s[0]
 	WORD $0x4f9d1325 // fmla v5.4s, v25.4s, v29.s[0]
 	WORD $0x4f9d1346 // fmla v6.4s, v26.4s, v29.s[0]
 	WORD $0x4f9d1367 // fmla v7.4s, v27.4s, v29.s[0]
-	FMOVS (R9)(R11), F29
+	FMOVS (R9)(R13), F29
 	WORD $0x4f9e1308 // fmla v8.4s, v24.4s, v30.s[0]
 	WORD $0x4f9e1329 // fmla v9.4s, v25.4s, v30.s[0]
 	WORD $0x4f9e134a // fmla v10.4s, v26.4s, v30.s[0]
 	WORD $0x4f9e136b // fmla v11.4s, v27.4s, v30.s[0]
-	FMOVS (R5)(R11), F30
+	FMOVS (R5)(R13), F30
 	WORD $0x4f9c130c // fmla v12.4s, v24.4s, v28.s[0]
 	WORD $0x4f9c132d // fmla v13.4s, v25.4s, v28.s[0]
 	WORD $0x4f9c134e // fmla v14.4s, v26.4s, v28.s[0]
@@ -495,47 +580,56 @@ loop4:
 	WORD $0x4f9e1335 // fmla v21.4s, v25.4s, v30.s[0]
 	WORD $0x4f9e1356 // fmla v22.4s, v26.4s, v30.s[0]
 	WORD $0x4f9e1377 // fmla v23.4s, v27.4s, v30.s[0]
-	ADD R3, R11
+	ADD R0, R13
+	SUB $1, R14
+	CBNZ R14, loop5
+	ADD R3, R12
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R11, store3
+	SUB R4, R11, R12
+	MOVD ZR, R11
+	MOVD more+48(FP), R14
+	MOVD R14, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	ADD R1, R0
-	FSTPQ (F4, F5), 0(R0)
-	FSTPQ (F6, F7), 32(R0)
-	ADD R1, R0
-	FSTPQ (F8, F9), 0(R0)
-	FSTPQ (F10, F11), 32(R0)
-	ADD R1, R0
-	FSTPQ (F12, F13), 0(R0)
-	FSTPQ (F14, F15), 32(R0)
-	ADD R1, R0
-	FSTPQ (F16, F17), 0(R0)
-	FSTPQ (F18, F19), 32(R0)
-	ADD R1, R0
-	FSTPQ (F20, F21), 0(R0)
-	FSTPQ (F22, F23), 32(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R14
+	MOVD cs+104(FP), R12
+	FSTPQ (F0, F1), 0(R14)
+	FSTPQ (F2, F3), 32(R14)
+	ADD R12, R14
+	FSTPQ (F4, F5), 0(R14)
+	FSTPQ (F6, F7), 32(R14)
+	ADD R12, R14
+	FSTPQ (F8, F9), 0(R14)
+	FSTPQ (F10, F11), 32(R14)
+	ADD R12, R14
+	FSTPQ (F12, F13), 0(R14)
+	FSTPQ (F14, F15), 32(R14)
+	ADD R12, R14
+	FSTPQ (F16, F17), 0(R14)
+	FSTPQ (F18, F19), 32(R14)
+	ADD R12, R14
+	FSTPQ (F20, F21), 0(R14)
+	FSTPQ (F22, F23), 32(R14)
+	ADD R12, R14
 	RET
 
-// func gemmNEON_1x4(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_1x4(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	FLDPQ 64(R2), (F4, F5)
-	FLDPQ 96(R2), (F6, F7)
-	FLDPQ 128(R2), (F8, F9)
-	FLDPQ 160(R2), (F10, F11)
-	FLDPQ 192(R2), (F12, F13)
-	FLDPQ 224(R2), (F14, F15)
-	ADD R1, R2
+// func gemmNEON_1x4(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_1x4(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	FLDPQ 64(R0), (F4, F5)
+	FLDPQ 96(R0), (F6, F7)
+	FLDPQ 128(R0), (F8, F9)
+	FLDPQ 160(R0), (F10, F11)
+	FLDPQ 192(R0), (F12, F13)
+	FLDPQ 224(R0), (F14, F15)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -557,24 +651,31 @@ zero1:
 	VEOR V15.B16, V15.B16, V15.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
-	MOVD b+32(FP), R5
-	MOVD bps+40(FP), R6
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
+	MOVD b+64(FP), R5
+	MOVD bps+72(FP), R6
 	ADD R6, R5, R7
 	ADD R6, R7, R8
 	ADD R6, R8, R6
-	MOVD ZR, R9
-	CBZ R2, store3
+	MOVD a2+56(FP), R9
+	MOVD ZR, R10
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R10, R11
+	MOVD R1, R12
+
+loop5:
 	FLDPQ.P 32(R5), (F16, F17)
 	FLDPQ.P 32(R5), (F18, F19)
 	FLDPQ.P 32(R7), (F20, F21)
 	FLDPQ.P 32(R7), (F22, F23)
-	FMOVS (R4)(R9), F24
+	FMOVS (R4)(R11), F24
 	WORD $0x4f981200 // fmla v0.4s, v16.4s, v24.s[0]
 	WORD $0x4f981221 // fmla v1.4s, v17.4s, v24.s[0]
 	WORD $0x4f981242 // fmla v2.4s, v18.4s, v24.s[0]
@@ -595,39 +696,48 @@ loop4:
 	WORD $0x4f9812cd // fmla v13.4s, v22.4s, v24.s[0]
 	WORD $0x4f9812ae // fmla v14.4s, v21.4s, v24.s[0]
 	WORD $0x4f98128f // fmla v15.4s, v20.4s, v24.s[0]
-	ADD R3, R9
+	ADD R0, R11
+	SUB $1, R12
+	CBNZ R12, loop5
+	ADD R3, R10
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R9, store3
+	SUB R4, R9, R10
+	MOVD ZR, R9
+	MOVD more+48(FP), R12
+	MOVD R12, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	FSTPQ (F4, F5), 64(R0)
-	FSTPQ (F6, F7), 96(R0)
-	FSTPQ (F8, F9), 128(R0)
-	FSTPQ (F10, F11), 160(R0)
-	FSTPQ (F12, F13), 192(R0)
-	FSTPQ (F14, F15), 224(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R12
+	MOVD cs+104(FP), R10
+	FSTPQ (F0, F1), 0(R12)
+	FSTPQ (F2, F3), 32(R12)
+	FSTPQ (F4, F5), 64(R12)
+	FSTPQ (F6, F7), 96(R12)
+	FSTPQ (F8, F9), 128(R12)
+	FSTPQ (F10, F11), 160(R12)
+	FSTPQ (F12, F13), 192(R12)
+	FSTPQ (F14, F15), 224(R12)
+	ADD R10, R12
 	RET
 
-// func gemmNEON_2x2(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)
-TEXT ·gemmNEON_2x2(SB), NOSPLIT, $0-65
-	MOVD c+48(FP), R0
-	MOVD cs+56(FP), R1
-	MOVBU load+64(FP), R2
-	CBZ R2, zero1
-	MOVD R0, R2
-	FLDPQ 0(R2), (F0, F1)
-	FLDPQ 32(R2), (F2, F3)
-	FLDPQ 64(R2), (F4, F5)
-	FLDPQ 96(R2), (F6, F7)
-	ADD R1, R2
-	FLDPQ 0(R2), (F8, F9)
-	FLDPQ 32(R2), (F10, F11)
-	FLDPQ 64(R2), (F12, F13)
-	FLDPQ 96(R2), (F14, F15)
-	ADD R1, R2
+// func gemmNEON_2x2(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+TEXT ·gemmNEON_2x2(SB), NOSPLIT, $0-112
+	MOVD from+80(FP), R0
+	MOVD fs+88(FP), R1
+	CBZ R0, zero1
+	FLDPQ 0(R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	FLDPQ 64(R0), (F4, F5)
+	FLDPQ 96(R0), (F6, F7)
+	ADD R1, R0
+	FLDPQ 0(R0), (F8, F9)
+	FLDPQ 32(R0), (F10, F11)
+	FLDPQ 64(R0), (F12, F13)
+	FLDPQ 96(R0), (F14, F15)
+	ADD R1, R0
 	JMP start2
 
 zero1:
@@ -649,24 +759,31 @@ zero1:
 	VEOR V15.B16, V15.B16, V15.B16
 
 start2:
-	MOVD kc+0(FP), R2
-	MOVD aks+24(FP), R3
-	MOVD a+8(FP), R4
-	MOVD ars+16(FP), R5
+	MOVD kc+0(FP), R1
+	MOVD aks+32(FP), R0
+	MOVD taps+8(FP), R2
+	MOVD atap+40(FP), R3
+	MOVD a+16(FP), R4
+	MOVD ars+24(FP), R5
 	ADD R5, R4, R5
-	MOVD b+32(FP), R6
-	MOVD bps+40(FP), R7
+	MOVD b+64(FP), R6
+	MOVD bps+72(FP), R7
 	ADD R7, R6, R7
-	MOVD ZR, R8
-	CBZ R2, store3
+	MOVD a2+56(FP), R8
+	MOVD ZR, R9
+	CBZ R1, store3
 
-loop4:
+tap4:
+	MOVD R9, R10
+	MOVD R1, R11
+
+loop5:
 	FLDPQ.P 32(R6), (F16, F17)
 	FLDPQ.P 32(R6), (F18, F19)
 	FLDPQ.P 32(R7), (F20, F21)
 	FLDPQ.P 32(R7), (F22, F23)
-	FMOVS (R4)(R8), F24
-	FMOVS (R5)(R8), F25
+	FMOVS (R4)(R10), F24
+	FMOVS (R5)(R10), F25
 	WORD $0x4f981200 // fmla v0.4s, v16.4s, v24.s[0]
 	WORD $0x4f981221 // fmla v1.4s, v17.4s, v24.s[0]
 	WORD $0x4f981242 // fmla v2.4s, v18.4s, v24.s[0]
@@ -683,21 +800,32 @@ loop4:
 	WORD $0x4f9912ad // fmla v13.4s, v21.4s, v25.s[0]
 	WORD $0x4f9912ce // fmla v14.4s, v22.4s, v25.s[0]
 	WORD $0x4f9912ef // fmla v15.4s, v23.4s, v25.s[0]
-	ADD R3, R8
+	ADD R0, R10
+	SUB $1, R11
+	CBNZ R11, loop5
+	ADD R3, R9
 	SUB $1, R2
-	CBNZ R2, loop4
+	CBNZ R2, tap4
+	CBZ R8, store3
+	SUB R4, R8, R9
+	MOVD ZR, R8
+	MOVD more+48(FP), R11
+	MOVD R11, R2
+	JMP tap4
 
 store3:
-	FSTPQ (F0, F1), 0(R0)
-	FSTPQ (F2, F3), 32(R0)
-	FSTPQ (F4, F5), 64(R0)
-	FSTPQ (F6, F7), 96(R0)
-	ADD R1, R0
-	FSTPQ (F8, F9), 0(R0)
-	FSTPQ (F10, F11), 32(R0)
-	FSTPQ (F12, F13), 64(R0)
-	FSTPQ (F14, F15), 96(R0)
-	ADD R1, R0
+	MOVD c+96(FP), R11
+	MOVD cs+104(FP), R9
+	FSTPQ (F0, F1), 0(R11)
+	FSTPQ (F2, F3), 32(R11)
+	FSTPQ (F4, F5), 64(R11)
+	FSTPQ (F6, F7), 96(R11)
+	ADD R9, R11
+	FSTPQ (F8, F9), 0(R11)
+	FSTPQ (F10, F11), 32(R11)
+	FSTPQ (F12, F13), 64(R11)
+	FSTPQ (F14, F15), 96(R11)
+	ADD R9, R11
 	RET
 
 // func transposeNEON(n int, dst *float32, ds uintptr, src *float32, ss uintptr)

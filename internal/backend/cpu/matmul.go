@@ -78,51 +78,93 @@ func matMulPart(j *job, part int, s *scratch) {
 	m0, m1 := span(j.y.Rows, 1, part%j.plan.rowParts, j.plan.rowParts)
 	n0, n1 := span(j.w.N, nr, part/j.plan.rowParts, j.plan.colParts)
 	if m0 < m1 && n0 < n1 {
-		j.b.product(j.y, m0, j.x, j.w, &j.ep, m0, m1, n0, n1, s)
+		j.b.product(j.y, m0, j.x, j.w, runs{max(j.taps, 1), j.dilation}, &j.ep, m0, m1, n0, n1, s)
 	}
+}
+
+// runs says where the factors of a row of a product lie: in n runs of equal length,
+// the first values of which are apart from each other by so many.
+type runs struct{ n, apart int }
+
+// together is one run.
+var together = runs{n: 1}
+
+// block is a part of the factors of a row: runs of kc, the first of which starts at
+// the row's value at and at the row k0 of the weights.
+type block struct{ at, k0, kc, runs int }
+
+// blocks is the number of parts of k factors that are added up at once.
+func (t runs) blocks(k int) int {
+	if run := k / t.n; t.n == 1 || run > maxKC {
+		return t.n * max((run+maxKC-1)/maxKC, 1)
+	}
+	return max((k+maxKC-1)/maxKC, 1)
+}
+
+// block is part i of n of k factors.
+func (t runs) block(k, i, n int) block {
+	run := k / t.n
+	if n >= t.n { // parts of a run
+		parts := n / t.n
+		k0, k1 := i%parts*run/parts, (i%parts+1)*run/parts
+		return block{i/parts*t.apart + k0, i/parts*run + k0, k1 - k0, 1}
+	}
+	first, end := i*t.n/n, (i+1)*t.n/n
+	return block{first * t.apart, first * run, run, end - first}
 }
 
 // product computes the rows m0 to m1 of x times the columns n0 to n1 of w, n0
 // at the start of a panel, to rows of y from y0 on.
-func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backend.Weights, ep *backend.Epilogue, m0, m1, n0, n1 int, s *scratch) {
+func (b *Backend) product(y *backend.Tensor, y0 int, x *backend.Tensor, w *backend.Weights, t runs, ep *backend.Epilogue, m0, m1, n0, n1 int, s *scratch) {
 	k := b.kernels
 	nr, data := k.nr, w.Packed.(*panels).data
 	m := m1 - m0
 	tiles := (m + k.mr() - 1) / k.mr()
-	blocks := max((w.K+maxKC-1)/maxKC, 1)
-	for block := range blocks {
-		k0, k1 := block*w.K/blocks, (block+1)*w.K/blocks
-		kc := k1 - k0
+	blocks := t.blocks(w.K)
+	for i := range blocks {
+		part := t.block(w.K, i, blocks)
+		kc := part.kc
 		a, lda := x.Data, x.Stride
 		if kc > 0 {
-			a = a[m0*lda+k0:]
-			a, lda = b.spread(a, lda, m, kc, n1-n0, s)
+			a = a[m0*lda+part.at:]
+			if part.runs == 1 {
+				a, lda = b.spread(a, lda, m, kc, n1-n0, s)
+			}
 		}
+		f := factors{k: kc, runs: part.runs, a: a, rows: lda, step: 1, apart: t.apart}
 		for n := n0; n < n1; n += nr {
 			width := min(nr, n1-n)
-			if m < len(k.wide) && k.wide[m] != nil && n+k.wideBy[m]*nr <= n1 && kc > 0 {
-				by := k.wideBy[m]
-				k.wide[m](kc, &a[0], uintptr(lda)*4, 4, &data[n*w.K+k0*nr], uintptr(w.K*nr)*4,
-					&y.Data[y0*y.Stride+n], uintptr(y.Stride)*4, block > 0)
-				n += (by - 1) * nr
-				width = by * nr
-				if block == blocks-1 {
-					b.epilogue(y, y0, m0, m, n-(by-1)*nr, width, ep)
+			panel := data[n*w.K+part.k0*nr:]
+			if by := k.together(m, (n1-n)/nr); by > 1 && kc > 0 {
+				to := sums{y.Data[y0*y.Stride+n:], y.Stride}
+				from := to
+				if i == 0 {
+					from = sums{}
 				}
+				k.wide[m].run(f, panel, w.K*nr, from, to)
+				if i == blocks-1 {
+					b.epilogue(y, y0, m0, m, n, by*nr, ep)
+				}
+				n += (by - 1) * nr
 				continue
 			}
-			for t := range tiles {
-				i0, i1 := t*m/tiles, (t+1)*m/tiles
-				c := y.Data[(y0+i0)*y.Stride+n:]
+			for tile := range tiles {
+				i0, i1 := tile*m/tiles, (tile+1)*m/tiles
+				to := sums{y.Data[(y0+i0)*y.Stride+n:], y.Stride}
 				if kc == 0 {
-					for i := range i1 - i0 {
-						clear(c[i*y.Stride:][:width])
+					for r := range i1 - i0 {
+						clear(to.data[r*y.Stride:][:width])
 					}
 					continue
 				}
-				b.tile(kc, i1-i0, a[i0*lda:], lda, 1, data[n*w.K+k0*nr:], c, y.Stride, width, block > 0, s)
+				from := to
+				if i == 0 {
+					from = sums{}
+				}
+				f.a = a[i0*lda:]
+				b.tile(f, i1-i0, panel, from, to, width, s)
 			}
-			if block == blocks-1 {
+			if i == blocks-1 {
 				b.epilogue(y, y0, m0, m, n, width, ep)
 			}
 		}
@@ -143,30 +185,62 @@ func (b *Backend) spread(a []float32, lda, m, kc, n int, s *scratch) ([]float32,
 	return buf, pitch
 }
 
-// tile runs the kernel on mr rows by one panel. A panel at the edge, of fewer
-// columns than the kernel writes, goes through a buffer.
-func (b *Backend) tile(kc, mr int, a []float32, ars, aks int, panel, c []float32, cs, width int, load bool, s *scratch) {
+// factors are those of the rows of a tile: runs of k values that lie step apart, apart
+// from one to the next, and then more of them from next on. The rows of a lie rows apart.
+type factors struct {
+	k, runs           int
+	a                 []float32
+	rows, step, apart int
+	more              int
+	next              []float32
+}
+
+// sums are rows of a tile that lie stride apart.
+type sums struct {
+	data   []float32
+	stride int
+}
+
+// run runs the kernel; panels lie bps apart.
+func (kernel gemmFunc) run(f factors, panel []float32, bps int, from, to sums) {
+	kernel(f.k, f.runs, &f.a[0], uintptr(f.rows)*4, uintptr(f.step)*4, uintptr(f.apart)*4, f.more, at(f.next, 0),
+		&panel[0], uintptr(bps)*4, at(from.data, 0), uintptr(from.stride)*4, &to.data[0], uintptr(to.stride)*4)
+}
+
+// together is the number of panels, of so many, that a kernel for m rows takes at once.
+func (k *kernels) together(m, panels int) int {
+	if m < len(k.wide) && k.wide[m] != nil && k.wideBy[m] <= panels {
+		return k.wideBy[m]
+	}
+	return 1
+}
+
+// tile sets mr rows of one panel's columns to from, which may be empty, and the products
+// of f. A panel at the edge, of fewer columns than the kernel writes, goes through a
+// buffer.
+func (b *Backend) tile(f factors, mr int, panel []float32, from, to sums, width int, s *scratch) {
 	nr := b.kernels.nr
 	if width == nr {
-		b.runTile(kc, mr, a, ars, aks, panel, c, cs, load)
+		b.runTile(f, mr, panel, from, to)
 		return
 	}
-	buf := s.tile
-	if load {
+	buf := sums{s.tile, nr}
+	if from.data != nil {
 		for i := range mr {
-			copy(buf[i*nr:][:width], c[i*cs:])
+			copy(buf.data[i*nr:][:width], from.data[i*from.stride:])
 		}
+		from = buf
 	}
-	b.runTile(kc, mr, a, ars, aks, panel, buf, nr, load)
+	b.runTile(f, mr, panel, from, buf)
 	for i := range mr {
-		copy(c[i*cs:][:width], buf[i*nr:])
+		copy(to.data[i*to.stride:][:width], buf.data[i*nr:])
 	}
 }
 
-func (b *Backend) runTile(kc, mr int, a []float32, ars, aks int, panel, c []float32, cs int, load bool) {
-	if f := b.kernels.tile[mr]; f != nil {
-		f(kc, &a[0], uintptr(ars)*4, uintptr(aks)*4, &panel[0], 0, &c[0], uintptr(cs)*4, load)
+func (b *Backend) runTile(f factors, mr int, panel []float32, from, to sums) {
+	if kernel := b.kernels.tile[mr]; kernel != nil {
+		kernel.run(f, panel, 0, from, to)
 		return
 	}
-	gemmPortable(kc, mr, b.kernels.nr, a, ars, aks, panel, c, cs, load)
+	gemmPortable(f, mr, b.kernels.nr, panel, from, to)
 }

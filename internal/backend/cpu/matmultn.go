@@ -47,7 +47,8 @@ func matMulTNPart(j *job, part int, s *scratch) {
 				h := min(mr, i1-i)
 				packColumns(ap, xb, x.Stride, kc, h, i, i+h)
 				for n := c0; n < c1; n += nr {
-					j.b.tile(kc, h, ap, 1, h, bp[(n-c0)*kc:], dw.Data[i*dw.Stride+n:], dw.Stride, min(nr, c1-n), true, s)
+					to := sums{dw.Data[i*dw.Stride+n:], dw.Stride}
+					j.b.tile(factors{k: kc, runs: 1, a: ap, rows: 1, step: h}, h, bp[(n-c0)*kc:], to, to, min(nr, c1-n), s)
 				}
 			}
 		}

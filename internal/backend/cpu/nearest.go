@@ -32,7 +32,7 @@ func nearestPart(j *job, part int, s *scratch) {
 			s.products = aligned(nearestRows * n)
 		}
 		s.view = backend.Tensor{Rows: end - lo, Cols: n, Stride: n, Data: s.products}
-		j.b.product(&s.view, 0, j.x, j.w, &noEpilogue, lo, end, 0, n, s)
+		j.b.product(&s.view, 0, j.x, j.w, together, &noEpilogue, lo, end, 0, n, s)
 		for t := lo; t < end; t++ {
 			j.codes[t] = j.b.argmin(s.view.Row(t-lo), j.v0[:n], s)
 		}

@@ -28,6 +28,7 @@ type job struct {
 // operands are what the operations work on.
 type operands struct {
 	y, x, z, hat   *backend.Tensor
+	shape          backend.Tensor // what x points to where it is made here
 	w              *backend.Weights
 	memory         *backend.Memory
 	ep             backend.Epilogue
@@ -48,6 +49,7 @@ type operands struct {
 type scratch struct {
 	floats []float32
 	tile   []float32
+	pairs  []float32 // a tile of what the rows of pairs have in common
 	// products holds the rows that Nearest and Join search, the rest their lanes.
 	products []float32
 	game     lanes
@@ -225,7 +227,7 @@ func (p *pool) take() *scratch {
 		p.scratch = p.scratch[:n-1]
 		return s
 	}
-	return &scratch{tile: aligned(maxTile)}
+	return &scratch{tile: aligned(maxTile), pairs: aligned(maxTile)}
 }
 
 // split cuts n items of the given cost (in nanoseconds, roughly) into parts

@@ -10,16 +10,27 @@ import (
 var naive ref.Backend
 
 // gemmPortable is the tile of the portable path.
-func gemmPortable(kc, mr, nr int, a []float32, ars, aks int, b, c []float32, cs int, load bool) {
+func gemmPortable(f factors, mr, nr int, panel []float32, from, to sums) {
 	for i := range mr {
-		row := c[i*cs : i*cs+nr]
-		if !load {
+		row := to.data[i*to.stride:][:nr]
+		if from.data == nil {
 			clear(row)
+		} else {
+			copy(row, from.data[i*from.stride:])
 		}
-		for k := range kc {
-			x := a[i*ars+k*aks]
-			for j, w := range b[k*nr : k*nr+nr] {
-				row[j] = f32.FMA(x, w, row[j])
+		w := panel
+		for run := range f.runs + f.more {
+			a := f.a
+			at := i*f.rows + run*f.apart
+			if run >= f.runs {
+				a, at = f.next, i*f.rows+(run-f.runs)*f.apart
+			}
+			for k := range f.k {
+				x := a[at+k*f.step]
+				for j, v := range w[:nr] {
+					row[j] = f32.FMA(x, v, row[j])
+				}
+				w = w[nr:]
 			}
 		}
 	}

@@ -12,8 +12,8 @@ import (
 // vectors each. Every output is one accumulator with one chain of FMA over k.
 func gemm(v isa, mr, np int) {
 	TEXT(fmt.Sprintf("gemm%s_%dx%d", v.suffix, mr, np), NOSPLIT,
-		"func(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)")
-	Doc(fmt.Sprintf("gemm%s_%dx%d sets or, with load, continues c[%d, %d] += a·b over kc products.",
+		"func(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)")
+	Doc(fmt.Sprintf("gemm%s_%dx%d sets c[%d, %d] to from + a·b over kc products of each tap; from may be nil.",
 		v.suffix, mr, np, mr, np*2*v.lanes()))
 	Pragma("noescape")
 
@@ -25,16 +25,15 @@ func gemm(v isa, mr, np int) {
 			acc[i][j] = v.reg()
 		}
 	}
-	cs := Load(Param("cs"), GP64())
-	row := Load(Param("c"), GP64())
-	load := Load(Param("load"), GP8())
-	TESTB(load, load)
+	row := Load(Param("from"), GP64())
+	fs := Load(Param("fs"), GP64())
+	TESTQ(row, row)
 	JZ(LabelRef("zero"))
 	for i := range acc {
 		for j := range acc[i] {
 			VMOVUPS(Mem{Base: row, Disp: j * v.bytes}, acc[i][j])
 		}
-		ADDQ(cs, row)
+		ADDQ(fs, row)
 	}
 	JMP(LabelRef("start"))
 	Label("zero")
@@ -46,19 +45,13 @@ func gemm(v isa, mr, np int) {
 	Label("start")
 
 	kc := Load(Param("kc"), GP64())
+	taps := Load(Param("taps"), GP64())
 	ars := Load(Param("ars"), GP64())
 	aks := Load(Param("aks"), GP64())
 	// Three rows of a to a pointer: base, base+ars, base+2·ars.
-	var a []reg.Register
-	for i := 0; i < mr; i += 3 {
-		p := GP64()
-		if i == 0 {
-			Load(Param("a"), p)
-		} else {
-			LEAQ(Mem{Base: a[len(a)-1], Index: ars, Scale: 2}, p)
-			ADDQ(ars, p)
-		}
-		a = append(a, p)
+	a := []reg.Register{Load(Param("a"), GP64())}
+	for i := 3; i < mr; i += 3 {
+		a = append(a, GP64())
 	}
 	b := []reg.Register{Load(Param("b"), GP64())}
 	if np > 1 {
@@ -71,7 +64,20 @@ func gemm(v isa, mr, np int) {
 	}
 	TESTQ(kc, kc)
 	JZ(LabelRef("store"))
+	// From the end of a tap to the next one.
+	skip, across := Load(Param("atap"), GP64()), GP64()
+	MOVQ(kc, across)
+	IMULQ(aks, across)
+	SUBQ(across, skip)
+	next := Load(Param("a2"), GP64())
 
+	Label("rows")
+	for i := 1; i < len(a); i++ {
+		LEAQ(Mem{Base: a[i-1], Index: ars, Scale: 2}, a[i])
+		ADDQ(ars, a[i])
+	}
+	Label("tap")
+	Load(Param("kc"), kc)
 	Label("loop")
 	bv := make([]Op, nv)
 	for j := range bv {
@@ -103,9 +109,21 @@ func gemm(v isa, mr, np int) {
 	}
 	DECQ(kc)
 	JNZ(LabelRef("loop"))
+	for _, p := range a {
+		ADDQ(skip, p)
+	}
+	DECQ(taps)
+	JNZ(LabelRef("tap"))
+	TESTQ(next, next)
+	JZ(LabelRef("store"))
+	MOVQ(next, a[0])
+	XORQ(next, next)
+	Load(Param("more"), taps)
+	JMP(LabelRef("rows"))
 
 	Label("store")
 	Load(Param("c"), row)
+	cs := Load(Param("cs"), GP64())
 	for i := range acc {
 		for j := range acc[i] {
 			VMOVUPS(acc[i][j], Mem{Base: row, Disp: j * v.bytes})

@@ -92,29 +92,32 @@ func (a *neon) clear(acc [][]*vreg) {
 // output is one accumulator with one chain of FMA over k.
 func neonGEMM(f *neonFile, mr, np int) {
 	f.function(fmt.Sprintf("gemmNEON_%dx%d", mr, np),
-		"(kc int, a *float32, ars, aks uintptr, b *float32, bps uintptr, c *float32, cs uintptr, load bool)",
-		fmt.Sprintf("sets or, with load, continues c[%d, %d] += a·b over kc products.", mr, np*group),
+		"(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)",
+		fmt.Sprintf("sets c[%d, %d] to from + a·b over kc products of each tap; from may be nil.", mr, np*group),
 		func(a *neon) {
 			t := neonTile{neon: a, mr: mr, np: np, acc: a.accumulators(mr, np)}
-			c, cs, load := a.param("c"), a.param("cs"), a.param("load")
+			row, fs := a.param("from"), a.param("fs")
 			zero, start, store := a.label("zero"), a.label("start"), a.label("store")
-			a.branch("CBZ {0}, ", zero, load)
-			row := a.copyOf(c)
+			a.branch("CBZ {0}, ", zero, row)
 			for i := range t.acc {
 				a.sums("FLDPQ", row, t.acc[i])
-				a.ins("ADD {0}, {1}", cs, row)
+				a.ins("ADD {0}, {1}", fs, row)
 			}
 			a.branch("JMP ", start)
 			a.place(zero)
 			a.clear(t.acc)
 			a.place(start)
-			kc, aks := a.param("kc"), a.param("aks")
+			kc, aks, taps, atap := a.param("kc"), a.param("aks"), a.param("taps"), a.param("atap")
 			t.a = a.rows(a.param("a"), a.param("ars"), mr)
 			t.b = a.rows(a.param("b"), a.param("bps"), np)
-			off := a.reg()
-			a.ins("MOVD ZR, {0}", off)
+			next := a.param("a2")
+			off, begin, left := a.reg(), a.reg(), a.reg()
+			a.ins("MOVD ZR, {0}", begin)
 			a.branch("CBZ {0}, ", store, kc)
-			top := a.label("loop")
+			tap, top := a.label("tap"), a.label("loop")
+			a.place(tap)
+			a.ins("MOVD {0}, {1}", begin, off)
+			a.ins("MOVD {0}, {1}", kc, left)
 			a.place(top)
 			t.products(func(p int) []*vreg { return a.panel(t.b[p]) }, func(i int) *vreg {
 				x := a.vec()
@@ -122,9 +125,19 @@ func neonGEMM(f *neonFile, mr, np int) {
 				return x
 			}, a.addLanes("fmla"))
 			a.ins("ADD {0}, {1}", aks, off)
-			a.ins("SUB $1, {0}", kc)
-			a.branch("CBNZ {0}, ", top, kc)
+			a.ins("SUB $1, {0}", left)
+			a.branch("CBNZ {0}, ", top, left)
+			a.ins("ADD {0}, {1}", atap, begin)
+			a.ins("SUB $1, {0}", taps)
+			a.branch("CBNZ {0}, ", tap, taps)
+			a.branch("CBZ {0}, ", store, next)
+			a.ins("SUB {0}, {1}, {2}", t.a[0], next, begin)
+			a.ins("MOVD ZR, {0}", next)
+			more := a.param("more")
+			a.ins("MOVD {0}, {1}", more, taps)
+			a.branch("JMP ", tap)
 			a.place(store)
+			c, cs := a.param("c"), a.param("cs")
 			for i := range t.acc {
 				a.sums("FSTPQ", c, t.acc[i])
 				a.ins("ADD {0}, {1}", cs, c)
