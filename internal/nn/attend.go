@@ -71,7 +71,7 @@ func (a *Attend) rotated(s *Stream, x *backend.Tensor, before, position int) (q,
 		return q, k, v
 	}
 	s.Wait()
-	s.each(x.Rows, 1, float64(2*c), func(lo, hi int) {
+	s.Each(x.Rows, 1, float64(2*c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			row, to := x.Row(r), r+(r/steps+1)*before
 			a.Rotary.turn(q.Row(r), row[:c], a.Heads, position+r%steps, false)
@@ -118,7 +118,7 @@ func (a *Attend) Backward(s *Stream, x, y, dy *backend.Tensor, _ [][]float32) *b
 	s.AttentionGrad(dq, dk, dv, q, k, v, y, dy, from, to, a.Heads, a.scale())
 	dx := s.Tensor(x.Rows, 3*c)
 	s.Wait()
-	s.each(x.Rows, 1, float64(2*c), func(lo, hi int) {
+	s.Each(x.Rows, 1, float64(2*c), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			row := dx.Row(r)
 			a.Rotary.turn(row[:c], dq.Row(r), a.Heads, r%steps, true)

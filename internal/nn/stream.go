@@ -81,9 +81,9 @@ func (s *Stream) Wait() { backend.Wait(s.Backend) }
 // many is the number of rows from which work on host memory is shared out.
 const many = 32
 
-// each calls f for parts of n rows, side by side where the device has threads;
-// unit is the granularity, cost that of a row in nanoseconds.
-func (s *Stream) each(n, unit int, cost float64, f func(lo, hi int)) {
+// Each calls f for parts of n rows of host memory, side by side where the device has
+// threads; unit is the granularity, cost that of a row in nanoseconds.
+func (s *Stream) Each(n, unit int, cost float64, f func(lo, hi int)) {
 	if b, ok := s.Backend.(interface {
 		Each(n, unit int, cost float64, f func(lo, hi int))
 	}); ok {
