@@ -9,6 +9,7 @@ package academicodec
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sotto-audio/sotto/internal/published"
 	"github.com/sotto-audio/sotto/internal/published/seanet"
@@ -26,10 +27,14 @@ const dim = 512
 
 const book = "quantizer.vq.layers.%d._codebook.embed"
 
-// prefix finds the generator: a training state has it beside the discriminators.
+// prefix finds the generator: a training state has it beside the discriminators, and
+// training on several processes, as that of the published files, puts "module."
+// before every name.
 func prefix(c *published.Checkpoint) string {
-	if c.HasWeight("soundstream.encoder.model.0.conv.conv") {
-		return "soundstream."
+	for _, p := range []string{"module.", "soundstream.", "soundstream.module."} {
+		if c.HasWeight(p + "encoder.model.0.conv.conv") {
+			return p
+		}
 	}
 	return ""
 }
@@ -58,7 +63,7 @@ func build(c *published.Checkpoint) (*published.Model, error) {
 		q.Levels = append(q.Levels, published.Level{Book: c.Codebook(fmt.Sprintf(book, len(q.Levels)), entries[0], entries[1])})
 	}
 	c.Ignore(".inited", ".cluster_size", ".embed_avg")
-	if c.Prefix != "" { // a training state
+	if strings.HasPrefix(c.Prefix, "soundstream.") { // a training state
 		c.Ignore("stft_disc.", "mpd.", "msd.", "optimizer", "lr_scheduler")
 	}
 	// The rate is in no file: frames of 320 samples are the model of 16 kHz.

@@ -12,11 +12,15 @@ func TestOriginal(t *testing.T) {
 }
 
 func TestFullSize(t *testing.T) {
-	fixture.Full(t, "hificodec/small.fixture.safetensors", "hificodec/small.pth")
+	for _, name := range []string{"16k-320d", "24k-320d", "24k-240d"} {
+		t.Run(name, func(t *testing.T) {
+			fixture.Full(t, "hificodec/"+name+".fixture.safetensors", "hificodec/"+name+".pth")
+		})
+	}
 }
 
-func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "hificodec/small.pth") }
+func BenchmarkFullSize(b *testing.B) { fixture.Bench(b, "hificodec/16k-320d.pth") }
 
 func TestSeams(t *testing.T) { fixture.Seams(t, "testdata/small.pth", 8*time.Second, 40*time.Second) }
 
-func TestLongFile(t *testing.T) { fixture.LongFile(t, "hificodec/small.pth") }
+func TestLongFile(t *testing.T) { fixture.LongFile(t, "hificodec/16k-320d.pth") }

@@ -15,7 +15,7 @@ func TestOriginal(t *testing.T) {
 }
 
 func TestFullSize(t *testing.T) {
-	for _, name := range []string{"snac-24", "snac-44"} {
+	for _, name := range []string{"snac-24", "snac-32", "snac-44"} {
 		t.Run(name, func(t *testing.T) { fixture.Full(t, "snac/"+name+".fixture.safetensors", "snac/"+name) })
 	}
 }

@@ -39,7 +39,7 @@ func (l *Magnitudes) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	s.Wait()
 	for i := range s.Batch {
 		signal := joined.Data[i*samples:]
-		s.each(count, dsp.Width, costSample*float64(l.Size), func(lo, hi int) {
+		s.Each(count, dsp.Width, costSample*float64(l.Size), func(lo, hi int) {
 			lanes := l.fft.TakeLanes()
 			defer lanes.Release()
 			for t := lo; t < hi; t += dsp.Width {

@@ -76,7 +76,7 @@ func (l *STFT) all(s *Stream, y, x []float32, frames int) {
 		l.some(y, x, 0, frames)
 		return
 	}
-	s.each(frames, dsp.Width, costSample*float64(l.Size), func(lo, hi int) { l.some(y, x, lo, hi) })
+	s.Each(frames, dsp.Width, costSample*float64(l.Size), func(lo, hi int) { l.some(y, x, lo, hi) })
 }
 
 // costSample is that of a sample of a frame in a transform, in nanoseconds.
@@ -134,7 +134,7 @@ func (l *ISTFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	if x.Rows < many {
 		l.waves(waves, bins, x, 0, x.Rows)
 	} else {
-		s.each(x.Rows, dsp.Width, costSample*float64(l.Size), func(lo, hi int) { l.waves(waves, nil, x, lo, hi) })
+		s.Each(x.Rows, dsp.Width, costSample*float64(l.Size), func(lo, hi int) { l.waves(waves, nil, x, lo, hi) })
 	}
 	for i := range s.Batch {
 		tail := history.Row(i)
@@ -226,7 +226,7 @@ func (f *SpectralFeatures) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	if x.Rows < many {
 		f.bands(y, m, 0, x.Rows)
 	} else {
-		s.each(x.Rows, 1, float64(m.Cols), func(lo, hi int) { f.bands(y, m, lo, hi) })
+		s.Each(x.Rows, 1, float64(m.Cols), func(lo, hi int) { f.bands(y, m, lo, hi) })
 	}
 	return y
 }

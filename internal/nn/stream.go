@@ -87,7 +87,7 @@ func (s *Stream) Rotate(y, x *backend.Tensor, cos, sin []float32, half int, way 
 		b.Rotate(y, x, cos, sin, half, way)
 		return
 	}
-	s.each(x.Rows, 1, float64(x.Cols), func(lo, hi int) {
+	s.Each(x.Rows, 1, float64(x.Cols), func(lo, hi int) {
 		for t := lo; t < hi; t++ {
 			rotate(y.Row(t), x.Row(t), cos[t*half:(t+1)*half], sin[t*half:(t+1)*half], way)
 		}
@@ -118,9 +118,9 @@ func rotate(y, x, cos, sin []float32, way backend.Rotation) {
 // many is the number of rows from which work on host memory is shared out.
 const many = 32
 
-// each calls f for parts of n rows, side by side where the device has threads;
-// unit is the granularity, cost that of a row in nanoseconds.
-func (s *Stream) each(n, unit int, cost float64, f func(lo, hi int)) {
+// Each calls f for parts of n rows of host memory, side by side where the device has
+// threads; unit is the granularity, cost that of a row in nanoseconds.
+func (s *Stream) Each(n, unit int, cost float64, f func(lo, hi int)) {
 	if b, ok := s.Backend.(interface {
 		Each(n, unit int, cost float64, f func(lo, hi int))
 	}); ok {

@@ -34,6 +34,8 @@ def codebooks(quantizer, z):
             q.in_proj.bias -= x.mean(0)
             x = x - x.mean(0)
         q.codebook.weight.copy_(fixture.sample_codebook(x, q.codebook_size, 20 + i, wide=full))
+        if full:  # nor one left over, which no trained level does
+            q.out_proj.bias += (residual - q(residual)[0])[0].mean(1)
         residual = residual - q(residual)[0]
 
 
@@ -88,7 +90,12 @@ def make(out, prefix, seconds, gain=1.0):
     clips = fixture.clips(KWARGS["sample_rate"], seconds)
     with torch.no_grad():
         padded = [m.preprocess(c[None], None) for c in clips]
-        codebooks(m.quantizer, torch.cat([m.encoder(c) for c in padded], 2))
+        z = torch.cat([m.encoder(c) for c in padded], 2)
+        if full:  # without an offset common to all latents, as trained ones
+            mean = z[0].mean(1)
+            m.encoder.block[-1].bias -= mean
+            z = z - mean[:, None]
+        codebooks(m.quantizer, z)
         hf = transformers_layout(m, out / prefix)
         items = []
         for c, x in zip(clips, padded):

@@ -1,12 +1,13 @@
 """Makes small.pth, small.json and small.fixture.safetensors:
 
-    python make.py PATH/TO/AcademiCodec [full FOLDER]
+    python make.py PATH/TO/AcademiCodec [full FOLDER [16k-320d|24k-320d|24k-240d]]
 
 from a checkout of https://github.com/yangdongchao/AcademiCodec at commit
 b6ac134735f6079543db959a60eb77a7bab4277b, with random weights (seed 1). The widths
 that its code fixes (32 channels after the first convolution, latents of 512, norm
 groups of 16 channels) are made smaller by editing its text on the way: 4, 32 and 2.
-With full, the published sizes of 16k-320d go to FOLDER instead.
+With full, a model of a published recipe, 16k-320d if none is named, goes to FOLDER
+under that name instead.
 """
 
 import json
@@ -23,8 +24,10 @@ repo = pathlib.Path(sys.argv[1])
 sys.path.insert(0, str(repo))
 full = len(sys.argv) > 2 and sys.argv[2] == "full"
 out = pathlib.Path(sys.argv[3]) if full else HERE
+recipe = sys.argv[4] if len(sys.argv) > 4 else "16k-320d"
+name = recipe if full else "small"
 text = (repo / "academicodec/models/hificodec/models.py").read_text()
-config = json.loads((repo / "egs/HiFi-Codec-16k-320d/config_16k_320d.json").read_text())
+config = json.loads((repo / f"egs/HiFi-Codec-{recipe}/config_{recipe.replace('-', '_')}.json").read_text())
 if not full:
     for old, new in [("Conv1d(1, 32, 7", "Conv1d(1, 4, 7"), ("32 * (2", "4 * (2"), ("ch // 16", "ch // 2"), ("512", "32")]:
         assert old in text
@@ -68,7 +71,7 @@ with torch.no_grad():
         margins = [fixture.residual_margins(x[0].T[:, g * half:][:, :half], codes[:, [g, 2 + g]], books[g]) for g in range(2)]
         margin = torch.stack([margins[0][:, 0], margins[1][:, 0], margins[0][:, 1], margins[1][:, 1]], 1)
         items.append(dict(pcm=c[0], codes=codes, margin=margin, wave=generator(quantizer.embed(codes[None]))[0, 0]))
-fixture.save(out / "small.fixture.safetensors", items, [h.n_codes] * 4, check=not full)
+fixture.save(out / f"{name}.fixture.safetensors", items, [h.n_codes] * 4, check=not full)
 keep = (lambda s: s) if full else (lambda s: {k: v.half() for k, v in s.items()})
-torch.save({"generator": keep(generator.state_dict()), "quantizer": keep(quantizer.state_dict()), "encoder": keep(encoder.state_dict())}, out / "small.pth")
-(out / "small.json").write_text(json.dumps(config, indent=1))
+torch.save({"generator": keep(generator.state_dict()), "quantizer": keep(quantizer.state_dict()), "encoder": keep(encoder.state_dict())}, out / f"{name}.pth")
+(out / f"{name}.json").write_text(json.dumps(config, indent=1))

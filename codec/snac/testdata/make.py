@@ -1,10 +1,10 @@
 """Makes small/, plain/ (config.json and pytorch_model.bin, as published) and their
 fixtures:
 
-    python make.py [full FOLDER [24] [44]]
+    python make.py [full FOLDER [24] [32] [44]]
 
 from the package snac, with random weights. With full, models of the published sizes
-(24 and 44.1 kHz) go to FOLDER instead. The noise of the decoder is that of
+(24, 32 and 44.1 kHz) go to FOLDER instead. The noise of the decoder is that of
 internal/published/descript.
 """
 
@@ -64,6 +64,8 @@ def codebooks(quantizer, z):
             q.in_proj.bias -= x.mean(0)
             x = x - x.mean(0)
         q.codebook.weight.copy_(fixture.sample_codebook(x, q.codebook_size, 40 + i, wide=full))
+        if full:  # nor one left over, which no trained level does
+            q.out_proj.bias += (residual - q(residual)[0])[0].mean(1)
         residual = residual - q(residual)[0]
 
 
@@ -96,7 +98,12 @@ def make(out, prefix, config, seconds, gain=1.0):
     clips = [c[:, : c.shape[1] // whole * whole - 3] for c in fixture.clips(config["sampling_rate"], seconds)]
     with torch.no_grad():
         padded = [m.preprocess(c[None]) for c in clips]
-        codebooks(m.quantizer, torch.cat([m.encoder(c) for c in padded], 2))
+        z = torch.cat([m.encoder(c) for c in padded], 2)
+        if full:  # without an offset common to all latents, as trained ones
+            mean = z[0].mean(1)
+            m.encoder.block[-1].bias -= mean
+            z = z - mean[:, None]
+        codebooks(m.quantizer, z)
         items = []
 
         def decode(levels):
@@ -132,13 +139,15 @@ def make(out, prefix, config, seconds, gain=1.0):
 if full:
     folder = pathlib.Path(sys.argv[2])
     shape = dict(latent_dim=None, codebook_size=4096, codebook_dim=8, noise=True, depthwise=True)
-    rates = sys.argv[3:] or ["24", "44"]
+    rates = sys.argv[3:] or ["24", "32", "44"]
     if "24" in rates:
         make(folder, "snac-24", dict(sampling_rate=24000, encoder_dim=48, encoder_rates=[2, 4, 8, 8], decoder_dim=1024, decoder_rates=[8, 8, 4, 2],
                                      attn_window_size=None, vq_strides=[4, 2, 1], **shape), 8, 0.5)
-    if "44" in rates:
-        make(folder, "snac-44", dict(sampling_rate=44100, encoder_dim=64, encoder_rates=[3, 3, 7, 7], decoder_dim=1536, decoder_rates=[7, 7, 3, 3],
-                                     attn_window_size=32, vq_strides=[8, 4, 2, 1], **shape), 4, 0.5)
+    # The two for music are one network at two sample rates.
+    for name, rate in [("32", 32000), ("44", 44100)]:
+        if name in rates:
+            make(folder, f"snac-{name}", dict(sampling_rate=rate, encoder_dim=64, encoder_rates=[2, 3, 8, 8], decoder_dim=1536, decoder_rates=[8, 8, 3, 2],
+                                              attn_window_size=32, vq_strides=[8, 4, 2, 1], **shape), 4, 0.5)
 else:
     shape = dict(sampling_rate=24000, latent_dim=None, codebook_size=64, codebook_dim=4, noise=True, depthwise=True)
     make(HERE, "small", dict(encoder_dim=16, encoder_rates=[3, 2], decoder_dim=64, decoder_rates=[2, 3], attn_window_size=8, vq_strides=[4, 2, 1], **shape), 0.05)

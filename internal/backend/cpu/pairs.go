@@ -86,10 +86,18 @@ func (p *pairs) run(n0, n1 int) {
 		if odd0 < odd1 {
 			p.tiles(odd0-d, odd1-odd0, 1, n, by, false, true)
 		}
-		for r := range min(2*d, p.m1-p.m0) {
-			m := p.m0 + r
-			if even := (m+p.phase)/d%2 == 0; even && m+d < p.m1 {
-				p.tiles(m, (p.m1-m-d-1)/(2*d)+1, 2*d, n, by, true, true)
+		if p.m1-p.m0 < 2*d*d { // more pairs lie side by side than one behind the other
+			for m := begin; m < p.m1; m += 2 * d {
+				if from, to := max(m, p.m0), min(m+d, p.m1-d); from < to {
+					p.tiles(from, to-from, 1, n, by, true, true)
+				}
+			}
+		} else {
+			for r := range min(2*d, p.m1-p.m0) {
+				m := p.m0 + r
+				if even := (m+p.phase)/d%2 == 0; even && m+d < p.m1 {
+					p.tiles(m, (p.m1-m-d-1)/(2*d)+1, 2*d, n, by, true, true)
+				}
 			}
 		}
 		if even0 < even1 {

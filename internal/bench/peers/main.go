@@ -49,7 +49,7 @@ type options struct {
 	published, originals             string
 	only, runtimes                   string
 	seconds                          float64
-	rounds, threads                  int
+	rounds, calls, threads           int
 	products, json, cpu              bool
 }
 
@@ -82,6 +82,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.samples, "samples", "samples/speech.wav", "speech, repeated to the length asked for")
 	flag.Float64Var(&o.seconds, "seconds", 20, "length of the signal")
 	flag.IntVar(&o.rounds, "rounds", 12, "turns of each")
+	flag.IntVar(&o.calls, "calls", 6, "calls of a turn, of which the first spread threads over the cores")
 	flag.StringVar(&o.published, "published", "", "folder of full-size checkpoints that testdata/make.py of the families wrote")
 	flag.StringVar(&o.originals, "originals", "", "checkouts of what is no package: academicodec=FOLDER,bigcodec=FOLDER")
 	flag.StringVar(&o.only, "only", "", "families of --published, separated by commas; all by default")
@@ -195,7 +196,7 @@ func (o options) measure(ctx context.Context, r *report, model codec.Codec, thre
 					measure = func() (float64, error) { return w.call(name, way, o.cpu) }
 				}
 				time.Sleep(pause)
-				for range calls {
+				for range o.calls {
 					t, err := measure()
 					if err != nil {
 						return err
@@ -221,12 +222,8 @@ func (o options) measure(ctx context.Context, r *report, model codec.Codec, thre
 	return nil
 }
 
-// pause lets the threads of the runtime before stop looking out for work; the calls
-// of a turn give its own the time to spread over the cores.
-const (
-	pause = 50 * time.Millisecond
-	calls = 6
-)
+// pause lets the threads of the runtime before stop looking out for work.
+const pause = 50 * time.Millisecond
 
 // timed is the time of one of our calls in seconds.
 func (o options) timed(ctx context.Context, model codec.Codec, pcm []float32, tokens *codec.Tokens, way string) (float64, error) {

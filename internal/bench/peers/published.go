@@ -19,7 +19,7 @@ import (
 // make.py leaves a checkpoint of full size.
 var families = []struct{ name, checkpoint string }{
 	{"encodec", "encodec/small.th"},
-	{"hificodec", "hificodec/small.pth"},
+	{"hificodec", "hificodec/16k-320d.pth"},
 	{"wavtokenizer", "wavtokenizer/wavtokenizer-40"},
 	{"dac", "dac/dac-16000.pth"},
 	{"snac", "snac/snac-24"},

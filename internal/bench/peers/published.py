@@ -9,6 +9,7 @@ import sys
 import types
 
 import torch
+import torch._dynamo
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize, remove_weight_norm
@@ -22,6 +23,7 @@ for name in ("torchaudio", "sphn", "sentencepiece", "sounddevice"):  # what pack
 from turns import serve, session, setup  # noqa: E402
 
 os.environ["TORCHINDUCTOR_FX_GRAPH_CACHE"] = "1"
+torch._dynamo.config.recompile_limit = 256  # one of each convolution where a model does not compile whole
 options, samples, codes, wave = setup()
 path, threads, originals = pathlib.Path(options["checkpoint"]), options["threads"], options["originals"]
 
@@ -129,14 +131,15 @@ for part in m.modules():
         pass
     if parametrize.is_parametrized(part, "weight"):
         parametrize.remove_parametrizations(part, "weight")
-ways, failed = {"eager": {"encode": Way(m, encode), "decode": Way(m, decode)}}, {}
+plain = {"encode": Way(m, encode), "decode": Way(m, decode)}
+ways, failed = {"eager": plain} if "eager" in options["runtimes"] else {}, {}
 runtimes = {"compiled": lambda w, x: torch.compile(w), "onnxruntime": lambda w, x: session(w, x, threads)}
 for name, make in runtimes.items():
     if name not in options["runtimes"]:
         continue
     for way, x in [("encode", samples), ("decode", codes)]:
         try:
-            f = make(ways["eager"][way], x)
+            f = make(plain[way], x)
             f(x)
             ways.setdefault(name, {})[way] = f
         except Exception as e:  # no compiler, or an operator that it cannot take

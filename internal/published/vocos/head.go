@@ -121,19 +121,24 @@ func (h *head) envelope(at, frames int) (sum float32) {
 	return sum
 }
 
+// costBin is what the pair of a bin takes, in nanoseconds.
+const costBin = 60
+
 // spectra sets the rows to the pairs of each bin, and those behind x to zero.
 func (h *head) spectra(s *nn.Stream, y, x *backend.Tensor) {
 	bins := h.synthesis.Size/2 + 1
 	if x.Rows > 0 {
 		parts := h.linear.Step(s, x)
-		s.Wait() // what follows is done by the host
-		for r := range x.Rows {
-			magnitude, phase, out := parts.Row(r)[:bins], parts.Row(r)[bins:], y.Row(r)
-			for k, p := range phase {
-				m := min(f32.Exp(magnitude[k]), maxMagnitude)
-				out[2*k], out[2*k+1] = m*f32.Cos(p), m*f32.Sin(p)
+		s.Wait()
+		s.Each(x.Rows, 1, costBin*float64(bins), func(lo, hi int) {
+			for r := lo; r < hi; r++ {
+				magnitude, phase, out := parts.Row(r)[:bins], parts.Row(r)[bins:], y.Row(r)
+				for k, p := range phase {
+					m := min(f32.Exp(magnitude[k]), maxMagnitude)
+					out[2*k], out[2*k+1] = m*f32.Cos(p), m*f32.Sin(p)
+				}
 			}
-		}
+		})
 		s.Release(parts)
 	}
 	s.Clear(y.Data[x.Rows*y.Cols:])
