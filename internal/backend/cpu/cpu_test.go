@@ -88,7 +88,7 @@ func TestReducedMisuse(t *testing.T) {
 	for name, f := range map[string]func(){
 		"values":      func() { b.PackReduced(make([]float32, 5), 2, 3, backend.Int8) },
 		"too many":    func() { b.PackReduced(make([]float32, backend.MaxInt8+1), backend.MaxInt8+1, 1, backend.Int8) },
-		"no such one": func() { b.PackReduced(make([]float32, 6), 2, 3, backend.Int8+1) },
+		"no such one": func() { b.PackReduced(make([]float32, 6), 2, 3, backend.TF32+1) },
 		"columns":     func() { b.MatMul(b.New(4, 3), b.New(4, 3), packed, backend.Epilogue{}) },
 		"repacked":    func() { b.Repack(packed, make([]float32, 6), false) },
 		"codebook":    func() { b.Nearest(make([]int32, 4), b.New(4, 2), packed, make([]float32, 3)) },
