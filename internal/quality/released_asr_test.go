@@ -12,7 +12,7 @@ import (
 
 // TestReleasedRecognizer holds the embedded recogniser to what its card promises: of
 // AN4's test part, words wrong as it hears them at most 400 ms later and with the whole
-// recording heard, and of free speech by two readers that it knows.
+// recording heard, and of free speech by three readers that it knows.
 func TestReleasedRecognizer(t *testing.T) {
 	root := os.Getenv("SOTTO_DATA")
 	if root == "" {
@@ -30,10 +30,11 @@ func TestReleasedRecognizer(t *testing.T) {
 		offline       bool
 		most          float64
 	}{
-		{"test", "an4", false, 0.065},
+		{"test", "an4", false, 0.075},
 		{"test", "an4", true, 0.055},
-		{"valid", "ljspeech", false, 0.44},
-		{"valid", "kathleen", false, 0.45},
+		{"valid", "ljspeech", false, 0.40},
+		{"valid", "kathleen", false, 0.47},
+		{"valid", "vctk", false, 0.73},
 	} {
 		clips, err := ReadTranscripts(filepath.Join(root, "speech", "manifest.tsv"), c.split, c.source)
 		if err != nil {
