@@ -128,7 +128,7 @@ func TestErrors(t *testing.T) {
 		{"encode --threads x a b", 2, "--threads"},
 		{"decode --bits 20 a b", 2, "--bits must be one of"},
 		{"decode --bits 32f a b.flac", 2, "FLAC"},
-		{"decode --precision int4 a b.wav", 2, `--precision must be one of "f32","bf16","int8" but got "int4"`},
+		{"decode --precision int4 a b.wav", 2, `--precision must be one of "f32","bf16","int8","tf32" but got "int4"`},
 		{"play --precision f64 a", 2, "--precision must be one of"},
 		{"eval codec --precision 8", 2, "--precision must be one of"},
 		{"bench --precision 8", 2, "--precision must be one of"},
