@@ -48,8 +48,8 @@ func TestLabels(t *testing.T) {
 	}
 	var want []string
 	for _, s := range sources {
-		if s.text == "labels" {
-			want = append(want, s.name+".tsv")
+		if name := s.labels(); name != "" {
+			want = append(want, name+".tsv")
 		}
 	}
 	files, err := labels.ReadDir("labels")
@@ -84,6 +84,19 @@ func TestLabels(t *testing.T) {
 	for _, name := range want {
 		if _, err := labels.ReadFile("labels/" + name); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestClipNames(t *testing.T) {
+	for _, c := range []struct{ file, id, prefix string }{
+		{"LibriSpeech/19/198/19-198-0000.flac", "19-198-0000", "19"},
+		{"out/src;p239_462&tgt;p230_051/S!p239_462.wav", "p239_462", "p239"},
+		{"wavs/plain.wav", "plain", "plain"},
+	} {
+		id := clipID(c.file)
+		if id != c.id || idPrefix(id) != c.prefix {
+			t.Errorf("%s: %q, %q, want %q, %q", c.file, id, idPrefix(id), c.id, c.prefix)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (s source) clips(g *repo) (clips []clip, err error) {
 		return nil, err
 	}
 	for _, name := range names {
-		id := strings.TrimSuffix(path.Base(name), path.Ext(name))
+		id := clipID(name)
 		folder := path.Base(path.Dir(name))
 		if s.text == "folder" {
 			id = strings.ReplaceAll(folder, " ", "-") + "-" + id
@@ -97,19 +97,29 @@ func (s source) clips(g *repo) (clips []clip, err error) {
 		if s.role == "noise" {
 			dir = filepath.Join("noise", s.name)
 		}
-		prefix, _, _ := strings.Cut(id, "-")
 		if _, class, ok := strings.Cut(folder, " - "); ok {
 			folder = class
 		}
 		clips = append(clips, clip{
 			id: id, file: name, text: strings.Join(strings.Fields(t), " "),
 			path: filepath.Join(dir, id+".flac"),
-			speaker: strings.NewReplacer("{prefix}", prefix, "{permit}", permits[path.Base(name)],
+			speaker: strings.NewReplacer("{prefix}", idPrefix(id), "{permit}", permits[path.Base(name)],
 				"{folder}", strings.ReplaceAll(strings.ToLower(folder), " ", "-")).Replace(s.speaker),
 		})
 	}
 	return clips, nil
 }
+
+// clipID gives the name of a clip from its file: without folders, ending and
+// a mark before "!", which says what the clip was used for, not what it is.
+func clipID(file string) string {
+	id := strings.TrimSuffix(path.Base(file), path.Ext(file))
+	return id[strings.LastIndexByte(id, '!')+1:]
+}
+
+// idPrefix gives the part of a clip's name before the first "-" or "_", which
+// is the speaker in LibriSpeech and VCTK.
+func idPrefix(id string) string { return id[:strings.IndexAny(id+"-", "-_")] }
 
 // verify checks the number of files and the SHA-256 over their list: one line
 // "SHA-256 of the file, two spaces, name" each, as sha256sum prints it.
@@ -210,7 +220,7 @@ func (s source) transcripts(g *repo) (func(id, folder string) (string, error), e
 			return nil, fmt.Errorf("%s: %w", a[0], err)
 		}
 	case "labels":
-		b, err := labels.ReadFile("labels/" + s.name + ".tsv")
+		b, err := labels.ReadFile("labels/" + s.labels() + ".tsv")
 		if err != nil {
 			return nil, err
 		}
@@ -237,6 +247,20 @@ func (s source) transcripts(g *repo) (func(id, folder string) (string, error), e
 		return nil, fmt.Errorf("unknown text rule %q", s.text)
 	}
 	return func(id, _ string) (string, error) { return table[id], nil }, nil
+}
+
+// labels names the file of labels/ with the transcripts of s, without its ending:
+// the one that the column "text" names, else the source's own. It is empty where
+// the transcripts are elsewhere.
+func (s source) labels() string {
+	rule, arg, _ := strings.Cut(s.text, ":")
+	if rule != "labels" {
+		return ""
+	}
+	if arg != "" {
+		return arg
+	}
+	return s.name
 }
 
 // labels holds transcripts of clips whose repository has none; README.md says where
