@@ -19,6 +19,7 @@ type asrCmd struct {
 	Steps        int     `help:"Updates in all."`
 	Minutes      float64 `help:"Minutes in all; the learning rate reaches its floor then."`
 	Config       string  `type:"existingfile" help:"Recipe: a JSON file over the default one, or over that of --init."`
+	WarmUp       bool    `help:"Learn to rebuild altered latents (TERA), which needs no text; another run begins with --init from what comes out."`
 	Lora         int     `placeholder:"RANK" help:"Train low-rank adapters alone, on all matrices, from the weights of --init; they are part of the weights afterwards."`
 	Lr           float64 `help:"Peak learning rate, instead of the recipe's."`
 	ValidMinutes float64 `default:"5" help:"Minutes between validations."`
@@ -30,7 +31,9 @@ type asrCmd struct {
 // Help is shown with --help.
 func (asrCmd) Help() string {
 	return "Example:\n  sotto-train features --data speech/manifest.tsv --name speech --out runs/features --versions 3\n" +
-		"  sotto-train asr --features runs/features --out runs/asr --minutes 90\n\n" +
+		"  sotto-train asr --features runs/features --out runs/asr --minutes 90\n" +
+		"  sotto-train asr --features runs/untold --out runs/warm --warm-up --minutes 30\n" +
+		"  sotto-train asr --features runs/features --out runs/asr2 --init runs/warm/checkpoint.safetensors --minutes 90\n\n" +
 		"An interrupted run writes a checkpoint; --resume goes on from it."
 }
 
@@ -41,6 +44,9 @@ func (c *asrCmd) Validate() error {
 	}
 	if c.Lora > 0 && c.Init == "" && !c.Resume {
 		return errors.New("--lora needs --init: adapters are trained on weights that exist")
+	}
+	if c.WarmUp && (c.Lora > 0 || c.Init != "") {
+		return errors.New("--warm-up comes before all other training: leave out --init and --lora")
 	}
 	if c.LogEvery < 1 {
 		return errors.New("--log-every must be 1 or more")
@@ -106,6 +112,9 @@ func (c *asrCmd) recipe(checkpoint string) (r train.ASRConfig, err error) {
 	}
 	if c.Lr > 0 {
 		r.Schedule.Peak = c.Lr
+	}
+	if c.WarmUp {
+		r.Rebuild = true
 	}
 	if c.Lora > 0 {
 		r.LoRA = &train.LoRAConfig{Rank: c.Lora, Alpha: 2 * float64(c.Lora)}

@@ -50,6 +50,9 @@ type ASRConfig struct {
 	// Shards is the number of batches of an update. Two run at a time; more of them
 	// share two busy processors better.
 	Shards int `json:"shards"`
+	// Rebuild warms a network up before it learns to write: it rebuilds latents as
+	// they were before they were altered, and needs no text.
+	Rebuild bool `json:"rebuild,omitempty"`
 	// LoRA trains adapters alone, from the weights of another run; nil for none.
 	LoRA *LoRAConfig `json:"lora,omitempty"`
 }
@@ -120,6 +123,9 @@ func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (*ASR, error
 		return nil, fmt.Errorf("train: the recipe's network reads frames of %d values at %g Hz, codec %s has %d at %g",
 			c.Model.Inputs, c.Model.FrameRate, info.Name, data.codec.LatentDim(), info.FrameRate)
 	}
+	if c.Rebuild {
+		rebuildLatents(network)
+	}
 	network.Init(rand.New(rand.NewPCG(c.Seed, 0)))
 	t := &ASR{Config: c, Network: network, data: data, device: device}
 	if t.sampler, err = newSampler(data, c.Shares); err != nil {
@@ -188,6 +194,9 @@ func (t *ASR) Update(progress float64) error {
 		if c.Growth > 0 && progress < c.Growth {
 			c.Longest = c.Shortest + (c.Longest-c.Shortest)*progress/c.Growth
 		}
+		if c.Rebuild {
+			c.Splice = nil // that is done by the words
+		}
 		var err error
 		if t.plan, t.Padding, err = t.sampler.plan(c, t.splicer, 24*len(t.shards), rng); err != nil {
 			return err
@@ -198,6 +207,10 @@ func (t *ASR) Update(progress float64) error {
 	each(t.linears(), func(_ int, l *nn.Linear) { l.Prepare(t.device, true) })
 	chunk := t.Config.Chunks[choose(t.Config.ChunkShares, rng)]
 	total := 0
+	weigh, run := weigh, t.run
+	if t.Config.Rebuild {
+		weigh, run = item.frames, t.rebuild
+	}
 	for _, b := range batches {
 		for _, m := range b {
 			total += weigh(m)
@@ -206,7 +219,7 @@ func (t *ASR) Update(progress float64) error {
 	each(t.shards, func(i int, s *asrShard) {
 		s.rng = rand.New(rand.NewPCG(t.Config.Seed+uint64(i), 2000+uint64(t.Step)))
 		s.tape.rng = s.rng
-		s.err = t.run(s, batches[i], chunk, total)
+		s.err = run(s, batches[i], chunk, total)
 	})
 	for _, s := range t.shards {
 		if s.err != nil {
@@ -267,28 +280,38 @@ func (t *ASR) linears() []*nn.Linear {
 	return all
 }
 
+// inputs puts the latents of a batch on a shard's stream, some of them those of codes,
+// all of them altered: [len(batch)·rows, inputs].
+func (t *ASR) inputs(s *asrShard, stream *nn.Stream, batch []item) (x []float32, rows int, err error) {
+	c := t.Config
+	dim := c.Model.Inputs
+	x, rows, err = t.data.fill(stream, batch, t.Network.Delay(), dim, func() int {
+		if s.rng.Float64() >= c.Quantized {
+			return 0
+		}
+		return 1 + choose(c.LevelShares, s.rng)
+	})
+	for i, m := range batch {
+		if err == nil {
+			c.Alteration.alter(x[i*rows*dim:][:m.frames()*dim], dim, s.rng)
+		}
+	}
+	s.Seconds = float64(len(batch)*rows) / c.Model.FrameRate
+	return x, rows, err
+}
+
 // run is the forward and backward pass of a batch; labels is the number of labels
 // of all batches.
 func (t *ASR) run(s *asrShard, batch []item, chunk, labels int) error {
 	c := t.Config
 	stream := s.tape.Begin(len(batch))
 	stream.Chunk = chunk
-	dim := c.Model.Inputs
-	x, rows, err := t.data.fill(stream, batch, t.Network.Delay(), dim, func() int {
-		if s.rng.Float64() >= c.Quantized {
-			return 0
-		}
-		return 1 + choose(c.LevelShares, s.rng)
-	})
+	x, rows, err := t.inputs(s, stream, batch)
 	if err != nil {
 		return err
 	}
-	for i, m := range batch {
-		c.Alteration.alter(x[i*rows*dim:][:m.frames()*dim], dim, s.rng)
-	}
 	var middle *Value
-	out := recognizer.Apply(s.tape, t.Network, s.tape.Input(backend.Host(x, len(batch)*rows, dim)), func(v *Value) { middle = v })
-	s.Seconds = float64(len(batch)*rows) / c.Model.FrameRate
+	out := recognizer.Apply(s.tape, t.Network, s.tape.Input(backend.Host(x, len(batch)*rows, c.Model.Inputs)), func(v *Value) { middle = v })
 	delay := t.Network.Delay()
 	s.Loss = s.score(0, out, batch, stream, delay, labels, 1)
 	s.Middle = s.score(1, middle, batch, stream, delay, labels, float32(c.Middle))

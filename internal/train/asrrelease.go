@@ -32,6 +32,9 @@ func ReleaseASR(dir, name, weights string, search recognizer.Search, mix Mix, de
 	if err != nil {
 		return none, err
 	}
+	if config.Rebuild {
+		return none, fmt.Errorf("train: %s was only warmed up and cannot write: train it first, sotto-train asr --init %s", dir, path)
+	}
 	network, err := recognizer.NewNetwork(config.Model)
 	if err != nil {
 		return none, err

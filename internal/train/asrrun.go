@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,7 +55,12 @@ func (t *ASR) Run(ctx context.Context, c ASRRunConfig) error {
 		over := progress >= 1 || ctx.Err() != nil
 		if over && ctx.Err() == nil || time.Since(validated) >= c.ValidEvery {
 			record := Record{Step: t.Step, Seconds: t.Elapsed.Seconds(), AudioSeconds: t.Audio}
-			if record.Recognised, err = t.Validate(); err != nil {
+			if t.Config.Rebuild {
+				record.Rebuilt, err = t.ValidateRebuilt()
+			} else {
+				record.Recognised, err = t.Validate()
+			}
+			if err != nil {
 				return err
 			}
 			if err := log.Encode(record); err != nil {
@@ -61,6 +68,10 @@ func (t *ASR) Run(ctx context.Context, c ASRRunConfig) error {
 			}
 			for _, s := range record.Recognised {
 				fmt.Fprintf(c.Progress, "step %d  %s chunk %d levels %d: WER %.3f CER %.3f  %s\n", t.Step, s.Source, s.Chunk, s.Levels, s.WER, s.CER, s.Example)
+			}
+			for _, source := range slices.Sorted(maps.Keys(record.Rebuilt)) {
+				e := record.Rebuilt[source]
+				fmt.Fprintf(c.Progress, "step %d  %s: latents are %.3f away, rebuilt %.3f\n", t.Step, source, e.Altered, e.Rebuilt)
 			}
 			if err := t.More(c.Features); err != nil {
 				return err
@@ -91,8 +102,12 @@ func (t *ASR) Run(ctx context.Context, c ASRRunConfig) error {
 			if c.Steps > 0 {
 				left = time.Duration(float64(t.Elapsed) * (1 - progress) / max(progress, 1e-9))
 			}
-			fmt.Fprintf(c.Progress, "step %d  ctc %.3f  middle %.3f  lr %.2g  norm %.2f  padding %.1f%%  %.0f audio-s/s  %s left\n",
-				t.Step, record.Losses["ctc"], record.Losses["middle"], record.Rate, record.GradNorm, 100*t.Padding, record.Speed, left.Round(time.Second))
+			loss := fmt.Sprintf("ctc %.3f  middle %.3f", record.Losses["ctc"], record.Losses["middle"])
+			if t.Config.Rebuild {
+				loss = fmt.Sprintf("rebuild %.4f", record.Losses["rebuild"])
+			}
+			fmt.Fprintf(c.Progress, "step %d  %s  lr %.2g  norm %.2f  padding %.1f%%  %.0f audio-s/s  %s left\n",
+				t.Step, loss, record.Rate, record.GradNorm, 100*t.Padding, record.Speed, left.Round(time.Second))
 			m = &asrMeans{begin: time.Now()}
 		}
 	}
@@ -116,9 +131,13 @@ func (m *asrMeans) add(t *ASR) {
 }
 
 func (m *asrMeans) record(t *ASR) Record {
+	losses := map[string]float64{"ctc": m.loss / m.n, "middle": m.middle / m.n}
+	if t.Config.Rebuild {
+		losses = map[string]float64{"rebuild": m.loss / m.n}
+	}
 	return Record{
 		Step: t.Step, Seconds: t.Elapsed.Seconds(), AudioSeconds: t.Audio,
-		Losses: map[string]float64{"ctc": m.loss / m.n, "middle": m.middle / m.n},
+		Losses: losses,
 		Rate:   float64(t.solver.LR), GradNorm: m.norm / m.n, Skipped: t.solver.Skipped,
 		Padding: t.Padding, Speed: m.audio / time.Since(m.begin).Seconds(),
 	}
@@ -181,14 +200,17 @@ func ASRCheckpointConfig(path string) (ASRConfig, error) {
 }
 
 // ASRInitConfig gives the recipe to begin from a file with: that of a checkpoint, or
-// the default one with the shape of a released model.
+// the default one with the shape of a released model. What a network warmed up with
+// is not what it goes on with.
 func ASRInitConfig(path string) (ASRConfig, error) {
 	released, err := readReleased(path)
 	if err != nil {
 		return ASRConfig{}, err
 	}
 	if released == nil {
-		return ASRCheckpointConfig(path)
+		c, err := ASRCheckpointConfig(path)
+		c.Rebuild = false
+		return c, err
 	}
 	c := DefaultASRConfig()
 	c.Model = released.Network.Config
@@ -237,11 +259,19 @@ func (t *ASR) Begin(path string) error {
 }
 
 // Load continues from a checkpoint. With fresh, a new schedule begins from its
-// average of weights.
+// average of weights; the last matrix starts anew where the checkpoint's had another
+// task.
 func (t *ASR) Load(path string, fresh bool) error {
-	f, _, err := readASRCheckpoint(path)
+	f, from, err := readASRCheckpoint(path)
 	if err != nil {
 		return err
+	}
+	var anew []*nn.Param
+	if from.Rebuild != t.Config.Rebuild {
+		if !fresh {
+			return fmt.Errorf("train: checkpoint %s: the recipe cannot change its task (rebuild) within a run: begin a new one with --init", path)
+		}
+		anew = nn.Params(t.Network.Output, t.Network.Middle)
 	}
 	get := func(name string, p *nn.Param, into []float32) error {
 		v := f.Tensors[name+"."+p.Name].Data
@@ -252,6 +282,9 @@ func (t *ASR) Load(path string, fresh bool) error {
 		return nil
 	}
 	for _, p := range t.Network.Params() {
+		if slices.Contains(anew, p) {
+			continue
+		}
 		if !fresh || get("average", p, p.Data) != nil {
 			if err := get("weight", p, p.Data); err != nil {
 				return err

@@ -38,6 +38,10 @@ func Plot(log, out string) error {
 			}
 			scores[name] = append(scores[name], plotter.XY{X: hours, Y: s.ESTOI})
 		}
+		for source, e := range r.Rebuilt {
+			title = "validation, distance of rebuilt latents"
+			scores[source] = append(scores[source], plotter.XY{X: hours, Y: e.Rebuilt})
+		}
 		for _, s := range r.Recognised {
 			title = "validation word errors, greedy"
 			name := s.Source

@@ -57,8 +57,9 @@ type Record struct {
 	// AdversaryShare is that of the discriminators, a part of it in LossShare.
 	AdversaryShare float64 `json:"adversary_share,omitempty"`
 	// Recognised and Padding are those of a recogniser's training.
-	Recognised []ASRScore `json:"recognised,omitempty"`
-	Padding    float64    `json:"padding,omitempty"` // share of rows that only fill batches up
+	Recognised []ASRScore         `json:"recognised,omitempty"`
+	Rebuilt    map[string]Rebuilt `json:"rebuilt,omitempty"` // by source
+	Padding    float64            `json:"padding,omitempty"` // share of rows that only fill batches up
 }
 
 // Run trains until the end of the schedule or of the context, and leaves a
