@@ -11,6 +11,7 @@ import (
 
 	"github.com/sotto-audio/sotto/codec"
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/backend"
 )
 
 // batchEncoder is what a codec has that encodes several signals side by side,
@@ -74,7 +75,7 @@ func (e *encoder) encode(ctx context.Context, jobs []*job) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if j.err = e.load(ctx, j); errors.Is(j.err, context.Canceled) {
+		if j.err = e.load(ctx, j); errors.Is(j.err, context.Canceled) || backend.Failed(j.err) {
 			return j.err
 		}
 	}
@@ -105,7 +106,7 @@ func (e *encoder) batch(ctx context.Context, jobs []*job) error {
 		for _, j := range jobs {
 			var err error
 			if j.tokens, err = e.model.Encode(ctx, j.pcm, e.books); err != nil {
-				if ctx.Err() != nil {
+				if ctx.Err() != nil || backend.Failed(err) {
 					return err
 				}
 				j.err = err // models may refuse a length

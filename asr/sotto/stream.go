@@ -164,7 +164,9 @@ func (s *sampleStream) Push(pcm []float32) (u asr.Update, err error) {
 	u = asr.Update{Tentative: s.tentative}
 	for len(pcm) > 0 {
 		n := min(most, len(pcm))
-		s.pending = s.latents.Encode(s.pending, pcm[:n])
+		if s.pending, err = s.latents.Encode(s.pending, pcm[:n]); err != nil {
+			return u, err
+		}
 		pcm = pcm[n:]
 		now, err := s.arrived()
 		join(&u, now)
@@ -178,7 +180,9 @@ func (s *sampleStream) Push(pcm []float32) (u asr.Update, err error) {
 // Flush ends the input.
 func (s *sampleStream) Flush() (_ asr.Update, err error) {
 	defer backend.Recover(&err)
-	s.pending = s.latents.Flush(s.pending)
+	if s.pending, err = s.latents.Flush(s.pending); err != nil {
+		return asr.Update{}, err
+	}
 	return s.flush()
 }
 

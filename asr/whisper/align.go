@@ -333,12 +333,12 @@ func hundredths(x float64) float64 { return math.RoundToEven(x*100) / 100 }
 
 // Align gives the words of a text their times in a recording of up to 30 s, by the
 // attention that a model pays while it reads the text.
-func (m *Model) Align(pcm []float32, text, language string) ([]Word, error) {
+func (m *Model) Align(pcm []float32, text, language string) (_ []Word, err error) {
+	defer backend.Recover(&err)
 	if err := m.ready(); err != nil {
 		return nil, err
 	}
 	o := decodeOptions{}
-	var err error
 	if o.language, err = m.language(language); err != nil {
 		return nil, err
 	}

@@ -74,7 +74,8 @@ type token struct {
 	heard   int     // positions when it was first found
 }
 
-func (m *Model) causal(o asr.Options, chunk, startup int) (*causal, error) {
+func (m *Model) causal(o asr.Options, chunk, startup int) (_ *causal, err error) {
+	defer backend.Recover(&err)
 	if m.dims.TextContext < 2*(carried+mostTokens) || (1+startup)*chunk > m.dims.AudioContext {
 		return nil, fmt.Errorf("whisper: contexts of %d and %d are too short for a stream", m.dims.AudioContext, m.dims.TextContext)
 	}
@@ -87,7 +88,6 @@ func (m *Model) causal(o asr.Options, chunk, startup int) (*causal, error) {
 		rules: m.rules(false),
 	}
 	c.decoding = m.decoder.start(m.backend, c.beam, m.dims.AudioContext)
-	var err error
 	c.language, err = m.language(o.Language)
 	c.Reset()
 	return c, err
@@ -112,7 +112,8 @@ func (c *causal) begin() {
 }
 
 // Push takes samples.
-func (c *causal) Push(pcm []float32) (asr.Update, error) {
+func (c *causal) Push(pcm []float32) (_ asr.Update, err error) {
+	defer backend.Recover(&err)
 	for _, v := range pcm {
 		c.peak = max(c.peak, v, -v)
 		if c.samples++; c.samples%stepSamples == 0 {
@@ -126,7 +127,8 @@ func (c *causal) Push(pcm []float32) (asr.Update, error) {
 }
 
 // Flush lets silence follow and settles all.
-func (c *causal) Flush() (asr.Update, error) {
+func (c *causal) Flush() (_ asr.Update, err error) {
+	defer backend.Recover(&err)
 	if c.samples%stepSamples != 0 {
 		c.peaks = append(c.peaks, c.peak)
 	}

@@ -92,7 +92,7 @@ func open(path string, b backend.Backend, p backend.Precision, a *Adapter) (*Mod
 
 // prepare sets ready.
 func (m *Model) prepare() {
-	m.ready = sync.OnceValue(func() error {
+	m.ready = once(func() error {
 		c, err := m.open()
 		if err != nil {
 			return fmt.Errorf("whisper: %w", err)
@@ -103,6 +103,25 @@ func (m *Model) prepare() {
 		}
 		return nil
 	})
+}
+
+// once gives a function that calls f until it succeeds or gives an error of its own: a
+// device that fails may do better the next time.
+func once(f func() error) func() error {
+	var mu sync.Mutex
+	var result error
+	done := false
+	return func() (err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if done {
+			return result
+		}
+		defer backend.Recover(&err)
+		result = f()
+		done = true
+		return result
+	}
 }
 
 // whole gives the model with its matrices kept, as training needs them.

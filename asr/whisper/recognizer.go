@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sotto-audio/sotto/asr"
+	"github.com/sotto-audio/sotto/internal/backend"
 )
 
 func init() {
@@ -170,7 +171,8 @@ type windowed struct {
 
 func (w *windowed) Reset() { w.reset() }
 
-func (w *windowed) Push(pcm []float32) (asr.Update, error) {
+func (w *windowed) Push(pcm []float32) (_ asr.Update, err error) {
+	defer backend.Recover(&err)
 	w.push(pcm)
 	for frames := len(w.mel)/w.dims.Mels + w.seek; !w.offline && frames-w.seek >= windowFrames; {
 		w.window(frames)
@@ -178,7 +180,8 @@ func (w *windowed) Push(pcm []float32) (asr.Update, error) {
 	return w.take(), nil
 }
 
-func (w *windowed) Flush() (asr.Update, error) {
+func (w *windowed) Flush() (_ asr.Update, err error) {
+	defer backend.Recover(&err)
 	w.finish()
 	for frames := w.samples / hop; w.seek < frames; {
 		w.window(frames)

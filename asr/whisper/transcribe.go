@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+
+	"github.com/sotto-audio/sotto/internal/backend"
 )
 
 // Options choose how a recording is transcribed. DefaultOptions has the usual
@@ -114,7 +116,8 @@ type transcriber struct {
 
 // Transcribe gives the text of mono samples at 16 kHz. progress, if not nil, is
 // called with the share that is done.
-func (m *Model) Transcribe(ctx context.Context, pcm []float32, o Options, progress func(done float64)) (*Transcript, error) {
+func (m *Model) Transcribe(ctx context.Context, pcm []float32, o Options, progress func(done float64)) (_ *Transcript, err error) {
+	defer backend.Recover(&err)
 	t, err := m.transcriber(o)
 	if err != nil {
 		return nil, err
@@ -133,7 +136,8 @@ func (m *Model) Transcribe(ctx context.Context, pcm []float32, o Options, progre
 	return &Transcript{Language: languages[t.decode.language].code, Segments: t.segments}, nil
 }
 
-func (m *Model) transcriber(o Options) (*transcriber, error) {
+func (m *Model) transcriber(o Options) (_ *transcriber, err error) {
+	defer backend.Recover(&err)
 	if len(o.Temperatures) == 0 {
 		return nil, errors.New("whisper: no temperature is given")
 	}
@@ -148,7 +152,6 @@ func (m *Model) transcriber(o Options) (*transcriber, error) {
 		detected: o.Language != "" || !m.tokenizer.Multilingual(),
 		decode:   decodeOptions{translate: o.Translate, timestamps: true, most: o.most, lengthPenalty: -1},
 	}
-	var err error
 	t.decode.language, err = m.language(o.Language)
 	t.reset()
 	return t, err

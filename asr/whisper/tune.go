@@ -35,7 +35,8 @@ type Utterance struct {
 
 // NewTuner begins an adapter of a model, or goes on with one. B starts at zero, so
 // that a fresh adapter changes nothing.
-func NewTuner(m *Model, a *Adapter, seed uint64) (*Tuner, error) {
+func NewTuner(m *Model, a *Adapter, seed uint64) (_ *Tuner, err error) {
+	defer backend.Recover(&err)
 	if a.Rank < 1 || a.Rank > m.dims.AudioWidth || a.Chunk < positionTime || a.Chunk%positionTime != 0 {
 		return nil, fmt.Errorf("whisper: an adapter of rank %d for chunks of %v", a.Rank, a.Chunk)
 	}
@@ -153,7 +154,8 @@ func (t *Tuner) partials(u *Utterance, language int, share float64) []partial {
 
 // Loss is the mean cross-entropy, in nats a token, at a share of the ends of
 // chunks of an utterance.
-func (t *Tuner) Loss(u *Utterance, language string, share float64) (float64, error) {
+func (t *Tuner) Loss(u *Utterance, language string, share float64) (_ float64, err error) {
+	defer backend.Recover(&err)
 	l, err := t.language(language)
 	if err != nil {
 		return 0, err
@@ -163,7 +165,8 @@ func (t *Tuner) Loss(u *Utterance, language string, share float64) (float64, err
 
 // Learn takes a step of AdamW with the gradients of some utterances, and gives
 // their mean loss.
-func (t *Tuner) Learn(batch []*Utterance, language string, share, rate float64) (float64, error) {
+func (t *Tuner) Learn(batch []*Utterance, language string, share, rate float64) (_ float64, err error) {
+	defer backend.Recover(&err)
 	l, err := t.language(language)
 	if err != nil {
 		return 0, err

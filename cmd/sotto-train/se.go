@@ -169,7 +169,10 @@ func (c *seCmd) codebooks(ctx context.Context, base []byte, model *native.Checkp
 		return nil, fmt.Errorf("%s exists: add --resume to go on with that run, or choose another folder", path)
 	}
 	begin := time.Now()
-	latents := train.Latents(model.Network, corpus, augment, c.Frames, uint64(c.Seed), device())
+	latents, err := train.Latents(model.Network, corpus, augment, c.Frames, uint64(c.Seed), device())
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(os.Stderr, "%d frames encoded in %s\n", c.Frames, time.Since(begin).Round(time.Second))
 	built, err := train.BuildSE(ctx, base, latents, r, func(group int, e se.Event) {
 		took := time.Since(begin).Round(time.Second)
@@ -212,7 +215,10 @@ func (c *seCmd) write(name string, model *native.Checkpoint) error {
 // table prints sizes of the first level's codebook.
 func (c *seCmd) table(ctx context.Context, model *native.Checkpoint, corpus *train.Corpus, r se.Recipe) error {
 	nodes := []int{2500, 5000, 10_000, 20_000}
-	latents := train.Latents(model.Network, corpus, train.Augment{}, nodes[len(nodes)-1], uint64(c.Seed), device())
+	latents, err := train.Latents(model.Network, corpus, train.Augment{}, nodes[len(nodes)-1], uint64(c.Seed), device())
+	if err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	row := func(name string, change func(r *se.Recipe)) error {
 		fmt.Fprint(w, name)

@@ -76,7 +76,8 @@ type benchReport struct {
 }
 
 // Run is called by kong.
-func (c *benchCmd) Run(s *session) error {
+func (c *benchCmd) Run(s *session) (err error) {
+	defer backend.Recover(&err)
 	useThreads(c.Threads)
 	c.Device = c.name(s)
 	model, err := c.load()

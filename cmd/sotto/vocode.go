@@ -117,7 +117,9 @@ func (c *vocodeCmd) analyse(s *session, m *vocos.Model, src audio.Reader) error 
 	if err != nil {
 		return err
 	}
-	frames = analysis.Flush(frames)
+	if frames, err = analysis.Flush(frames); err != nil {
+		return err
+	}
 	bands := m.Bands()
 	n := len(frames) / bands
 	out, err := create(s.ctx, c.Out, c.Force)
@@ -204,7 +206,10 @@ func (v *spectralSound) Read(dst []float32) (int, error) {
 			return 0, err
 		}
 		if v.frames = v.frames[n:]; len(v.frames) == 0 {
-			v.wave, v.ended = v.synthesis.Flush(v.wave), true
+			v.ended = true
+			if v.wave, err = v.synthesis.Flush(v.wave); err != nil {
+				return 0, err
+			}
 		}
 	}
 	n := copy(dst, v.wave)

@@ -339,7 +339,8 @@ func (m *LanguageModel) check(codebooks int) error {
 }
 
 // WriteECDCWith is WriteECDC with the probabilities of a language model.
-func (m *Model) WriteECDCWith(w io.Writer, samples int64, segments []Segment, lm *LanguageModel) error {
+func (m *Model) WriteECDCWith(w io.Writer, samples int64, segments []Segment, lm *LanguageModel) (err error) {
+	defer backend.Recover(&err)
 	if len(segments) == 0 {
 		return m.WriteECDC(w, samples, segments)
 	}
@@ -361,7 +362,8 @@ func (m *Model) WriteECDCWith(w io.Writer, samples int64, segments []Segment, lm
 }
 
 // ReadECDCWith is ReadECDC of a file that a language model coded.
-func (m *Model) ReadECDCWith(r io.Reader, h Header, lm *LanguageModel) ([]Segment, error) {
+func (m *Model) ReadECDCWith(r io.Reader, h Header, lm *LanguageModel) (_ []Segment, err error) {
+	defer backend.Recover(&err)
 	if !h.LanguageModel {
 		return m.ReadECDC(r, h)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sotto-audio/sotto/codec"
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/published"
 )
@@ -85,7 +86,8 @@ func (m *Model) lengths(n int64) (length, stride int64) {
 
 // EncodeSegments encodes interleaved samples of Channels channels with the first
 // codebooks (0 for all).
-func (m *Model) EncodeSegments(ctx context.Context, pcm []float32, codebooks int) ([]Segment, error) {
+func (m *Model) EncodeSegments(ctx context.Context, pcm []float32, codebooks int) (_ []Segment, err error) {
+	defer backend.Recover(&err)
 	width, err := m.net.Width(codebooks)
 	if err != nil {
 		return nil, err
@@ -152,7 +154,8 @@ func level(pcm []float32, channels int) float32 {
 
 // DecodeSegments gives interleaved samples of Channels channels: segments fade into
 // each other linearly where they overlap.
-func (m *Model) DecodeSegments(ctx context.Context, segments []Segment) ([]float32, error) {
+func (m *Model) DecodeSegments(ctx context.Context, segments []Segment) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	ch := m.Channels()
 	for i := range segments {
 		t := &segments[i].Tokens

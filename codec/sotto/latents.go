@@ -38,7 +38,8 @@ func (m *Model) NewLatentStream() *LatentStream {
 }
 
 // Encode takes any number of samples and appends the latents that they complete.
-func (l *LatentStream) Encode(dst, pcm []float32) []float32 {
+func (l *LatentStream) Encode(dst, pcm []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	e := l.encoder
 	hop := e.network.HopLength
 	for len(e.pending)+len(pcm) >= hop {
@@ -53,13 +54,13 @@ func (l *LatentStream) Encode(dst, pcm []float32) []float32 {
 		e.pending, pcm = e.pending[:0], pcm[used:]
 	}
 	e.pending = append(e.pending, pcm...)
-	return dst
+	return dst, nil
 }
 
 // Flush completes the last frame with silence.
-func (l *LatentStream) Flush(dst []float32) []float32 {
+func (l *LatentStream) Flush(dst []float32) ([]float32, error) {
 	if len(l.encoder.pending) == 0 {
-		return dst
+		return dst, nil
 	}
 	return l.Encode(dst, make([]float32, l.encoder.network.HopLength-len(l.encoder.pending)))
 }

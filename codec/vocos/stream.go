@@ -3,6 +3,7 @@ package vocos
 import (
 	"fmt"
 
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/published"
 )
@@ -43,7 +44,8 @@ func newStream(net *published.Codec, layer nn.Layer, cols, piece int) *Stream {
 }
 
 // Push takes whole rows of the input and appends the values that they settle.
-func (s *Stream) Push(dst, x []float32) ([]float32, error) {
+func (s *Stream) Push(dst, x []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	if len(x)%s.cols != 0 {
 		return dst, fmt.Errorf("vocos: %d values are not whole frames of %d", len(x), s.cols)
 	}
@@ -56,11 +58,12 @@ func (s *Stream) Push(dst, x []float32) ([]float32, error) {
 }
 
 // Flush ends the input and appends what is held back. Reset comes before more.
-func (s *Stream) Flush(dst []float32) []float32 {
+func (s *Stream) Flush(dst []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	if !s.seen {
-		return dst
+		return dst, nil
 	}
-	return s.step(dst, nil, true)
+	return s.step(dst, nil, true), nil
 }
 
 // Reset forgets the signal.

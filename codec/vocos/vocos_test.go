@@ -73,7 +73,11 @@ func through(t testing.TB, s *Stream, x []float32, rng *rand.Rand) []float32 {
 		}
 		at += n
 	}
-	return s.Flush(out)
+	out, err := s.Flush(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // streams makes both ways of a model for log-mel spectra.

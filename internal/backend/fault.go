@@ -1,6 +1,10 @@
 package backend
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
 
 // Fault is what operations panic with when a device fails: it is lost, or its memory
 // is exhausted. The operations of models return it as an error, by Recover.
@@ -21,6 +25,47 @@ func Recover(err *error) {
 		*err = fmt.Errorf("device failed: %w", r)
 	default:
 		panic(r)
+	}
+}
+
+// Failed says that an error is that of a device, and of nothing that it was given.
+func Failed(err error) bool {
+	var f *Fault
+	return errors.As(err, &f)
+}
+
+// Group runs functions beside each other. A Fault that one of them panics with comes to
+// who waits for them.
+type Group struct {
+	wait  sync.WaitGroup
+	once  sync.Once
+	fault *Fault
+}
+
+// Go calls f in a goroutine.
+func (g *Group) Go(f func()) {
+	g.wait.Go(func() {
+		defer g.carry()
+		f()
+	})
+}
+
+// carry keeps a Fault that panics; other panics go on.
+func (g *Group) carry() {
+	switch r := recover().(type) {
+	case nil:
+	case *Fault:
+		g.once.Do(func() { g.fault = r })
+	default:
+		panic(r)
+	}
+}
+
+// Wait returns when all functions have, and panics with the first Fault of theirs.
+func (g *Group) Wait() {
+	g.wait.Wait()
+	if g.fault != nil {
+		panic(g.fault)
 	}
 }
 

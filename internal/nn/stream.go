@@ -36,6 +36,7 @@ type State struct {
 	// out since the start, of each item.
 	Held, Seen, Given int
 
+	stale    bool    // History is to be cleared before it is looked at
 	from, to []int32 // scratch of Attend
 	pieces   []piece // scratch of a window
 }
@@ -153,17 +154,21 @@ func (s *Stream) State(l Layer, rows, cols int) *State {
 		s.order = append(s.order, st)
 	}
 	if st.History.Rows != s.Batch*rows { // another batch
-		st.History = s.Backend.New(s.Batch*rows, cols)
+		st.History, st.stale = s.Backend.New(s.Batch*rows, cols), false
+	}
+	if st.stale {
+		s.Clear(st.History.Data)
+		st.stale = false
 	}
 	return st
 }
 
-// Reset clears every state, as if nothing had been seen.
+// Reset makes every state as if nothing had been seen. It leaves the device alone, and
+// so cannot fail: layers find their states cleared.
 func (s *Stream) Reset() {
 	s.Last = false
 	for _, st := range s.order {
-		st.Held, st.Seen, st.Given = 0, 0, 0
-		s.Upload(st.History, make([]float32, st.History.Rows*st.History.Cols))
+		st.Held, st.Seen, st.Given, st.stale = 0, 0, 0, true
 	}
 	for _, q := range s.queues {
 		q.held = 0

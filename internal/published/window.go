@@ -1,6 +1,10 @@
 package published
 
-import "math"
+import (
+	"math"
+
+	"github.com/sotto-audio/sotto/internal/backend"
+)
 
 // windowEncoder runs a network that looks at everything: over the whole of a
 // signal up to the window, over windows that overlap where it is longer. Each
@@ -74,7 +78,8 @@ type windowDecoder struct {
 }
 
 // Decode keeps frames until more than a window is there.
-func (d *windowDecoder) Decode(dst []float32, codes []int32) ([]float32, error) {
+func (d *windowDecoder) Decode(dst []float32, codes []int32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	width := d.whole.width
 	if err := d.c.Check(codes, width); err != nil {
 		return dst, err
@@ -131,7 +136,8 @@ func (d *windowDecoder) Conceal(dst []float32, n int) ([]float32, error) {
 }
 
 // Flush decodes the last window.
-func (d *windowDecoder) Flush(dst []float32) ([]float32, error) {
+func (d *windowDecoder) Flush(dst []float32) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	if len(d.codes) == 0 {
 		return dst, nil
 	}

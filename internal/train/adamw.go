@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -154,7 +153,7 @@ func each[T any](items []T, f func(int, T)) {
 		next <- i
 	}
 	close(next)
-	var wait sync.WaitGroup
+	var wait backend.Group
 	for range 2 {
 		wait.Go(func() {
 			for i := range next {

@@ -16,7 +16,8 @@ import (
 
 // Begin starts a new schedule from the file at path: a checkpoint of a run with
 // the same shape, or a released model, see Adopt.
-func (t *Codec) Begin(path string) error {
+func (t *Codec) Begin(path string) (err error) {
+	defer backend.Recover(&err)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
@@ -46,7 +47,8 @@ func (t *Codec) Begin(path string) error {
 // quantizer. One of another shape starts anew: the latents are turned to the
 // principal components of the model's on this corpus, the weights on both sides
 // with them, and the codebooks start as in a fresh run.
-func (t *Codec) Adopt(model *native.Checkpoint) error {
+func (t *Codec) Adopt(model *native.Checkpoint) (err error) {
+	defer backend.Recover(&err)
 	from, to := model.Network, t.Network
 	same := from.Config
 	same.Quantizer = to.Quantizer

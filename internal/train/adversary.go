@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -193,11 +192,11 @@ type Adversary struct {
 }
 
 // NewAdversary makes discriminators with drawn weights for crops of n samples.
-func NewAdversary(c AdversaryConfig, n, batch int, device backend.Backend, rng *rand.Rand) (*Adversary, error) {
+func NewAdversary(c AdversaryConfig, n, batch int, device backend.Backend, rng *rand.Rand) (_ *Adversary, err error) {
+	defer backend.Recover(&err)
 	// Its layers work on the memory of the host in between.
 	device = backend.Prompt(device)
 	a := &Adversary{AdversaryConfig: c, device: device, items: batch}
-	var err error
 	if a.verdict, err = newVerdictLoss(c.Loss); err != nil {
 		return nil, err
 	}
@@ -379,14 +378,15 @@ func (c *critic) learn() {
 
 // Update lets the discriminators learn from the crops of the codec's update, where
 // the schedule says so.
-func (a *Adversary) Update(step int, progress float64) error {
+func (a *Adversary) Update(step int, progress float64) (err error) {
+	defer backend.Recover(&err)
 	begin := time.Now()
 	defer func() { a.Took = a.critics[0].took + time.Since(begin) }()
 	a.gather()
 	if a.Learned = step%a.Every == 0 && a.Loss > a.Threshold*a.AdversarialLoss; !a.Learned {
 		return nil
 	}
-	var wait sync.WaitGroup
+	var wait backend.Group
 	for _, c := range a.critics {
 		wait.Go(c.learn)
 	}

@@ -111,7 +111,8 @@ type asrShard struct {
 }
 
 // NewASR makes a trainer.
-func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (*ASR, error) {
+func NewASR(c ASRConfig, data *Transcripts, device backend.Backend) (_ *ASR, err error) {
+	defer backend.Recover(&err)
 	network, err := recognizer.NewNetwork(c.Model)
 	if err != nil {
 		return nil, err
@@ -187,7 +188,8 @@ func choose(shares []float64, rng *rand.Rand) int {
 
 // Update runs one batch on each shard and moves the weights; progress is the share
 // of the run that is done.
-func (t *ASR) Update(progress float64) error {
+func (t *ASR) Update(progress float64) (err error) {
+	defer backend.Recover(&err)
 	rng := rand.New(rand.NewPCG(t.Config.Seed, 1000+uint64(t.Step)))
 	if len(t.plan) < len(t.shards) {
 		c := t.Config

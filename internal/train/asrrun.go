@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/recognizer"
 	"github.com/sotto-audio/sotto/internal/weights"
@@ -32,7 +33,8 @@ type ASRRunConfig struct {
 
 // Run trains until the end of the schedule or of the context, and leaves a
 // checkpoint in both cases.
-func (t *ASR) Run(ctx context.Context, c ASRRunConfig) error {
+func (t *ASR) Run(ctx context.Context, c ASRRunConfig) (err error) {
+	defer backend.Recover(&err)
 	file, err := openLog(c.Dir, t.Step)
 	if err != nil {
 		return err
@@ -146,7 +148,8 @@ func (m *asrMeans) record(t *ASR) Record {
 const asrCheckpointKind = "sotto recogniser training checkpoint 1"
 
 // Save writes what a run needs to go on.
-func (t *ASR) Save(path string) error {
+func (t *ASR) Save(path string) (err error) {
+	defer backend.Recover(&err)
 	config, err := json.Marshal(t.Config)
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
@@ -239,7 +242,8 @@ func readReleased(path string) (*recognizer.Checkpoint, error) {
 
 // Begin starts a new schedule from the file at path: from a checkpoint's average of
 // weights, or from a released model, whose score half way starts anew.
-func (t *ASR) Begin(path string) error {
+func (t *ASR) Begin(path string) (err error) {
+	defer backend.Recover(&err)
 	released, err := readReleased(path)
 	if err != nil {
 		return err
@@ -261,7 +265,8 @@ func (t *ASR) Begin(path string) error {
 // Load continues from a checkpoint. With fresh, a new schedule begins from its
 // average of weights; the last matrix starts anew where the checkpoint's had another
 // task.
-func (t *ASR) Load(path string, fresh bool) error {
+func (t *ASR) Load(path string, fresh bool) (err error) {
+	defer backend.Recover(&err)
 	f, from, err := readASRCheckpoint(path)
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type ASRScore struct {
 // Validate judges the average of weights on the utterances kept for it, with
 // greedy decoding: whole, streaming, and from codes.
 func (t *ASR) Validate() (scores []ASRScore, err error) {
+	defer backend.Recover(&err)
 	err = t.WithAverage(func() error {
 		s := nn.NewStream(t.device, 1)
 		for _, source := range slices.Sorted(maps.Keys(t.data.Valid)) {

@@ -43,11 +43,7 @@ type Balancer struct {
 	BalancerConfig
 	averages map[string]average
 
-	shards  int
-	mu      sync.Mutex
-	all     *sync.Cond
-	arrived int
-	runs    int
+	shards  *meeting
 	met     [][]balanced // of each shard
 	factors []float64
 }
@@ -65,28 +61,14 @@ type balanced struct {
 
 // NewBalancer makes a balancer for a number of shards.
 func NewBalancer(c BalancerConfig, shards int) *Balancer {
-	b := &Balancer{BalancerConfig: c, averages: map[string]average{}, shards: shards, met: make([][]balanced, shards)}
-	b.all = sync.NewCond(&b.mu)
-	return b
+	return &Balancer{BalancerConfig: c, averages: map[string]average{}, shards: newMeeting(shards), met: make([][]balanced, shards)}
 }
 
 // balance gives the factors of losses. It waits for all shards, whose losses must
 // be the same ones in the same order.
-func (b *Balancer) balance(shard int, losses []balanced) []float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.met[shard] = losses
-	if b.arrived++; b.arrived == b.shards {
-		b.factors = b.update()
-		b.arrived = 0
-		b.runs++
-		b.all.Broadcast()
-	} else {
-		for runs := b.runs; runs == b.runs; {
-			b.all.Wait()
-		}
-	}
-	return b.factors
+func (b *Balancer) balance(shard int, losses []balanced) (factors []float64) {
+	b.shards.meet(func() { b.met[shard] = losses }, func() { b.factors = b.update() }, func() { factors = b.factors })
+	return factors
 }
 
 func (b *Balancer) update() []float64 {

@@ -9,12 +9,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sotto-audio/sotto/internal/backend"
 	"github.com/sotto-audio/sotto/internal/weights"
 )
 
 // Save writes everything that a run needs to go on as if it had not stopped: a
 // safetensors file whose metadata hold the counters and the sum of its arrays.
-func (t *Codec) Save(path string) error {
+func (t *Codec) Save(path string) (err error) {
+	defer backend.Recover(&err)
 	config, err := json.Marshal(t.Config)
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
@@ -110,7 +112,8 @@ func CheckpointConfig(path string) (CodecConfig, error) {
 }
 
 // Load continues from a checkpoint of a model of the same shape.
-func (t *Codec) Load(path string) error {
+func (t *Codec) Load(path string) (err error) {
+	defer backend.Recover(&err)
 	f, _, err := readCheckpoint(path)
 	if err != nil {
 		return err

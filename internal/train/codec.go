@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -134,7 +135,8 @@ func NewCodec(c CodecConfig, corpus *Corpus, device backend.Backend) (*Codec, er
 	return newCodec(c, corpus, device, nil)
 }
 
-func newCodec(c CodecConfig, corpus *Corpus, device backend.Backend, fixed *fixed) (*Codec, error) {
+func newCodec(c CodecConfig, corpus *Corpus, device backend.Backend, fixed *fixed) (_ *Codec, err error) {
+	defer backend.Recover(&err)
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -277,7 +279,8 @@ func (c CodecConfig) terms() ([]Weighted, error) {
 }
 
 // Start fits the linear paths; it is for new runs, not for resumed ones.
-func (t *Codec) Start() error {
+func (t *Codec) Start() (err error) {
+	defer backend.Recover(&err)
 	if t.Config.LinearCrops == 0 {
 		return nil
 	}
@@ -343,7 +346,8 @@ func (t *Codec) Close() {
 }
 
 // Update is one step of the optimiser, when a share of the run is done.
-func (t *Codec) Update(progress float64) error {
+func (t *Codec) Update(progress float64) (err error) {
+	defer backend.Recover(&err)
 	c := t.Config
 	b := t.next()
 	started := t.started()
@@ -382,6 +386,13 @@ func (t *Codec) run(b batch, progress float64) error {
 	if t.adversary.active(progress) {
 		t.adversary.prepare()
 	}
+	meetings := []*meeting{t.quantizer.latents}
+	if t.balancer != nil {
+		meetings = append(meetings, t.balancer.shards)
+	}
+	for _, m := range meetings {
+		m.open()
+	}
 	errs := make([]error, len(t.shards))
 	var wait sync.WaitGroup
 	for i, s := range t.shards {
@@ -393,15 +404,22 @@ func (t *Codec) run(b batch, progress float64) error {
 		s.objective.Progress = progress
 		wait.Go(func() {
 			if t.fixed != nil {
-				if errs[i] = t.fixed.encode(i, s.latents, s.samples, t.quantizer.Levels[i*items:(i+1)*items]); errs[i] != nil {
-					return
+				errs[i] = t.fixed.encode(i, s.latents, s.samples, t.quantizer.Levels[i*items:(i+1)*items])
+			}
+			if errs[i] == nil {
+				errs[i] = s.graph.Run()
+			}
+			if errs[i] != nil {
+				for _, m := range meetings {
+					m.leave()
 				}
 			}
-			errs[i] = s.graph.Run()
 		})
 	}
 	wait.Wait()
-	return errors.Join(errs...)
+	// Of those that failed, the ones that did so by themselves.
+	own := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return errors.Is(err, errLeft) })
+	return errors.Join(own...)
 }
 
 // collect keeps the newest latents and starts the codebooks when it is time.

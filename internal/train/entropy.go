@@ -583,7 +583,8 @@ func dot(a, b []float32) float32 {
 
 // Run trains to the end of the recipe and writes the state of things to
 // progress from time to time.
-func (e *Entropy) Run(ctx context.Context, progress io.Writer) error {
+func (e *Entropy) Run(ctx context.Context, progress io.Writer) (err error) {
+	defer backend.Recover(&err)
 	frames := 0
 	for _, c := range e.clips {
 		frames += len(c) / e.shape.Codebooks

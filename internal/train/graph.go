@@ -38,6 +38,7 @@ type Graph struct {
 	flops   float64
 	linears []prepared
 	err     error
+	fault   error // of the device, in a run
 }
 
 // prepared is a matrix product whose weights are packed before a run.
@@ -174,13 +175,28 @@ func (g *Graph) Compile(cost *gorgonia.Node) error {
 // Run evaluates cost and gradients for the values that the inputs hold.
 func (g *Graph) Run() error {
 	g.run++
+	g.fault = nil
 	g.stream.Begin()
 	g.stream.Reset()
 	defer g.machine.Reset()
-	if err := g.machine.RunAll(); err != nil {
+	if err := g.machine.RunAll(); g.fault != nil {
+		return fmt.Errorf("train: %w", g.fault)
+	} else if err != nil {
 		return fmt.Errorf("train: running the graph: %w", err)
 	}
 	return nil
+}
+
+// do runs an operation, in a goroutine of Gorgonia's: a device that fails is an error
+// of the run.
+func (g *Graph) do(f func() gorgonia.Value) (v gorgonia.Value, err error) {
+	defer func() {
+		if err != nil {
+			g.fault = err
+		}
+	}()
+	defer backend.Recover(&err)
+	return f(), nil
 }
 
 // Weights lists the parameters in the order in which layers were applied.
@@ -245,8 +261,13 @@ type engine struct {
 
 // Add gives a + b.
 func (e engine) Add(a, b tensor.Tensor, _ ...tensor.FuncOpt) (tensor.Tensor, error) {
-	y := e.graph.stream.Add(host(a), host(b))
-	return dense(y.Data, a.Shape()...), nil
+	y, err := e.graph.do(func() gorgonia.Value {
+		return dense(e.graph.stream.Add(host(a), host(b)).Data, a.Shape()...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return y.(tensor.Tensor), nil
 }
 
 // layerOp is y = Step(x); its other inputs are the parameters.
@@ -272,7 +293,7 @@ func (o *layerOp) Type() hm.Type {
 func (o *layerOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return o.out.Clone(), nil }
 
 func (o *layerOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	return o.wrap(o.layer.Step(o.graph.stream, host(inputs[0]))), nil
+	return o.graph.do(func() gorgonia.Value { return o.wrap(o.layer.Step(o.graph.stream, host(inputs[0]))) })
 }
 
 func (o *layerOp) DiffWRT(n int) []bool {
@@ -357,11 +378,13 @@ func (o *gradOp) Type() hm.Type {
 func (o *gradOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return o.shape.Clone(), nil }
 
 func (o *gradOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	o.call.do(inputs)
-	if o.which < 0 {
-		return o.wrap(o.call.dx), nil
-	}
-	return o.call.op.weights[o.which].grad, nil
+	return o.graph.do(func() gorgonia.Value {
+		o.call.do(inputs)
+		if o.which < 0 {
+			return o.wrap(o.call.dx)
+		}
+		return o.call.op.weights[o.which].grad
+	})
 }
 
 // addOp is a + b.
@@ -377,7 +400,7 @@ func (o *addOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (o *addOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	return o.wrap(o.graph.stream.Add(host(inputs[0]), host(inputs[1]))), nil
+	return o.graph.do(func() gorgonia.Value { return o.wrap(o.graph.stream.Add(host(inputs[0]), host(inputs[1]))) })
 }
 
 func (o *addOp) DiffWRT(n int) []bool { return []bool{true, true} }

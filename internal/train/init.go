@@ -22,7 +22,8 @@ import (
 // Codes go to where a latent has its energy. Spectra alone make latents full of
 // phase, which a few kilobits cannot hold; with the bands in front the first
 // codes carry the envelope.
-func InitLinear(net *native.Network, corpus *Corpus, device backend.Backend, crops int, rng *rand.Rand) error {
+func InitLinear(net *native.Network, corpus *Corpus, device backend.Backend, crops int, rng *rand.Rand) (err error) {
+	defer backend.Recover(&err)
 	const batch = 8
 	frames := 2 * net.SampleRate / net.HopLength
 	s := nn.NewStream(device, batch)

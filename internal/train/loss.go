@@ -136,8 +136,10 @@ func (p *objectiveOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (p *objectiveOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	p.graph.stream.Wait()
-	return gorgonia.NewF32(float32(p.o.eval(host(inputs[0]).Data, p.grad))), nil
+	return p.graph.do(func() gorgonia.Value {
+		p.graph.stream.Wait()
+		return gorgonia.NewF32(float32(p.o.eval(host(inputs[0]).Data, p.grad)))
+	})
 }
 
 func (p *objectiveOp) DiffWRT(int) []bool { return []bool{true} }

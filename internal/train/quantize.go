@@ -1,8 +1,6 @@
 package train
 
 import (
-	"sync"
-
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -24,12 +22,8 @@ type Quantizer struct {
 	// Commitment is the mean squared distance to the codes in the last run.
 	Commitment float64
 
-	shards int
-
-	mu        sync.Mutex
-	all       *sync.Cond
-	arrived   int // shards whose latents are there
-	runs      int // times that all were
+	shards    int
+	latents   *meeting // of the shards
 	distance  []float64
 	coded     []float32 // [batch·rows, Dim]
 	rowLevels []int
@@ -39,8 +33,7 @@ type Quantizer struct {
 // spread over a number of graphs that run side by side. The codebooks see the
 // batch as one, in the order of its items.
 func NewQuantizer(t *rvq.Trainer, batch, shards int) *Quantizer {
-	q := &Quantizer{Trainer: t, Levels: make([]int, batch), shards: shards, distance: make([]float64, shards)}
-	q.all = sync.NewCond(&q.mu)
+	q := &Quantizer{Trainer: t, Levels: make([]int, batch), shards: shards, latents: newMeeting(shards), distance: make([]float64, shards)}
 	for range t.Codebooks() {
 		q.Usage = append(q.Usage, make([]int64, t.Size))
 	}
@@ -82,31 +75,20 @@ func (o *quantizeOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (o *quantizeOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
-	z := host(inputs[0])
-	out := o.graph.stream.Tensor(z.Rows, z.Cols)
-	o.graph.stream.Wait()
-	o.q.run(o.shard, out.Data, z.Data)
-	return o.wrap(out), nil
+	return o.graph.do(func() gorgonia.Value {
+		z := host(inputs[0])
+		out := o.graph.stream.Tensor(z.Rows, z.Cols)
+		o.graph.stream.Wait()
+		o.q.run(o.shard, out.Data, z.Data)
+		return o.wrap(out)
+	})
 }
 
 // run waits until the latents of all shards are there; the last to come
 // quantizes them.
 func (q *Quantizer) run(shard int, out, z []float32) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	at := shard * len(z)
-	copy(q.Latents[at:], z)
-	if q.arrived++; q.arrived == q.shards {
-		q.quantize()
-		q.arrived = 0
-		q.runs++
-		q.all.Broadcast()
-	} else {
-		for runs := q.runs; runs == q.runs; {
-			q.all.Wait()
-		}
-	}
-	copy(out, q.coded[at:])
+	q.latents.meet(func() { copy(q.Latents[at:], z) }, q.quantize, func() { copy(out, q.coded[at:]) })
 }
 
 func (q *Quantizer) quantize() {
@@ -145,6 +127,10 @@ func (o *commitOp) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 }
 
 func (o *commitOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
+	return o.graph.do(func() gorgonia.Value { return o.run(inputs) })
+}
+
+func (o *commitOp) run(inputs []gorgonia.Value) gorgonia.Value {
 	o.graph.stream.Wait()
 	z, e, grad := host(inputs[0]).Data, host(inputs[1]).Data, o.grad.Float32s()
 	share := 1 / float64(len(z)*o.q.shards)
@@ -156,14 +142,14 @@ func (o *commitOp) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 		grad[i] = step * d
 	}
 	sum *= share
-	o.q.mu.Lock()
-	defer o.q.mu.Unlock()
+	o.q.latents.mu.Lock()
+	defer o.q.latents.mu.Unlock()
 	o.q.distance[o.shard] = sum
 	o.q.Commitment = 0
 	for _, d := range o.q.distance {
 		o.q.Commitment += d
 	}
-	return gorgonia.NewF32(o.weight * float32(sum)), nil
+	return gorgonia.NewF32(o.weight * float32(sum))
 }
 
 func (o *commitOp) DiffWRT(int) []bool { return []bool{true, false} }

@@ -80,6 +80,7 @@ type Rebuilt struct {
 // ValidateRebuilt judges the average of weights on the utterances kept for it, altered
 // the same way each time.
 func (t *ASR) ValidateRebuilt() (scores map[string]Rebuilt, err error) {
+	defer backend.Recover(&err)
 	scores = map[string]Rebuilt{}
 	err = t.WithAverage(func() error {
 		stream := nn.NewStream(t.device, 1)

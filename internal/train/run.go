@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
@@ -64,7 +63,8 @@ type Record struct {
 
 // Run trains until the end of the schedule or of the context, and leaves a
 // checkpoint in both cases.
-func (t *Codec) Run(ctx context.Context, c RunConfig) error {
+func (t *Codec) Run(ctx context.Context, c RunConfig) (err error) {
+	defer backend.Recover(&err)
 	defer t.Close()
 	file, err := openLog(c.Dir, t.Step)
 	if err != nil {
@@ -330,7 +330,7 @@ func GEMMRate(device backend.Backend, threads int) float64 {
 	best := math.Inf(1)
 	for range 30 {
 		begin := time.Now()
-		var wait sync.WaitGroup
+		var wait backend.Group
 		for range threads {
 			x, y, result := device.New(m, k), device.New(m, n), make([]float32, m*n)
 			wait.Go(func() {

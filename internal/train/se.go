@@ -14,7 +14,8 @@ import (
 
 // Latents gives n frames [n, Dim] of a network's encoder from crops of two seconds.
 // Equal seeds give equal frames.
-func Latents(net *native.Network, corpus *Corpus, augment Augment, n int, seed uint64, device backend.Backend) []float32 {
+func Latents(net *native.Network, corpus *Corpus, augment Augment, n int, seed uint64, device backend.Backend) (_ []float32, err error) {
+	defer backend.Recover(&err)
 	const batch = 8
 	frames := 2 * net.SampleRate / net.HopLength
 	rng := rand.New(rand.NewPCG(seed, 5))
@@ -34,7 +35,7 @@ func Latents(net *native.Network, corpus *Corpus, augment Augment, n int, seed u
 		out = append(out, make([]float32, z.Rows*z.Cols)...)
 		s.Download(out[at:], z)
 	}
-	return out[:n*net.Quantizer.Dim]
+	return out[:n*net.Quantizer.Dim], nil
 }
 
 // BuildSE gives a model with codebooks by structural entropy in the place of its

@@ -32,7 +32,10 @@ func TestCodebooksByStructuralEntropy(t *testing.T) {
 		t.Fatal(err)
 	}
 	corpus := hum(rand.New(rand.NewPCG(1, 1)))
-	latents := Latents(model.Network, corpus, Augment{}, 900, 1, testDevice())
+	latents, err := Latents(model.Network, corpus, Augment{}, 900, 1, testDevice())
+	if err != nil {
+		t.Fatal(err)
+	}
 	pcm := make([]float32, 8000)
 	corpus.Draw(pcm, Augment{}, rand.New(rand.NewPCG(2, 2)))
 	for _, assign := range []se.Assignment{se.Nearest, se.GameSums, se.GameExact} {

@@ -104,6 +104,7 @@ func (s *splicer) cut(u *Utterance) ([]int, error) {
 		return nil, err
 	}
 	scores := recognizer.Apply(s.stream, s.network, backend.Host(x, rows, dim), nil).Slice(delay, delay+u.Frames)
+	s.stream.Wait()
 	cuts := []int{0}
 	peaks := align(scores, u.Labels)
 	for i, l := range u.Labels {

@@ -21,7 +21,8 @@ type fixed struct {
 // NewTuner makes a trainer of a model's decoder, for codebooks that are settled:
 // each item passes the encoder and as many levels as it drew. The recipe's network
 // and quantizer are the model's. A run that is resumed starts from the same model.
-func NewTuner(c CodecConfig, model *native.Checkpoint, corpus *Corpus, device backend.Backend) (*Codec, error) {
+func NewTuner(c CodecConfig, model *native.Checkpoint, corpus *Corpus, device backend.Backend) (_ *Codec, err error) {
+	defer backend.Recover(&err)
 	c.Model = model.Network.Config
 	c.Discriminators, c.Balancer = nil, nil
 	f := &fixed{model: model, codes: make([][]int32, c.Shards)}
@@ -44,7 +45,8 @@ func NewTuner(c CodecConfig, model *native.Checkpoint, corpus *Corpus, device ba
 }
 
 // encode sets latents to what a shard's decoder gets of samples, both by item.
-func (f *fixed) encode(shard int, latents, samples []float32, levels []int) error {
+func (f *fixed) encode(shard int, latents, samples []float32, levels []int) (err error) {
+	defer backend.Recover(&err)
 	q, s := f.quantizer[shard], f.streams[shard]
 	hop, dim := f.model.Network.HopLength, q.Dim
 	s.Begin()

@@ -129,13 +129,17 @@ func (l *vocodeLane) run(end bool, missing int64) (err error) {
 		return err
 	}
 	if end {
-		l.spectra = l.analysis.Flush(l.spectra)
+		if l.spectra, err = l.analysis.Flush(l.spectra); err != nil {
+			return err
+		}
 	}
 	if l.made, err = l.synthesis.Push(l.made[:0], l.spectra); err != nil {
 		return err
 	}
 	if end {
-		l.made = l.synthesis.Flush(l.made)
+		if l.made, err = l.synthesis.Flush(l.made); err != nil {
+			return err
+		}
 	}
 	if l.out == nil {
 		l.wave = append(l.wave, l.made...)

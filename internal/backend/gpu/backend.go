@@ -188,14 +188,7 @@ func (b *core) allocate(n int) (*storage, error) {
 // where there is no room.
 func (b *Backend) claim(n int) *storage {
 	for try := 0; ; try++ {
-		b.begin()
-		crowded := try == 0 && b.heap.crowded(4*uint64(n))
-		var s *storage
-		var err error
-		if !crowded {
-			s, err = b.allocate(n)
-		}
-		b.mu.Unlock()
+		s, err := b.attempt(n, try == 0)
 		switch {
 		case s != nil:
 			return s
@@ -205,6 +198,17 @@ func (b *Backend) claim(n int) *storage {
 		runtime.GC()
 		time.Sleep(time.Millisecond << try) // cleanups run beside us
 	}
+}
+
+// attempt is one of claim's: it gives nothing where there is no room, or with look where
+// it is time to look for garbage.
+func (b *Backend) attempt(n int, look bool) (*storage, error) {
+	b.begin()
+	defer b.mu.Unlock()
+	if look && b.heap.crowded(4*uint64(n)) {
+		return nil, nil
+	}
+	return b.allocate(n)
 }
 
 // New gives a zeroed dense tensor.

@@ -39,33 +39,41 @@ func newQueue(d Driver) *queue {
 	return &queue{driver: d, cache: map[uint64][]*recorded{}, seed: maphash.MakeSeed()}
 }
 
-// enqueue adds an operation.
+// enqueue adds an operation. One that fails to start is not among those that are
+// pending.
 func (q *queue) enqueue(op *Operation) error {
 	q.pending = append(q.pending, *op)
-	if len(q.pending) >= flushAt {
-		return q.flush()
+	if len(q.pending) < flushAt {
+		return nil
 	}
-	return nil
+	err := q.flush()
+	if err != nil {
+		q.pending = q.pending[:len(q.pending)-1]
+	}
+	return err
 }
 
 // idle says that nothing is enqueued.
 func (q *queue) idle() bool { return len(q.pending) == 0 && !q.running }
 
-// flush starts what is pending.
+// flush starts what is pending. What does not start stays: it is not only that of who
+// called, and others would take for their results what was never computed.
 func (q *queue) flush() error {
 	if len(q.pending) == 0 {
 		return nil
 	}
-	row := q.pending
-	q.pending = q.pending[:0]
-	r, err := q.find(row)
+	r, err := q.find(q.pending)
 	if err != nil {
 		return err
 	}
+	if err := q.driver.Run(r.Recording); err != nil {
+		return err
+	}
 	q.clock++
-	q.operations += uint64(len(row))
+	q.operations += uint64(len(q.pending))
 	r.age, q.running = q.clock, true
-	return q.driver.Run(r.Recording)
+	q.pending = q.pending[:0]
+	return nil
 }
 
 // find gives the recording of a row, a new one where there is none.

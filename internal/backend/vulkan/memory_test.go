@@ -166,3 +166,18 @@ func BenchmarkRecord(t *testing.B) {
 	}
 	b.Wait()
 }
+
+// TestFailures lets calls of the driver fail.
+func TestFailures(t *testing.T) {
+	p, err := choose(-1)
+	if err != nil {
+		t.Skip("SKIPPED: ", err)
+	}
+	gputest.Failures(t, func() gpu.Driver {
+		d, err := openDevice(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	})
+}
