@@ -22,7 +22,7 @@ func TestFailingDevice(t *testing.T) {
 	in := &Inputs{Paths: []string{filepath.Join(dir, "in")}}
 	m := native(t).(*sotto.Model)
 	want := corpus(t, filepath.Join(dir, "whole"), m, in, RunConfig{Format: Parquet, Shards: 1}, 0)
-	for i, n := range []int{0, 30, 200} {
+	for i, n := range []int{0, 10, 60} {
 		f := backendtest.NewFailing(cpu.New(0), true)
 		device.Add("failing", f)
 		on, err := m.On("failing")

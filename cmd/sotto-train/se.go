@@ -31,7 +31,8 @@ type seCmd struct {
 	Lr         float64 `default:"3e-4" help:"Peak learning rate."`
 	Config     string  `type:"existingfile" placeholder:"FILE" help:"Recipe of the tuning: a JSON file over the default one."`
 	Repository string  `placeholder:"DIR" help:"Checkout of sotto: replace the model that ships beside the default one, and all that is made from it (the table of hashes)."`
-	Table      bool    `help:"Print the codebook sizes that come out of graphs of several sizes and thresholds, and quit."`
+	deviceFlag
+	Table bool `help:"Print the codebook sizes that come out of graphs of several sizes and thresholds, and quit."`
 }
 
 // Help is shown with --help.
@@ -118,7 +119,11 @@ func (c *seCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Steps > 0 {
-		t, err := train.NewTuner(config, built, corpus, device())
+		device, err := c.open()
+		if err != nil {
+			return err
+		}
+		t, err := train.NewTuner(config, built, corpus, device)
 		if err != nil {
 			return err
 		}
@@ -169,6 +174,7 @@ func (c *seCmd) codebooks(ctx context.Context, base []byte, model *native.Checkp
 		return nil, fmt.Errorf("%s exists: add --resume to go on with that run, or choose another folder", path)
 	}
 	begin := time.Now()
+	// On the processor whatever the device: codebooks are the same everywhere.
 	latents, err := train.Latents(model.Network, corpus, augment, c.Frames, uint64(c.Seed), device())
 	if err != nil {
 		return nil, err

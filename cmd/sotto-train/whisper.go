@@ -13,6 +13,7 @@ import (
 
 	"github.com/sotto-audio/sotto/asr/whisper"
 	"github.com/sotto-audio/sotto/internal/audio"
+	devices "github.com/sotto-audio/sotto/internal/device"
 	"github.com/sotto-audio/sotto/internal/manifest"
 )
 
@@ -33,6 +34,7 @@ type whisperCmd struct {
 	Language string  `default:"en" help:"Language of the recordings."`
 	Every    int     `default:"25" help:"Updates between lines of the log and saved adapters."`
 	Held     int     `default:"4" help:"Recordings to hold back and judge by."`
+	deviceFlag
 }
 
 // Help is shown with --help.
@@ -66,6 +68,11 @@ func (c *whisperCmd) Run(ctx context.Context) error {
 	model, err := whisper.Load(c.Model)
 	if err != nil {
 		return err
+	}
+	if name := c.name(); name != devices.CPU {
+		if model, err = model.On(name); err != nil {
+			return err
+		}
 	}
 	adapter := &whisper.Adapter{Rank: c.Rank, Alpha: c.Alpha, Chunk: time.Duration(c.Chunk) * time.Millisecond, Startup: c.Startup}
 	if c.Alpha == 0 {

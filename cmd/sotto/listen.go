@@ -20,6 +20,7 @@ type listenCmd struct {
 	Format string `default:"auto" enum:"auto,txt,jsonl" help:"What to write: ${enum}. auto is words on a terminal and jsonl on a pipe."`
 	recognizerFlags
 	captureFlag
+	computeFlag
 	rawFlags
 }
 
@@ -32,6 +33,7 @@ sotto transcribe --help). Ctrl-C ends it with the last words.
 Examples:
   sotto listen
   sotto listen --chunk 160 | jq -r 'select(.is_final).text'
+  sotto listen --compute cuda --model large-v3.pt
   arecord -f S16_LE -r 16000 -t wav | sotto listen -`
 }
 
@@ -50,6 +52,9 @@ func (c *listenCmd) Validate() error {
 func (c *listenCmd) Run(s *session) error {
 	s.endless()
 	model, err := c.load()
+	if err == nil {
+		model, err = c.device().recognizer(s, model)
+	}
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type playCmd struct {
 	File string `arg:"" help:"Audio file or .sotto file; \"-\" is standard input."`
 	decoderFlag
 	playbackFlag
+	computeFlag
 }
 
 // Help is shown by --help.
@@ -79,6 +80,9 @@ func (c *playCmd) open(s *session) (audio.Reader, error) {
 		return nil, fmt.Errorf("%s: %w", name(c.File), err)
 	}
 	model, err := c.loadFor(tokens.Header())
+	if err == nil {
+		model, err = c.device().codec(s, model)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type receiveCmd struct {
 	Out     string `arg:"" optional:"" help:"WAV file to write, \"-\" is standard output; the speakers by default."`
 	decoderFlag
 	playbackFlag
+	computeFlag
 	Delay   int  `default:"2000" placeholder:"MS" help:"Sound that the jitter buffer may hold at most. ${default} ms by default."`
 	Timeout int  `default:"10" placeholder:"S" help:"End when nothing has come for so long, once something has; 0 waits for ever. ${default} s by default."`
 	Force   bool `short:"f" help:"Replace an existing file."`
@@ -54,6 +55,9 @@ func (c *receiveCmd) Validate() error {
 func (c *receiveCmd) Run(s *session) error {
 	s.endless()
 	model, err := c.load()
+	if err == nil {
+		model, err = c.device().codec(s, model)
+	}
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type sendCmd struct {
 	File    string `arg:"" optional:"" help:"Audio file, sent at the speed of speech; \"-\" is standard input, sent as it comes. The microphone by default."`
 	modelFlag
 	captureFlag
+	computeFlag
 	Bitrate float64 `short:"b" placeholder:"KBPS" help:"Bitrate in kbit/s (see sotto models), at most; the highest by default."`
 	Packet  int     `default:"20" placeholder:"MS" help:"Sound in a packet, in milliseconds: less is quicker, more costs fewer bytes. ${default} by default."`
 	Repair  int     `default:"50" placeholder:"PERCENT" help:"Bits spent on repeating earlier frames in coarser form, as a share of the bits of the frames, 0 to 200: what is lost is mended by it. ${default} by default."`
@@ -53,6 +54,9 @@ func (c *sendCmd) Validate() error {
 func (c *sendCmd) Run(s *session) error {
 	s.endless()
 	model, err := c.load()
+	if err == nil {
+		model, err = c.device().codec(s, model)
+	}
 	if err != nil {
 		return err
 	}

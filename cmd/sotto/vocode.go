@@ -12,6 +12,7 @@ import (
 	"github.com/sotto-audio/sotto/codec/encodec"
 	"github.com/sotto-audio/sotto/codec/vocos"
 	"github.com/sotto-audio/sotto/internal/audio"
+	"github.com/sotto-audio/sotto/internal/device"
 	"github.com/sotto-audio/sotto/internal/npy"
 	"github.com/sotto-audio/sotto/internal/transcode"
 )
@@ -23,6 +24,7 @@ type vocodeCmd struct {
 	Bits    string `default:"16" enum:"16,24,32f" help:"Bits of a sample: ${enum} (32f is floating point, WAV only)."`
 	Threads int    `short:"t" placeholder:"N" help:"Processor cores to use; all by default."`
 	Force   bool   `short:"f" help:"Replace an existing file."`
+	deviceFlag
 	rawFlags
 }
 
@@ -66,6 +68,11 @@ func (c *vocodeCmd) Run(s *session) error {
 	m, err := vocoder(c.Model)
 	if err != nil {
 		return err
+	}
+	if name := c.name(s); name != device.CPU {
+		if m, err = m.On(name); err != nil {
+			return named(err)
+		}
 	}
 	if m.Bands() == 0 {
 		return &usageError{fmt.Errorf("%s: is %s, which decodes tokens: give it to sotto decode --vocoder", c.Model, m.Info().Name)}
