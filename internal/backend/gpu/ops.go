@@ -1,6 +1,7 @@
 package gpu
 
 import (
+	"fmt"
 	"iter"
 	"runtime"
 	"unsafe"
@@ -214,11 +215,24 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 	defer b.mu.Unlock()
 	switch p := w.Packed.(type) {
 	case *weights:
+		b.turns(w.K, 4)
 		b.matmul(y, x, p, w.K, ep)
 	case *reduced:
+		b.turns(w.K, perWord(p.Precision))
 		b.reduced(y, x, p, ep)
 	}
 	runtime.KeepAlive(w)
+}
+
+// mostTurns is what Mesa's software device gives a kernel: all its loops together end,
+// without a word, after 65535 turns.
+const mostTurns = 65_000
+
+// turns refuses a product over k values, so many in a turn, that would end too early.
+func (b *Backend) turns(k, each int) {
+	if b.driver.Software() && k/each > mostTurns {
+		do(fmt.Errorf("%s: a product over %d values, of which its loops take %d: run it on the processor", b.driver.Name(), k, mostTurns*each))
+	}
 }
 
 func (b *Backend) matmul(y, x *backend.Tensor, p *weights, k int, ep backend.Epilogue) {
