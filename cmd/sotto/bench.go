@@ -15,6 +15,7 @@ import (
 	"github.com/sotto-audio/sotto/internal/bench/blas"
 	"github.com/sotto-audio/sotto/internal/bench/kernels"
 	"github.com/sotto-audio/sotto/internal/device"
+	"golang.org/x/sync/errgroup"
 )
 
 type benchCmd struct {
@@ -65,6 +66,9 @@ type benchReport struct {
 	Step99     float64 `json:"step_ms_p99"`
 	FrameMS    float64 `json:"frame_ms"`
 	LatencyMS  float64 `json:"latency_ms"` // algorithmic
+	// LiveStreams is how many streams are encoded in real time, a frame at a time, as fast
+	// as 16 side by side are; 0 where the model does not stream.
+	LiveStreams float64 `json:"live_streams"`
 
 	// Shares of the peak that the matrix products and convolutions of encode and
 	// decode take; 0 where the model does not tell.
@@ -128,6 +132,11 @@ func (c *benchCmd) Run(s *session) (err error) {
 	if r.StepMedian, r.Step99, err = steps(model, pcm); err != nil {
 		return err
 	}
+	if info.Streaming == codec.StreamingExact {
+		if r.LiveStreams, err = liveStreams(model, pcm); err != nil {
+			return err
+		}
+	}
 	if r.Precisions, err = benchPrecisions(s.ctx, dev, model, tokens); err != nil {
 		return err
 	}
@@ -153,6 +162,9 @@ func (c *benchCmd) Run(s *session) (err error) {
 	fmt.Fprintf(t, "decode\t%.0f x real time%s\n", r.DecodeRTF, ofPeak(r.DecodePeak))
 	fmt.Fprintf(t, "encode and decode\t%.0f x real time\n", r.RTF)
 	fmt.Fprintf(t, "streaming step\t%.2f ms median, %.2f ms at 99 %% (a frame is %.3g ms)\n", r.StepMedian, r.Step99, r.FrameMS)
+	if r.LiveStreams > 0 {
+		fmt.Fprintf(t, "live streams\t%.0f encoded in real time, frame by frame\n", r.LiveStreams)
+	}
 	fmt.Fprintf(t, "algorithmic latency\t%.4g ms\n", r.LatencyMS)
 	printPrecisions(t, r.Precisions)
 	if err := t.Flush(); err != nil || !c.Kernels {
@@ -237,6 +249,47 @@ func steps(model codec.Codec, pcm []float32) (median, p99 float64, err error) {
 	times = times[len(times)/10:] // warm
 	slices.Sort(times)
 	return times[len(times)/2], times[len(times)*99/100], nil
+}
+
+// liveStreams encodes streams side by side, frame by frame, for a second or two, and gives
+// how many of them real time would have room for.
+func liveStreams(model codec.Codec, pcm []float32) (float64, error) {
+	const streams = 16
+	hop := model.Info().HopLength
+	var encoders [streams]codec.Encoder
+	for i := range encoders {
+		var err error
+		if encoders[i], err = model.NewEncoder(0); err != nil {
+			return 0, err
+		}
+	}
+	run := func(steps int) error {
+		var g errgroup.Group
+		for _, e := range encoders {
+			g.Go(func() (err error) {
+				var codes []int32
+				for i := range steps {
+					at := i * hop % (len(pcm) - hop)
+					if codes, err = e.Encode(codes[:0], pcm[at:at+hop]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		return g.Wait()
+	}
+	if err := run(3); err != nil { // warm
+		return 0, err
+	}
+	steps, begin := 0, time.Now()
+	for steps == 0 || time.Since(begin) < time.Second {
+		if err := run(5); err != nil {
+			return 0, err
+		}
+		steps += 5
+	}
+	return streams * float64(steps) / model.Info().FrameRate / time.Since(begin).Seconds(), nil
 }
 
 // vowel is a test signal: harmonics of a gliding pitch.

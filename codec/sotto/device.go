@@ -18,7 +18,10 @@ func (m *Model) On(name string) (_ *Model, err error) {
 		return nil, fmt.Errorf("sotto: %w", err)
 	}
 	r := *m
-	r.device, r.quantizer, r.idle = b, m.quantizer.GRVQ.On(b), &idle{}
+	r.device, r.quantizer, r.idle, r.hub = b, m.quantizer.GRVQ.On(b), &idle{}, nil
+	if _, ok := b.(backend.Waiter); ok {
+		r.hub = newHub(&r)
+	}
 	return &r, nil
 }
 

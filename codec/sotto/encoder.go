@@ -15,6 +15,7 @@ type encoder struct {
 	quantizer *rvq.Quantizer
 	levels    int
 	stream    *nn.Stream
+	seat      *seat // of a live stream on a device that many share, nil for none
 
 	pending []float32 // samples of an unfinished frame
 	samples []float32
@@ -32,10 +33,13 @@ func (e *encoder) Encode(dst []int32, pcm []float32) (_ []int32, err error) {
 	for len(e.pending)+len(pcm) >= hop {
 		frames := min(block, (len(e.pending)+len(pcm))/hop)
 		used := 0
-		codes := e.step(frames, func(_ int, row []float32) {
+		codes, err := e.step(frames, func(_ int, row []float32) {
 			n := copy(row, e.pending)
 			used = copy(row[n:], pcm)
 		})
+		if err != nil {
+			return dst, err
+		}
 		dst = append(dst, codes...)
 		e.pending, pcm = e.pending[:0], pcm[used:]
 	}
@@ -54,30 +58,56 @@ func (e *encoder) Flush(dst []int32) ([]int32, error) {
 // Reset forgets the signal.
 func (e *encoder) Reset() {
 	e.stream.Reset()
+	if e.seat != nil {
+		e.seat.fresh = true
+	}
 	e.pending = e.pending[:0]
 }
 
 // step runs the network over the next frames of each signal, which fill writes,
 // and gives the codes [batch][frames][codebooks]; they live until the next step.
-func (e *encoder) step(frames int, fill func(item int, dst []float32)) []int32 {
-	z := e.latents(frames, fill)
-	e.codes = resize(e.codes, z.Rows*e.Codebooks())
-	e.latent = resize(e.latent, z.Rows*z.Cols)
-	e.stream.Download(e.latent, z)
-	e.quantizer.Encode(e.codes, e.latent, e.levels)
-	return e.codes
+func (e *encoder) step(frames int, fill func(item int, dst []float32)) ([]int32, error) {
+	if e.seat != nil {
+		_, codes, err := e.seat.run(e.filled(frames, fill), e.levels)
+		return codes, err
+	}
+	z, err := e.frames(frames, fill)
+	if err != nil {
+		return nil, err
+	}
+	e.codes = resize(e.codes, len(z)/e.network.Quantizer.Dim*e.Codebooks())
+	e.quantizer.Encode(e.codes, z, e.levels)
+	return e.codes, nil
 }
 
-// latents is step before the quantizer.
+// frames is step before the quantizer: latents [batch][frames][dim].
+func (e *encoder) frames(frames int, fill func(item int, dst []float32)) ([]float32, error) {
+	if e.seat != nil {
+		latents, _, err := e.seat.run(e.filled(frames, fill), 0)
+		return latents, err
+	}
+	z := e.latents(frames, fill)
+	e.latent = resize(e.latent, z.Rows*z.Cols)
+	e.stream.Download(e.latent, z)
+	return e.latent, nil
+}
+
+// filled gives the samples of the next frames of each signal.
+func (e *encoder) filled(frames int, fill func(item int, dst []float32)) []float32 {
+	n := frames * e.network.HopLength
+	e.samples = resize(e.samples, e.stream.Batch*n)
+	for i := range e.stream.Batch {
+		fill(i, e.samples[i*n:(i+1)*n])
+	}
+	return e.samples
+}
+
+// latents gives those of the next frames on the device.
 func (e *encoder) latents(frames int, fill func(item int, dst []float32)) *backend.Tensor {
 	s, hop := e.stream, e.network.HopLength
 	s.Begin()
-	e.samples = resize(e.samples, s.Batch*frames*hop)
-	for i := range s.Batch {
-		fill(i, e.samples[i*frames*hop:(i+1)*frames*hop])
-	}
 	x := s.Tensor(s.Batch*frames, hop)
-	s.Upload(x, e.samples)
+	s.Upload(x, e.filled(frames, fill))
 	return native.Encode(s, e.network.Encoder, x)
 }
 

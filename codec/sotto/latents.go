@@ -34,7 +34,7 @@ type LatentStream struct {
 
 // NewLatentStream starts a stream of latents.
 func (m *Model) NewLatentStream() *LatentStream {
-	return &LatentStream{encoder: m.encoder(1, 1), quantizer: m.quantizer.Fork()}
+	return &LatentStream{encoder: m.live(1), quantizer: m.quantizer.Fork()}
 }
 
 // Encode takes any number of samples and appends the latents that they complete.
@@ -44,13 +44,14 @@ func (l *LatentStream) Encode(dst, pcm []float32) (_ []float32, err error) {
 	hop := e.network.HopLength
 	for len(e.pending)+len(pcm) >= hop {
 		used := 0
-		z := e.latents(min(block, (len(e.pending)+len(pcm))/hop), func(_ int, row []float32) {
+		z, err := e.frames(min(block, (len(e.pending)+len(pcm))/hop), func(_ int, row []float32) {
 			n := copy(row, e.pending)
 			used = copy(row[n:], pcm)
 		})
-		e.latent = resize(e.latent, z.Rows*z.Cols)
-		e.stream.Download(e.latent, z)
-		dst = append(dst, e.latent...)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, z...)
 		e.pending, pcm = e.pending[:0], pcm[used:]
 	}
 	e.pending = append(e.pending, pcm...)

@@ -27,6 +27,7 @@ type Model struct {
 	device    backend.Backend
 	threads   int
 	idle      *idle
+	hub       *hub // of live streams, nil on the processor
 }
 
 // idle holds encoders and decoders of one signal between calls, with their
@@ -127,13 +128,16 @@ func (m *Model) EncodeBatch(ctx context.Context, pcm [][]float32, codebooks int)
 			return nil, err
 		}
 		frames := min(block, longest-from)
-		codes := e.step(frames, func(item int, dst []float32) {
+		codes, err := e.step(frames, func(item int, dst []float32) {
 			n := 0
 			if at := from * hop; at < len(pcm[item]) {
 				n = copy(dst, pcm[item][at:])
 			}
 			clear(dst[n:])
 		})
+		if err != nil {
+			return nil, err
+		}
 		for i, t := range tokens {
 			if keep := min(frames, t.Frames-from); keep > 0 {
 				t.Codes = append(t.Codes, codes[i*frames*width:][:keep*width]...)
@@ -226,7 +230,7 @@ func (m *Model) NewEncoder(codebooks int) (_ codec.Encoder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.encoder(1, levels), nil
+	return m.live(levels), nil
 }
 
 // NewDecoder makes a streaming decoder.
@@ -270,6 +274,15 @@ func (m *Model) encoder(batch, levels int) *encoder {
 		network: m.network, quantizer: m.quantizer.Fork(), levels: levels,
 		stream: nn.NewStream(m.device, batch),
 	}
+}
+
+// live gives the encoder of a live stream: on a device together with others.
+func (m *Model) live(levels int) *encoder {
+	e := m.encoder(1, levels)
+	if m.hub != nil {
+		e.seat = m.hub.take()
+	}
+	return e
 }
 
 func (m *Model) decoder(levels int) *decoder {

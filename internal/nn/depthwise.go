@@ -46,7 +46,8 @@ func (l *DepthwiseConv) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 func (l *DepthwiseConv) head(s *Stream, item int, x *backend.Tensor) *backend.Tensor {
 	ctx := l.context()
 	near := min(ctx, x.Rows)
-	past := s.Rows(s.State(l, ctx, l.Channels).History, item*ctx, (item+1)*ctx)
+	kept := s.item(item)
+	past := s.Rows(s.State(l, ctx, l.Channels).History, kept*ctx, (kept+1)*ctx)
 	head := s.Tensor(ctx+near, l.Channels)
 	s.Copy(s.Rows(head, 0, ctx), past)
 	s.Copy(s.Rows(head, ctx, ctx+near), s.Rows(x, 0, near))

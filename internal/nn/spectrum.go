@@ -42,7 +42,7 @@ func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 	s.Wait()
 	windowed, re, im := frame.Row(0), frame.Row(1)[:bins], frame.Row(2)[:bins]
 	for i := range s.Batch {
-		copy(joined, history.Row(i))
+		copy(joined, history.Row(s.item(i)))
 		copy(joined[past:], x.Slice(i*steps, (i+1)*steps).Data)
 		frames := steps * perRow
 		done := 0
@@ -60,7 +60,7 @@ func (l *STFT) Step(s *Stream, x *backend.Tensor) *backend.Tensor {
 				out[2*k], out[2*k+1] = re[k], im[k]
 			}
 		}
-		copy(history.Row(i), joined[steps*l.RowHop:])
+		copy(history.Row(s.item(i)), joined[steps*l.RowHop:])
 	}
 	return y
 }

@@ -21,6 +21,11 @@ type Stream struct {
 	Chunk   int
 	Lengths []int
 
+	// Slots, where above 0, is the number of signals that states are kept of. A step is
+	// then of Batch of them, which Items names. STFT and DepthwiseConv know of it.
+	Slots int
+	Items []int
+
 	states map[Layer]*State
 	order  []*State
 	queues map[queueKey]*queue
@@ -149,18 +154,42 @@ func (s *Stream) sharer(n int) (d backend.Sharer, parts int) {
 func (s *Stream) State(l Layer, rows, cols int) *State {
 	st := s.states[l]
 	if st == nil {
-		st = &State{History: s.Backend.New(s.Batch*rows, cols)}
+		st = &State{History: s.Backend.New(s.kept()*rows, cols)}
 		s.states[l] = st
 		s.order = append(s.order, st)
 	}
-	if st.History.Rows != s.Batch*rows { // another batch
-		st.History, st.stale = s.Backend.New(s.Batch*rows, cols), false
+	if st.History.Rows != s.kept()*rows { // another batch
+		st.History, st.stale = s.Backend.New(s.kept()*rows, cols), false
 	}
 	if st.stale {
 		s.Clear(st.History.Data)
 		st.stale = false
 	}
 	return st
+}
+
+// kept is the number of signals that states are of.
+func (s *Stream) kept() int {
+	if s.Slots > 0 {
+		return s.Slots
+	}
+	return s.Batch
+}
+
+// item gives the signal that item i of a step is, among those that states are of.
+func (s *Stream) item(i int) int {
+	if s.Slots > 0 {
+		return s.Items[i]
+	}
+	return i
+}
+
+// ResetItem makes the states of one signal of Slots as if it had not been seen.
+func (s *Stream) ResetItem(item int) {
+	for _, st := range s.order {
+		n := len(st.History.Data) / s.Slots
+		s.Clear(st.History.Data[item*n : (item+1)*n])
+	}
 }
 
 // Reset makes every state as if nothing had been seen. It leaves the device alone, and
