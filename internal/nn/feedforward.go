@@ -20,9 +20,9 @@ func (f *FeedForward) Params() []*Param {
 	return all
 }
 
-// hiddenValues is how many hidden values a core's second-level cache holds beside the
-// rows and a few panels of weights.
-const hiddenValues = 147456
+// hiddenValues is the most hidden values of a part: they stay near the core that takes
+// them next. Fewer rows would wait for the weights.
+const hiddenValues = 360 << 10
 
 // Step runs the parts on rows that stay in a core's cache, one after the other where
 // there are few.
