@@ -137,9 +137,9 @@ func transformer(c *published.Checkpoint, l layout, cfg config, part string, dim
 		scale := func(of string) *nn.LayerScale { return &nn.LayerScale{Gamma: c.Param(name+of, dim)} }
 		chain = append(chain,
 			&nn.Residual{Branch: nn.Chain{c.LayerNorm(name+l.norm, dim, eps), attend(c, l, cfg, name+l.attend, dim), scale(l.attendScale)}},
-			&nn.Residual{Branch: nn.Chain{
-				c.LayerNorm(name+l.feedNorm, dim, eps), c.LinearNoBias(name+l.widen, dim, wide[0]), nn.Activation{Func: backend.GELUErf},
-				c.LinearNoBias(name+l.narrow, wide[0], dim), scale(l.feedScale),
+			&nn.Residual{Branch: &nn.FeedForward{
+				Norm: c.LayerNorm(name+l.feedNorm, dim, eps), Expand: c.LinearNoBias(name+l.widen, dim, wide[0]), Func: backend.GELUErf,
+				Project: c.LinearNoBias(name+l.narrow, wide[0], dim), Scale: scale(l.feedScale),
 			}})
 	}
 }

@@ -76,8 +76,12 @@ func ApplyConvNeXt[V any](r Runner[V], b *ConvNeXt, x V) V {
 	return r.Add(x, h)
 }
 
+// partRows is the most rows of a part: the hidden values of a block fit in the
+// second-level cache beside a few panels of weights.
+const partRows = 128
+
 func (b *ConvNeXt) step(s *Stream, x *backend.Tensor) *backend.Tensor {
-	if d, parts := s.sharer(x.Rows); parts > 0 {
+	if d, parts := s.sharer(x.Rows, partRows); parts > 0 {
 		return b.share(s, d, parts, x)
 	}
 	h := b.Norm.Step(s, b.Depthwise.Step(s, x))

@@ -121,6 +121,15 @@ func rotate(y, x, cos, sin []float32, way backend.Rotation) {
 	}
 }
 
+// Complex makes complex numbers of their polar form: backend.Polar, on any device.
+func (s *Stream) Complex(y, x *backend.Tensor, most float32) {
+	b, ok := s.Backend.(backend.Polar)
+	if !ok {
+		b = backend.OnHost(s.Backend).(backend.Polar)
+	}
+	b.Complex(y, x, most)
+}
+
 // many is the number of rows from which work on host memory is shared out.
 const many = 32
 
@@ -136,18 +145,14 @@ func (s *Stream) Each(n, unit int, cost float64, f func(lo, hi int)) {
 	f(0, n)
 }
 
-// partRows is the most rows of a part: the hidden values of a block fit in the
-// second-level cache beside a few panels of weights.
-const partRows = 128
-
-// sharer gives the device and into how many parts it cuts the n rows of a step, 0
-// where operations are better called one by one.
-func (s *Stream) sharer(n int) (d backend.Sharer, parts int) {
+// sharer gives the device and into how many parts of at most so many rows it cuts the n
+// rows of a step, 0 where operations are better called one by one.
+func (s *Stream) sharer(n, rows int) (d backend.Sharer, parts int) {
 	d, ok := s.Backend.(backend.Sharer)
 	if !ok || n < many || s.Batch > 1 {
 		return nil, 0
 	}
-	return d, d.Parts(n, partRows)
+	return d, d.Parts(n, max(rows, 1))
 }
 
 // State gives the layer's state of `rows` past rows of `cols` channels.

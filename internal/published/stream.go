@@ -12,9 +12,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// piece is the number of frames that run at once: about a second, or less where a
-// frame is long.
-func (c *Codec) piece() int { return max(1, c.SampleRate/c.Hop) }
+// pieceSeconds is how much of a signal runs at once: enough rows, at the rate of the
+// frames, for weights that come from memory.
+const pieceSeconds = 4
+
+// piece is the number of frames that run at once.
+func (c *Codec) piece() int { return max(1, pieceSeconds*c.SampleRate/c.Hop) }
 
 // overlap is the number of frames that windows share: two seconds. A layer that
 // looks at everything has no bound that would suffice.

@@ -59,6 +59,7 @@ var tests = []struct {
 	{"AdamW", testAdamW},
 	{"Gather", testGather},
 	{"Spectra", testSpectra},
+	{"Polar", testPolar},
 	{"CompressedMagnitudes", testCompressedMagnitudes},
 	{"Attention", testAttention},
 	{"Memory", testMemory},

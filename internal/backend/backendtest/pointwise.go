@@ -166,6 +166,36 @@ func testSpectra(t *testing.T, b backend.Backend, g Gen) {
 	})
 }
 
+func testPolar(t *testing.T, b backend.Backend, g Gen) {
+	polar, ok := b.(backend.Polar)
+	if !ok {
+		t.Skip("leaves it to the host")
+	}
+	cases(g, func(r, c int, what string) {
+		c += c % 2
+		x := g.Tensor(r, c, 3)
+		for t := range r {
+			for k := c / 2; k < c; k++ {
+				x.Row(t)[k] *= 20 // phases of many turns
+			}
+		}
+		got := g.poisoned(r, c, 2)
+		want := clone(got)
+		polar.Complex(got, x, 1.5)
+		naive.Complex(want, x, 1.5)
+		g.same(t, what, got.Data, want.Data)
+		for t := range r { // the formula in float64 bounds the reference
+			for k := range c / 2 {
+				m := min(math.Exp(float64(x.Row(t)[k])), 1.5)
+				sin, cos := math.Sincos(float64(x.Row(t)[c/2+k]))
+				want.Row(t)[2*k], want.Row(t)[2*k+1] = float32(m*cos), float32(m*sin)
+			}
+		}
+		g.tolerance = 1e-6
+		g.within(t, "formula "+what, got.Data, want.Data, 1.5)
+	})
+}
+
 // The formula in float64 bounds the reference.
 func testCompressedMagnitudes(t *testing.T, b backend.Backend, g Gen) {
 	x := g.Tensor(20, 40, 0)

@@ -53,6 +53,8 @@ func New(threads int, opts ...Option) *Backend {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	b := &Backend{threads: threads, kernels: available()[0]}
+	b.pool.busy = make([]bool, threads)
+	b.pool.busy[0] = true
 	b.pool.start = b.pool.help
 	b.pool.anyOpen = func() bool { return b.pool.count.Load() > 0 }
 	for _, o := range opts {

@@ -11,8 +11,9 @@ type kernels struct {
 	name string
 	// nr is the width of a column panel of packed weights.
 	nr int
-	// tile[mr] is the kernel of mr rows and one panel.
-	tile []gemmFunc
+	// tile[mr] is the kernel of mr rows and one panel, half[mr] that of the first half
+	// of its columns; nil where there is none.
+	tile, half []gemmFunc
 	// wide[mr], where not nil, is the kernel of mr rows and wideBy[mr] panels,
 	// which hides the latency of FMA where rows are few.
 	wide   []gemmFunc
@@ -56,6 +57,7 @@ type vectorKernels struct {
 	layerNormGrad    func(rows, cols int, dx *float32, dxs uintptr, xhat *float32, hs uintptr, x *float32, xs uintptr, dy *float32, dys uintptr, gamma *float32, n, eps float32)
 	compress         func(rows, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)
 	expand           func(rows, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)
+	polar            func(groups int, y, magnitude, phase *float32, most float32) // may be nil
 	softmax          func(n int, x, sum *float32, scale float32)
 	softmaxGrad      func(n int, g, e *float32, delta float32)
 	transpose        func(n int, dst *float32, ds uintptr, src *float32, ss uintptr)

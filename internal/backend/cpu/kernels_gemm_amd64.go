@@ -9,60 +9,120 @@ package cpu
 //go:noescape
 func gemm512_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm512_1xhalf sets c[1, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_1xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm512_2x1 sets c[2, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm512_2xhalf sets c[2, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_2xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm512_3x1 sets c[3, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm512_3xhalf sets c[3, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_3xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm512_4x1 sets c[4, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm512_4xhalf sets c[4, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_4xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm512_5x1 sets c[5, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm512_5xhalf sets c[5, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_5xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm512_6x1 sets c[6, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm512_6xhalf sets c[6, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_6xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm512_7x1 sets c[7, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm512_7xhalf sets c[7, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_7xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm512_8x1 sets c[8, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm512_8xhalf sets c[8, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_8xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm512_9x1 sets c[9, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm512_9xhalf sets c[9, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_9xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm512_10x1 sets c[10, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm512_10xhalf sets c[10, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_10xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm512_11x1 sets c[11, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm512_11xhalf sets c[11, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_11xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm512_12x1 sets c[12, 32] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm512_12xhalf sets c[12, 16] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm512_12xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm512_1x4 sets c[1, 128] to from + a·b over kc products of each tap; from may be nil.
 //
@@ -79,30 +139,60 @@ func gemm512_2x2(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap ui
 //go:noescape
 func gemm256_1x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm256_1xhalf sets c[1, 8] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm256_1xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm256_2x1 sets c[2, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm256_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm256_2xhalf sets c[2, 8] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm256_2xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm256_3x1 sets c[3, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm256_3x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm256_3xhalf sets c[3, 8] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm256_3xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm256_4x1 sets c[4, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm256_4x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm256_4xhalf sets c[4, 8] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm256_4xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm256_5x1 sets c[5, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
+// gemm256_5xhalf sets c[5, 8] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm256_5xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
 // gemm256_6x1 sets c[6, 16] to from + a·b over kc products of each tap; from may be nil.
 //
 //go:noescape
 func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+
+// gemm256_6xhalf sets c[6, 8] to from + a·b over kc products of each tap; from may be nil.
+//
+//go:noescape
+func gemm256_6xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 
 // gemm256_1x4 sets c[1, 64] to from + a·b over kc products of each tap; from may be nil.
 //

@@ -65,6 +65,63 @@ store:
 	VZEROUPPER
 	RET
 
+// func gemm512_1xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F
+TEXT ·gemm512_1xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), DI
+	IMULQ DX, AX
+	SUBQ  AX, DI
+	MOVQ  a2+56(FP), R8
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  (SI), Z1, Z0
+	ADDQ         DX, BX
+	ADDQ         $0x80, SI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         DI, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R8, R8
+	JZ           store
+	MOVQ         R8, BX
+	XORQ         R8, R8
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
 // func gemm512_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
 TEXT ·gemm512_2x1(SB), NOSPLIT, $0-112
@@ -135,6 +192,71 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_2xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F
+TEXT ·gemm512_2xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (DI), Z2
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         BX, SI
+	ADDQ         $0x80, DI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
@@ -220,6 +342,78 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z4, (AX)
 	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_3xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F
+TEXT ·gemm512_3xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (DI), Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (SI)(DX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (SI)(DX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         BX, SI
+	ADDQ         $0x80, DI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
@@ -325,8 +519,92 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_4xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_4xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R8), Z4
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (SI)(DX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (SI)(DX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x80, R8
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_5x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -402,6 +680,8 @@ loop:
 	VFMADD231PS  Z11, Z12, Z9
 	ADDQ         BX, SI
 	ADDQ         BX, DI
+	PREFETCHT0   1024(R8)
+	PREFETCHT0   1088(R8)
 	ADDQ         $0x80, R8
 	DECQ         AX
 	JNZ          loop
@@ -437,8 +717,99 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_5xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_5xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R8), Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (SI)(DX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (SI)(DX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (DI)(DX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x80, R8
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_6x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -522,6 +893,8 @@ loop:
 	VFMADD231PS  Z13, Z14, Z11
 	ADDQ         BX, SI
 	ADDQ         BX, DI
+	PREFETCHT0   1024(R8)
+	PREFETCHT0   1088(R8)
 	ADDQ         $0x80, R8
 	DECQ         AX
 	JNZ          loop
@@ -560,8 +933,106 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_6xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_6xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R8), Z6
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (SI)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (SI)(DX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (DI)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (DI)(DX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x80, R8
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_7x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_7x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -656,6 +1127,8 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         BX, R8
+	PREFETCHT0   1024(R9)
+	PREFETCHT0   1088(R9)
 	ADDQ         $0x80, R9
 	DECQ         AX
 	JNZ          loop
@@ -698,8 +1171,117 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_7xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_7xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R9), Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (SI)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (SI)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (DI)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (DI)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x80, R9
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_8x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_8x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -802,6 +1384,8 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         BX, R8
+	PREFETCHT0   1024(R9)
+	PREFETCHT0   1088(R9)
 	ADDQ         $0x80, R9
 	DECQ         AX
 	JNZ          loop
@@ -847,8 +1431,124 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_8xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_8xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z7
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R9), Z8
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (SI)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (SI)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (DI)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (DI)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R8)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x80, R9
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_9x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_9x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -959,6 +1659,8 @@ loop:
 	ADDQ         BX, SI
 	ADDQ         BX, DI
 	ADDQ         BX, R8
+	PREFETCHT0   1024(R9)
+	PREFETCHT0   1088(R9)
 	ADDQ         $0x80, R9
 	DECQ         AX
 	JNZ          loop
@@ -1007,8 +1709,131 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_9xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_9xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R9
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R10
+	IMULQ BX, AX
+	SUBQ  AX, R10
+	MOVQ  a2+56(FP), R11
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R9), Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (SI)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (SI)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (DI)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (DI)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R8)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R8)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x80, R9
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R10, SI
+	ADDQ         R10, DI
+	ADDQ         R10, R8
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R11, R11
+	JZ           store
+	MOVQ         R11, SI
+	XORQ         R11, R11
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_10x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_10x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -1130,6 +1955,8 @@ loop:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	ADDQ         BX, R9
+	PREFETCHT0   1024(R10)
+	PREFETCHT0   1088(R10)
 	ADDQ         $0x80, R10
 	DECQ         AX
 	JNZ          loop
@@ -1182,8 +2009,142 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_10xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_10xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z9
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R10), Z10
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (SI)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (DI)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (DI)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R8)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R8)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
+	ADDQ         $0x80, R10
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_11x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_11x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -1313,6 +2274,8 @@ loop:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	ADDQ         BX, R9
+	PREFETCHT0   1024(R10)
+	PREFETCHT0   1088(R10)
 	ADDQ         $0x80, R10
 	DECQ         AX
 	JNZ          loop
@@ -1368,8 +2331,149 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm512_11xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, AVX512F
+TEXT ·gemm512_11xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R10), Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (SI)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (SI)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (DI)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (DI)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R8)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R8)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R9)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
+	ADDQ         $0x80, R10
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_12x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemm512_12x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -1507,6 +2611,8 @@ loop:
 	ADDQ         BX, DI
 	ADDQ         BX, R8
 	ADDQ         BX, R9
+	PREFETCHT0   1024(R10)
+	PREFETCHT0   1088(R10)
 	ADDQ         $0x80, R10
 	DECQ         AX
 	JNZ          loop
@@ -1561,6 +2667,154 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z22, (AX)
 	VMOVUPS Z23, 64(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm512_12xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, AVX512F
+TEXT ·gemm512_12xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Z0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z6
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z7
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z8
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z9
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z10
+	ADDQ    CX, AX
+	VMOVUPS (AX), Z11
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R10
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R11
+	IMULQ BX, AX
+	SUBQ  AX, R11
+	MOVQ  a2+56(FP), R12
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+	LEAQ (DI)(DX*2), R8
+	ADDQ DX, R8
+	LEAQ (R8)(DX*2), R9
+	ADDQ DX, R9
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R10), Z12
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (SI)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (DI), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (DI)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (DI)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R8)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R8)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R9)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R9)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         BX, R9
+	ADDQ         $0x80, R10
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R11, SI
+	ADDQ         R11, DI
+	ADDQ         R11, R8
+	ADDQ         R11, R9
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R12, R12
+	JZ           store
+	MOVQ         R12, SI
+	XORQ         R12, R12
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z11, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
@@ -1813,6 +3067,63 @@ store:
 	VZEROUPPER
 	RET
 
+// func gemm256_1xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, FMA3
+TEXT ·gemm256_1xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Y0
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VXORPS Y0, Y0, Y0
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+64(FP), SI
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), DI
+	IMULQ DX, AX
+	SUBQ  AX, DI
+	MOVQ  a2+56(FP), R8
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VBROADCASTSS (BX), Y1
+	VFMADD231PS  (SI), Y1, Y0
+	ADDQ         DX, BX
+	ADDQ         $0x40, SI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         DI, BX
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R8, R8
+	JZ           store
+	MOVQ         R8, BX
+	XORQ         R8, R8
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
 // func gemm256_2x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
 TEXT ·gemm256_2x1(SB), NOSPLIT, $0-112
@@ -1883,6 +3194,71 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm256_2xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, FMA3
+TEXT ·gemm256_2xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Y0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y1
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (DI), Y2
+	VBROADCASTSS (SI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (SI)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         BX, SI
+	ADDQ         $0x40, DI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
@@ -1968,6 +3344,78 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Y4, (AX)
 	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm256_3xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, FMA3
+TEXT ·gemm256_3xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Y0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), DI
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R8
+	IMULQ BX, AX
+	SUBQ  AX, R8
+	MOVQ  a2+56(FP), R9
+
+rows:
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (DI), Y3
+	VBROADCASTSS (SI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (SI)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (SI)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         BX, SI
+	ADDQ         $0x40, DI
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R8, SI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R9, R9
+	JZ           store
+	MOVQ         R9, SI
+	XORQ         R9, R9
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET
@@ -2073,8 +3521,92 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm256_4xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
+TEXT ·gemm256_4xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Y0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y3
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R8), Y4
+	VBROADCASTSS (SI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (SI)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (SI)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x40, R8
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm256_5x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemm256_5x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -2150,6 +3682,7 @@ loop:
 	VFMADD231PS  Y11, Y12, Y9
 	ADDQ         BX, SI
 	ADDQ         BX, DI
+	PREFETCHT0   1024(R8)
 	ADDQ         $0x40, R8
 	DECQ         AX
 	JNZ          loop
@@ -2185,8 +3718,99 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// func gemm256_5xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
 // Requires: AVX, FMA3
+TEXT ·gemm256_5xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Y0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (SI)(DX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (SI)(DX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (DI)(DX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x40, R8
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm256_6x1(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemm256_6x1(SB), NOSPLIT, $0-112
 	MOVQ    from+80(FP), AX
 	MOVQ    fs+88(FP), CX
@@ -2270,6 +3894,7 @@ loop:
 	VFMADD231PS  Y13, Y14, Y11
 	ADDQ         BX, SI
 	ADDQ         BX, DI
+	PREFETCHT0   1024(R8)
 	ADDQ         $0x40, R8
 	DECQ         AX
 	JNZ          loop
@@ -2304,6 +3929,104 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Y10, (AX)
 	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
+	VZEROUPPER
+	RET
+
+// func gemm256_6xhalf(kc int, taps int, a *float32, ars uintptr, aks uintptr, atap uintptr, more int, a2 *float32, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)
+// Requires: AVX, FMA3
+TEXT ·gemm256_6xhalf(SB), NOSPLIT, $0-112
+	MOVQ    from+80(FP), AX
+	MOVQ    fs+88(FP), CX
+	TESTQ   AX, AX
+	JZ      zero
+	VMOVUPS (AX), Y0
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y1
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y2
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y3
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y4
+	ADDQ    CX, AX
+	VMOVUPS (AX), Y5
+	ADDQ    CX, AX
+	JMP     start
+
+zero:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+start:
+	MOVQ  kc+0(FP), AX
+	MOVQ  taps+8(FP), CX
+	MOVQ  ars+24(FP), DX
+	MOVQ  aks+32(FP), BX
+	MOVQ  a+16(FP), SI
+	MOVQ  b+64(FP), R8
+	TESTQ AX, AX
+	JZ    store
+	MOVQ  atap+40(FP), R9
+	IMULQ BX, AX
+	SUBQ  AX, R9
+	MOVQ  a2+56(FP), R10
+
+rows:
+	LEAQ (SI)(DX*2), DI
+	ADDQ DX, DI
+
+tap:
+	MOVQ kc+0(FP), AX
+
+loop:
+	VMOVUPS      (R8), Y6
+	VBROADCASTSS (SI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (SI)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (SI)(DX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (DI)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (DI)(DX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         $0x40, R8
+	DECQ         AX
+	JNZ          loop
+	ADDQ         R9, SI
+	ADDQ         R9, DI
+	DECQ         CX
+	JNZ          tap
+	TESTQ        R10, R10
+	JZ           store
+	MOVQ         R10, SI
+	XORQ         R10, R10
+	MOVQ         more+48(FP), CX
+	JMP          rows
+
+store:
+	MOVQ    c+96(FP), AX
+	MOVQ    cs+104(FP), CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, (AX)
 	ADDQ    CX, AX
 	VZEROUPPER
 	RET

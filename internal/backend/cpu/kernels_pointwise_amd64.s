@@ -2316,22 +2316,22 @@ end165:
 	VFMADD231PS quarter1<>+0(SB), Z5, Z1
 	VFMADD231PS quarter2<>+0(SB), Z5, Z1
 	VMULPS      Z1, Z1, Z5
-	VMOVUPS     sin0<>+0(SB), Z6
-	VFMADD213PS sin1<>+0(SB), Z5, Z6
-	VFMADD213PS sin2<>+0(SB), Z5, Z6
-	VMULPS      Z5, Z6, Z6
-	VFMADD213PS Z1, Z1, Z6
-	VMOVUPS     cos0<>+0(SB), Z1
-	VFMADD213PS cos1<>+0(SB), Z5, Z1
-	VFMADD213PS cos2<>+0(SB), Z5, Z1
-	VFMADD213PS cos3<>+0(SB), Z5, Z1
-	VFMADD213PS cos4<>+0(SB), Z5, Z1
-	VPSLLD      $0x1f, Z4, Z5
-	VPMOVD2M    Z5, K2
-	VBLENDMPS   Z1, Z6, K2, Z2
-	VPSRLD      $0x01, Z4, Z4
 	VPSLLD      $0x1f, Z4, Z4
-	VXORPS      Z4, Z2, Z1
+	VPMOVD2M    Z4, K2
+	VMOVUPS     sin0<>+0(SB), Z4
+	VMOVUPS     cos0<>+0(SB), K2, Z4
+	VMOVUPS     sin1<>+0(SB), Z6
+	VMOVUPS     cos1<>+0(SB), K2, Z6
+	VFMADD213PS Z6, Z5, Z4
+	VMOVUPS     sin2<>+0(SB), Z6
+	VMOVUPS     cos2<>+0(SB), K2, Z6
+	VFMADD213PS Z6, Z5, Z4
+	VMOVUPS     sign<>+0(SB), Z6
+	VMOVUPS     cos3<>+0(SB), K2, Z6
+	VFMADD213PS Z6, Z5, Z4
+	VBLENDMPS   Z5, Z1, K2, Z2
+	VMOVUPS     cos4<>+0(SB), K2, Z1
+	VFMADD231PS Z2, Z4, Z1
 	VMULPS      Z1, Z1, Z1
 	VMOVUPS     (R10)(R11*1), Z4
 	VFMADD231PS Z4, Z1, Z0
@@ -2385,22 +2385,22 @@ end171:
 	VFMADD231PS quarter1<>+0(SB), Z5, Z1
 	VFMADD231PS quarter2<>+0(SB), Z5, Z1
 	VMULPS      Z1, Z1, Z5
-	VMOVUPS     sin0<>+0(SB), Z6
-	VFMADD213PS sin1<>+0(SB), Z5, Z6
-	VFMADD213PS sin2<>+0(SB), Z5, Z6
-	VMULPS      Z5, Z6, Z6
-	VFMADD213PS Z1, Z1, Z6
-	VMOVUPS     cos0<>+0(SB), Z1
-	VFMADD213PS cos1<>+0(SB), Z5, Z1
-	VFMADD213PS cos2<>+0(SB), Z5, Z1
-	VFMADD213PS cos3<>+0(SB), Z5, Z1
-	VFMADD213PS cos4<>+0(SB), Z5, Z1
-	VPSLLD      $0x1f, Z4, Z5
-	VPMOVD2M    Z5, K2
-	VBLENDMPS   Z1, Z6, K2, Z3
-	VPSRLD      $0x01, Z4, Z4
 	VPSLLD      $0x1f, Z4, Z4
-	VXORPS      Z4, Z3, Z1
+	VPMOVD2M    Z4, K2
+	VMOVUPS     sin0<>+0(SB), Z4
+	VMOVUPS     cos0<>+0(SB), K2, Z4
+	VMOVUPS     sin1<>+0(SB), Z6
+	VMOVUPS     cos1<>+0(SB), K2, Z6
+	VFMADD213PS Z6, Z5, Z4
+	VMOVUPS     sin2<>+0(SB), Z6
+	VMOVUPS     cos2<>+0(SB), K2, Z6
+	VFMADD213PS Z6, Z5, Z4
+	VMOVUPS     sign<>+0(SB), Z6
+	VMOVUPS     cos3<>+0(SB), K2, Z6
+	VFMADD213PS Z6, Z5, Z4
+	VBLENDMPS   Z5, Z1, K2, Z3
+	VMOVUPS     cos4<>+0(SB), K2, Z1
+	VFMADD231PS Z3, Z4, Z1
 	VMULPS      Z1, Z1, Z1
 	VMOVUPS.Z   (R10)(R11*1), K1, Z4
 	VFMADD231PS Z4, Z1, Z0
@@ -2569,42 +2569,6 @@ DATA sin0<>+56(SB)/4, $0xb94c9619
 DATA sin0<>+60(SB)/4, $0xb94c9619
 GLOBL sin0<>(SB), RODATA|NOPTR, $64
 
-DATA sin1<>+0(SB)/4, $0x3c08837e
-DATA sin1<>+4(SB)/4, $0x3c08837e
-DATA sin1<>+8(SB)/4, $0x3c08837e
-DATA sin1<>+12(SB)/4, $0x3c08837e
-DATA sin1<>+16(SB)/4, $0x3c08837e
-DATA sin1<>+20(SB)/4, $0x3c08837e
-DATA sin1<>+24(SB)/4, $0x3c08837e
-DATA sin1<>+28(SB)/4, $0x3c08837e
-DATA sin1<>+32(SB)/4, $0x3c08837e
-DATA sin1<>+36(SB)/4, $0x3c08837e
-DATA sin1<>+40(SB)/4, $0x3c08837e
-DATA sin1<>+44(SB)/4, $0x3c08837e
-DATA sin1<>+48(SB)/4, $0x3c08837e
-DATA sin1<>+52(SB)/4, $0x3c08837e
-DATA sin1<>+56(SB)/4, $0x3c08837e
-DATA sin1<>+60(SB)/4, $0x3c08837e
-GLOBL sin1<>(SB), RODATA|NOPTR, $64
-
-DATA sin2<>+0(SB)/4, $0xbe2aaaa2
-DATA sin2<>+4(SB)/4, $0xbe2aaaa2
-DATA sin2<>+8(SB)/4, $0xbe2aaaa2
-DATA sin2<>+12(SB)/4, $0xbe2aaaa2
-DATA sin2<>+16(SB)/4, $0xbe2aaaa2
-DATA sin2<>+20(SB)/4, $0xbe2aaaa2
-DATA sin2<>+24(SB)/4, $0xbe2aaaa2
-DATA sin2<>+28(SB)/4, $0xbe2aaaa2
-DATA sin2<>+32(SB)/4, $0xbe2aaaa2
-DATA sin2<>+36(SB)/4, $0xbe2aaaa2
-DATA sin2<>+40(SB)/4, $0xbe2aaaa2
-DATA sin2<>+44(SB)/4, $0xbe2aaaa2
-DATA sin2<>+48(SB)/4, $0xbe2aaaa2
-DATA sin2<>+52(SB)/4, $0xbe2aaaa2
-DATA sin2<>+56(SB)/4, $0xbe2aaaa2
-DATA sin2<>+60(SB)/4, $0xbe2aaaa2
-GLOBL sin2<>(SB), RODATA|NOPTR, $64
-
 DATA cos0<>+0(SB)/4, $0x37ccf1b1
 DATA cos0<>+4(SB)/4, $0x37ccf1b1
 DATA cos0<>+8(SB)/4, $0x37ccf1b1
@@ -2623,6 +2587,24 @@ DATA cos0<>+56(SB)/4, $0x37ccf1b1
 DATA cos0<>+60(SB)/4, $0x37ccf1b1
 GLOBL cos0<>(SB), RODATA|NOPTR, $64
 
+DATA sin1<>+0(SB)/4, $0x3c08837e
+DATA sin1<>+4(SB)/4, $0x3c08837e
+DATA sin1<>+8(SB)/4, $0x3c08837e
+DATA sin1<>+12(SB)/4, $0x3c08837e
+DATA sin1<>+16(SB)/4, $0x3c08837e
+DATA sin1<>+20(SB)/4, $0x3c08837e
+DATA sin1<>+24(SB)/4, $0x3c08837e
+DATA sin1<>+28(SB)/4, $0x3c08837e
+DATA sin1<>+32(SB)/4, $0x3c08837e
+DATA sin1<>+36(SB)/4, $0x3c08837e
+DATA sin1<>+40(SB)/4, $0x3c08837e
+DATA sin1<>+44(SB)/4, $0x3c08837e
+DATA sin1<>+48(SB)/4, $0x3c08837e
+DATA sin1<>+52(SB)/4, $0x3c08837e
+DATA sin1<>+56(SB)/4, $0x3c08837e
+DATA sin1<>+60(SB)/4, $0x3c08837e
+GLOBL sin1<>(SB), RODATA|NOPTR, $64
+
 DATA cos1<>+0(SB)/4, $0xbab60611
 DATA cos1<>+4(SB)/4, $0xbab60611
 DATA cos1<>+8(SB)/4, $0xbab60611
@@ -2640,6 +2622,24 @@ DATA cos1<>+52(SB)/4, $0xbab60611
 DATA cos1<>+56(SB)/4, $0xbab60611
 DATA cos1<>+60(SB)/4, $0xbab60611
 GLOBL cos1<>(SB), RODATA|NOPTR, $64
+
+DATA sin2<>+0(SB)/4, $0xbe2aaaa2
+DATA sin2<>+4(SB)/4, $0xbe2aaaa2
+DATA sin2<>+8(SB)/4, $0xbe2aaaa2
+DATA sin2<>+12(SB)/4, $0xbe2aaaa2
+DATA sin2<>+16(SB)/4, $0xbe2aaaa2
+DATA sin2<>+20(SB)/4, $0xbe2aaaa2
+DATA sin2<>+24(SB)/4, $0xbe2aaaa2
+DATA sin2<>+28(SB)/4, $0xbe2aaaa2
+DATA sin2<>+32(SB)/4, $0xbe2aaaa2
+DATA sin2<>+36(SB)/4, $0xbe2aaaa2
+DATA sin2<>+40(SB)/4, $0xbe2aaaa2
+DATA sin2<>+44(SB)/4, $0xbe2aaaa2
+DATA sin2<>+48(SB)/4, $0xbe2aaaa2
+DATA sin2<>+52(SB)/4, $0xbe2aaaa2
+DATA sin2<>+56(SB)/4, $0xbe2aaaa2
+DATA sin2<>+60(SB)/4, $0xbe2aaaa2
+GLOBL sin2<>(SB), RODATA|NOPTR, $64
 
 DATA cos2<>+0(SB)/4, $0x3d2aaaa5
 DATA cos2<>+4(SB)/4, $0x3d2aaaa5
@@ -6341,11 +6341,9 @@ end489:
 	VFMADD213PS cos2<>+0(SB), Y5, Y3
 	VFMADD213PS cos3<>+0(SB), Y5, Y3
 	VFMADD213PS cos4<>+0(SB), Y5, Y3
-	VPSLLD      $0x1f, Y4, Y5
-	VBLENDVPS   Y5, Y3, Y6, Y3
-	VPSRLD      $0x01, Y4, Y4
 	VPSLLD      $0x1f, Y4, Y4
-	VXORPS      Y4, Y3, Y3
+	VBLENDVPS   Y4, Y3, Y6, Y3
+	VMOVUPS     Y3, Y3
 	VMULPS      Y3, Y3, Y3
 	VMOVUPS     (R10)(R11*1), Y4
 	VFMADD231PS Y4, Y3, Y2
@@ -6402,11 +6400,9 @@ end494:
 	VFMADD213PS cos2<>+0(SB), Y5, Y3
 	VFMADD213PS cos3<>+0(SB), Y5, Y3
 	VFMADD213PS cos4<>+0(SB), Y5, Y3
-	VPSLLD      $0x1f, Y4, Y5
-	VBLENDVPS   Y5, Y3, Y6, Y3
-	VPSRLD      $0x01, Y4, Y4
 	VPSLLD      $0x1f, Y4, Y4
-	VXORPS      Y4, Y3, Y3
+	VBLENDVPS   Y4, Y3, Y6, Y3
+	VMOVUPS     Y3, Y3
 	VMULPS      Y3, Y3, Y3
 	VMOVUPS     32(R10)(R11*1), Y4
 	VFMADD231PS Y4, Y3, Y2
@@ -6470,11 +6466,9 @@ end500:
 	VFMADD213PS cos2<>+0(SB), Y5, Y3
 	VFMADD213PS cos3<>+0(SB), Y5, Y3
 	VFMADD213PS cos4<>+0(SB), Y5, Y3
-	VPSLLD      $0x1f, Y4, Y5
-	VBLENDVPS   Y5, Y3, Y6, Y3
-	VPSRLD      $0x01, Y4, Y4
 	VPSLLD      $0x1f, Y4, Y4
-	VXORPS      Y4, Y3, Y3
+	VBLENDVPS   Y4, Y3, Y6, Y3
+	VMOVUPS     Y3, Y3
 	VMULPS      Y3, Y3, Y3
 	VMASKMOVPS  (R10)(R11*1), Y0, Y4
 	VFMADD231PS Y4, Y3, Y2
@@ -6531,11 +6525,9 @@ end505:
 	VFMADD213PS cos2<>+0(SB), Y5, Y3
 	VFMADD213PS cos3<>+0(SB), Y5, Y3
 	VFMADD213PS cos4<>+0(SB), Y5, Y3
-	VPSLLD      $0x1f, Y4, Y5
-	VBLENDVPS   Y5, Y3, Y6, Y3
-	VPSRLD      $0x01, Y4, Y4
 	VPSLLD      $0x1f, Y4, Y4
-	VXORPS      Y4, Y3, Y3
+	VBLENDVPS   Y4, Y3, Y6, Y3
+	VMOVUPS     Y3, Y3
 	VMULPS      Y3, Y3, Y3
 	VMASKMOVPS  32(R10)(R11*1), Y1, Y4
 	VFMADD231PS Y4, Y3, Y2

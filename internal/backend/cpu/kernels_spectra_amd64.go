@@ -14,6 +14,11 @@ func compress512(rows int, cols int, y *float32, ys uintptr, m *float32, ms uint
 //go:noescape
 func expand512(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)
 
+// polar512 sets y to the complex numbers of so many groups of logarithms of magnitudes, of at most most, and phases.
+//
+//go:noescape
+func polar512(groups int, y *float32, magnitude *float32, phase *float32, most float32)
+
 // compress256 sets m to the magnitudes of the complex numbers of x and y to the compressed numbers.
 //
 //go:noescape
@@ -23,3 +28,8 @@ func compress256(rows int, cols int, y *float32, ys uintptr, m *float32, ms uint
 //
 //go:noescape
 func expand256(rows int, cols int, y *float32, ys uintptr, x *float32, xs uintptr, eps float32)
+
+// polar256 sets y to the complex numbers of so many groups of logarithms of magnitudes, of at most most, and phases.
+//
+//go:noescape
+func polar256(groups int, y *float32, magnitude *float32, phase *float32, most float32)

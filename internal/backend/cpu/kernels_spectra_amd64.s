@@ -128,6 +128,632 @@ end7:
 	VZEROUPPER
 	RET
 
+// func polar512(groups int, y *float32, magnitude *float32, phase *float32, most float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·polar512(SB), NOSPLIT, $0-36
+	MOVQ         groups+0(FP), AX
+	MOVQ         y+8(FP), CX
+	MOVQ         magnitude+16(FP), DX
+	MOVQ         phase+24(FP), BX
+	VBROADCASTSS most+32(FP), Z0
+	TESTQ        AX, AX
+	JZ           end12
+
+loop11:
+	VMOVUPS     (DX), Z1
+	VMOVUPS     (BX), Z2
+	VMOVUPS     expmax<>+0(SB), Z3
+	VMINPS      Z1, Z3, Z1
+	VMOVUPS     expmin<>+0(SB), Z3
+	VMAXPS      Z1, Z3, Z1
+	VMOVUPS     magic<>+0(SB), Z3
+	VFMADD231PS log2e<>+0(SB), Z1, Z3
+	VSUBPS      magic<>+0(SB), Z3, Z6
+	VFMADD231PS expneghi<>+0(SB), Z6, Z1
+	VFMADD231PS expneglo<>+0(SB), Z6, Z1
+	VMOVUPS     exp0<>+0(SB), Z6
+	VFMADD213PS exp1<>+0(SB), Z1, Z6
+	VFMADD213PS exp2<>+0(SB), Z1, Z6
+	VFMADD213PS exp3<>+0(SB), Z1, Z6
+	VFMADD213PS exp4<>+0(SB), Z1, Z6
+	VFMADD213PS exp5<>+0(SB), Z1, Z6
+	VPSLLD      $0x17, Z3, Z3
+	VPADDD      one<>+0(SB), Z3, Z3
+	VFMADD213PS one<>+0(SB), Z1, Z6
+	VMULPS      Z3, Z6, Z1
+	VMINPS      Z1, Z0, Z1
+	VMOVUPS     trigmax<>+0(SB), Z3
+	VMINPS      Z2, Z3, Z2
+	VMOVUPS     trigmin<>+0(SB), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     magic<>+0(SB), Z3
+	VFMADD231PS turn<>+0(SB), Z2, Z3
+	VSUBPS      magic<>+0(SB), Z3, Z6
+	VFMADD231PS quarter0<>+0(SB), Z6, Z2
+	VFMADD231PS quarter1<>+0(SB), Z6, Z2
+	VFMADD231PS quarter2<>+0(SB), Z6, Z2
+	VMULPS      Z2, Z2, Z6
+	VMOVUPS     sin0<>+0(SB), Z7
+	VFMADD213PS sin1<>+0(SB), Z6, Z7
+	VFMADD213PS sin2<>+0(SB), Z6, Z7
+	VMULPS      Z6, Z7, Z7
+	VFMADD213PS Z2, Z2, Z7
+	VMOVUPS     cos0<>+0(SB), Z2
+	VFMADD213PS cos1<>+0(SB), Z6, Z2
+	VFMADD213PS cos2<>+0(SB), Z6, Z2
+	VFMADD213PS cos3<>+0(SB), Z6, Z2
+	VFMADD213PS cos4<>+0(SB), Z6, Z2
+	VPSLLD      $0x1f, Z3, Z6
+	VPMOVD2M    Z6, K1
+	VBLENDMPS   Z2, Z7, K1, Z4
+	VPSLLD      $0x1f, Z3, Z6
+	VPMOVD2M    Z6, K1
+	VBLENDMPS   Z7, Z2, K1, Z5
+	VPADDD      unit<>+0(SB), Z3, Z2
+	VPSRLD      $0x01, Z3, Z3
+	VPSLLD      $0x1f, Z3, Z3
+	VXORPS      Z3, Z4, Z4
+	VPSRLD      $0x01, Z2, Z2
+	VPSLLD      $0x1f, Z2, Z2
+	VXORPS      Z2, Z5, Z5
+	VMULPS      Z1, Z5, Z5
+	VMULPS      Z1, Z4, Z4
+	VMOVUPS     first<>+0(SB), Z1
+	VMOVUPS     second<>+0(SB), Z2
+	VPERMI2PS   Z4, Z5, Z1
+	VPERMI2PS   Z4, Z5, Z2
+	VMOVUPS     Z1, (CX)
+	VMOVUPS     Z2, 64(CX)
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x00000080, CX
+	DECQ        AX
+	JNZ         loop11
+
+end12:
+	VZEROUPPER
+	RET
+
+DATA expmax<>+0(SB)/4, $0x42b0bd71
+DATA expmax<>+4(SB)/4, $0x42b0bd71
+DATA expmax<>+8(SB)/4, $0x42b0bd71
+DATA expmax<>+12(SB)/4, $0x42b0bd71
+DATA expmax<>+16(SB)/4, $0x42b0bd71
+DATA expmax<>+20(SB)/4, $0x42b0bd71
+DATA expmax<>+24(SB)/4, $0x42b0bd71
+DATA expmax<>+28(SB)/4, $0x42b0bd71
+DATA expmax<>+32(SB)/4, $0x42b0bd71
+DATA expmax<>+36(SB)/4, $0x42b0bd71
+DATA expmax<>+40(SB)/4, $0x42b0bd71
+DATA expmax<>+44(SB)/4, $0x42b0bd71
+DATA expmax<>+48(SB)/4, $0x42b0bd71
+DATA expmax<>+52(SB)/4, $0x42b0bd71
+DATA expmax<>+56(SB)/4, $0x42b0bd71
+DATA expmax<>+60(SB)/4, $0x42b0bd71
+GLOBL expmax<>(SB), RODATA|NOPTR, $64
+
+DATA expmin<>+0(SB)/4, $0xc2ae999a
+DATA expmin<>+4(SB)/4, $0xc2ae999a
+DATA expmin<>+8(SB)/4, $0xc2ae999a
+DATA expmin<>+12(SB)/4, $0xc2ae999a
+DATA expmin<>+16(SB)/4, $0xc2ae999a
+DATA expmin<>+20(SB)/4, $0xc2ae999a
+DATA expmin<>+24(SB)/4, $0xc2ae999a
+DATA expmin<>+28(SB)/4, $0xc2ae999a
+DATA expmin<>+32(SB)/4, $0xc2ae999a
+DATA expmin<>+36(SB)/4, $0xc2ae999a
+DATA expmin<>+40(SB)/4, $0xc2ae999a
+DATA expmin<>+44(SB)/4, $0xc2ae999a
+DATA expmin<>+48(SB)/4, $0xc2ae999a
+DATA expmin<>+52(SB)/4, $0xc2ae999a
+DATA expmin<>+56(SB)/4, $0xc2ae999a
+DATA expmin<>+60(SB)/4, $0xc2ae999a
+GLOBL expmin<>(SB), RODATA|NOPTR, $64
+
+DATA log2e<>+0(SB)/4, $0x3fb8aa3b
+DATA log2e<>+4(SB)/4, $0x3fb8aa3b
+DATA log2e<>+8(SB)/4, $0x3fb8aa3b
+DATA log2e<>+12(SB)/4, $0x3fb8aa3b
+DATA log2e<>+16(SB)/4, $0x3fb8aa3b
+DATA log2e<>+20(SB)/4, $0x3fb8aa3b
+DATA log2e<>+24(SB)/4, $0x3fb8aa3b
+DATA log2e<>+28(SB)/4, $0x3fb8aa3b
+DATA log2e<>+32(SB)/4, $0x3fb8aa3b
+DATA log2e<>+36(SB)/4, $0x3fb8aa3b
+DATA log2e<>+40(SB)/4, $0x3fb8aa3b
+DATA log2e<>+44(SB)/4, $0x3fb8aa3b
+DATA log2e<>+48(SB)/4, $0x3fb8aa3b
+DATA log2e<>+52(SB)/4, $0x3fb8aa3b
+DATA log2e<>+56(SB)/4, $0x3fb8aa3b
+DATA log2e<>+60(SB)/4, $0x3fb8aa3b
+GLOBL log2e<>(SB), RODATA|NOPTR, $64
+
+DATA magic<>+0(SB)/4, $0x4b400000
+DATA magic<>+4(SB)/4, $0x4b400000
+DATA magic<>+8(SB)/4, $0x4b400000
+DATA magic<>+12(SB)/4, $0x4b400000
+DATA magic<>+16(SB)/4, $0x4b400000
+DATA magic<>+20(SB)/4, $0x4b400000
+DATA magic<>+24(SB)/4, $0x4b400000
+DATA magic<>+28(SB)/4, $0x4b400000
+DATA magic<>+32(SB)/4, $0x4b400000
+DATA magic<>+36(SB)/4, $0x4b400000
+DATA magic<>+40(SB)/4, $0x4b400000
+DATA magic<>+44(SB)/4, $0x4b400000
+DATA magic<>+48(SB)/4, $0x4b400000
+DATA magic<>+52(SB)/4, $0x4b400000
+DATA magic<>+56(SB)/4, $0x4b400000
+DATA magic<>+60(SB)/4, $0x4b400000
+GLOBL magic<>(SB), RODATA|NOPTR, $64
+
+DATA expneghi<>+0(SB)/4, $0xbf317218
+DATA expneghi<>+4(SB)/4, $0xbf317218
+DATA expneghi<>+8(SB)/4, $0xbf317218
+DATA expneghi<>+12(SB)/4, $0xbf317218
+DATA expneghi<>+16(SB)/4, $0xbf317218
+DATA expneghi<>+20(SB)/4, $0xbf317218
+DATA expneghi<>+24(SB)/4, $0xbf317218
+DATA expneghi<>+28(SB)/4, $0xbf317218
+DATA expneghi<>+32(SB)/4, $0xbf317218
+DATA expneghi<>+36(SB)/4, $0xbf317218
+DATA expneghi<>+40(SB)/4, $0xbf317218
+DATA expneghi<>+44(SB)/4, $0xbf317218
+DATA expneghi<>+48(SB)/4, $0xbf317218
+DATA expneghi<>+52(SB)/4, $0xbf317218
+DATA expneghi<>+56(SB)/4, $0xbf317218
+DATA expneghi<>+60(SB)/4, $0xbf317218
+GLOBL expneghi<>(SB), RODATA|NOPTR, $64
+
+DATA expneglo<>+0(SB)/4, $0x3102e308
+DATA expneglo<>+4(SB)/4, $0x3102e308
+DATA expneglo<>+8(SB)/4, $0x3102e308
+DATA expneglo<>+12(SB)/4, $0x3102e308
+DATA expneglo<>+16(SB)/4, $0x3102e308
+DATA expneglo<>+20(SB)/4, $0x3102e308
+DATA expneglo<>+24(SB)/4, $0x3102e308
+DATA expneglo<>+28(SB)/4, $0x3102e308
+DATA expneglo<>+32(SB)/4, $0x3102e308
+DATA expneglo<>+36(SB)/4, $0x3102e308
+DATA expneglo<>+40(SB)/4, $0x3102e308
+DATA expneglo<>+44(SB)/4, $0x3102e308
+DATA expneglo<>+48(SB)/4, $0x3102e308
+DATA expneglo<>+52(SB)/4, $0x3102e308
+DATA expneglo<>+56(SB)/4, $0x3102e308
+DATA expneglo<>+60(SB)/4, $0x3102e308
+GLOBL expneglo<>(SB), RODATA|NOPTR, $64
+
+DATA exp0<>+0(SB)/4, $0x3ab511a9
+DATA exp0<>+4(SB)/4, $0x3ab511a9
+DATA exp0<>+8(SB)/4, $0x3ab511a9
+DATA exp0<>+12(SB)/4, $0x3ab511a9
+DATA exp0<>+16(SB)/4, $0x3ab511a9
+DATA exp0<>+20(SB)/4, $0x3ab511a9
+DATA exp0<>+24(SB)/4, $0x3ab511a9
+DATA exp0<>+28(SB)/4, $0x3ab511a9
+DATA exp0<>+32(SB)/4, $0x3ab511a9
+DATA exp0<>+36(SB)/4, $0x3ab511a9
+DATA exp0<>+40(SB)/4, $0x3ab511a9
+DATA exp0<>+44(SB)/4, $0x3ab511a9
+DATA exp0<>+48(SB)/4, $0x3ab511a9
+DATA exp0<>+52(SB)/4, $0x3ab511a9
+DATA exp0<>+56(SB)/4, $0x3ab511a9
+DATA exp0<>+60(SB)/4, $0x3ab511a9
+GLOBL exp0<>(SB), RODATA|NOPTR, $64
+
+DATA exp1<>+0(SB)/4, $0x3c091d36
+DATA exp1<>+4(SB)/4, $0x3c091d36
+DATA exp1<>+8(SB)/4, $0x3c091d36
+DATA exp1<>+12(SB)/4, $0x3c091d36
+DATA exp1<>+16(SB)/4, $0x3c091d36
+DATA exp1<>+20(SB)/4, $0x3c091d36
+DATA exp1<>+24(SB)/4, $0x3c091d36
+DATA exp1<>+28(SB)/4, $0x3c091d36
+DATA exp1<>+32(SB)/4, $0x3c091d36
+DATA exp1<>+36(SB)/4, $0x3c091d36
+DATA exp1<>+40(SB)/4, $0x3c091d36
+DATA exp1<>+44(SB)/4, $0x3c091d36
+DATA exp1<>+48(SB)/4, $0x3c091d36
+DATA exp1<>+52(SB)/4, $0x3c091d36
+DATA exp1<>+56(SB)/4, $0x3c091d36
+DATA exp1<>+60(SB)/4, $0x3c091d36
+GLOBL exp1<>(SB), RODATA|NOPTR, $64
+
+DATA exp2<>+0(SB)/4, $0x3d2aac7a
+DATA exp2<>+4(SB)/4, $0x3d2aac7a
+DATA exp2<>+8(SB)/4, $0x3d2aac7a
+DATA exp2<>+12(SB)/4, $0x3d2aac7a
+DATA exp2<>+16(SB)/4, $0x3d2aac7a
+DATA exp2<>+20(SB)/4, $0x3d2aac7a
+DATA exp2<>+24(SB)/4, $0x3d2aac7a
+DATA exp2<>+28(SB)/4, $0x3d2aac7a
+DATA exp2<>+32(SB)/4, $0x3d2aac7a
+DATA exp2<>+36(SB)/4, $0x3d2aac7a
+DATA exp2<>+40(SB)/4, $0x3d2aac7a
+DATA exp2<>+44(SB)/4, $0x3d2aac7a
+DATA exp2<>+48(SB)/4, $0x3d2aac7a
+DATA exp2<>+52(SB)/4, $0x3d2aac7a
+DATA exp2<>+56(SB)/4, $0x3d2aac7a
+DATA exp2<>+60(SB)/4, $0x3d2aac7a
+GLOBL exp2<>(SB), RODATA|NOPTR, $64
+
+DATA exp3<>+0(SB)/4, $0x3e2aaa48
+DATA exp3<>+4(SB)/4, $0x3e2aaa48
+DATA exp3<>+8(SB)/4, $0x3e2aaa48
+DATA exp3<>+12(SB)/4, $0x3e2aaa48
+DATA exp3<>+16(SB)/4, $0x3e2aaa48
+DATA exp3<>+20(SB)/4, $0x3e2aaa48
+DATA exp3<>+24(SB)/4, $0x3e2aaa48
+DATA exp3<>+28(SB)/4, $0x3e2aaa48
+DATA exp3<>+32(SB)/4, $0x3e2aaa48
+DATA exp3<>+36(SB)/4, $0x3e2aaa48
+DATA exp3<>+40(SB)/4, $0x3e2aaa48
+DATA exp3<>+44(SB)/4, $0x3e2aaa48
+DATA exp3<>+48(SB)/4, $0x3e2aaa48
+DATA exp3<>+52(SB)/4, $0x3e2aaa48
+DATA exp3<>+56(SB)/4, $0x3e2aaa48
+DATA exp3<>+60(SB)/4, $0x3e2aaa48
+GLOBL exp3<>(SB), RODATA|NOPTR, $64
+
+DATA exp4<>+0(SB)/4, $0x3efffffe
+DATA exp4<>+4(SB)/4, $0x3efffffe
+DATA exp4<>+8(SB)/4, $0x3efffffe
+DATA exp4<>+12(SB)/4, $0x3efffffe
+DATA exp4<>+16(SB)/4, $0x3efffffe
+DATA exp4<>+20(SB)/4, $0x3efffffe
+DATA exp4<>+24(SB)/4, $0x3efffffe
+DATA exp4<>+28(SB)/4, $0x3efffffe
+DATA exp4<>+32(SB)/4, $0x3efffffe
+DATA exp4<>+36(SB)/4, $0x3efffffe
+DATA exp4<>+40(SB)/4, $0x3efffffe
+DATA exp4<>+44(SB)/4, $0x3efffffe
+DATA exp4<>+48(SB)/4, $0x3efffffe
+DATA exp4<>+52(SB)/4, $0x3efffffe
+DATA exp4<>+56(SB)/4, $0x3efffffe
+DATA exp4<>+60(SB)/4, $0x3efffffe
+GLOBL exp4<>(SB), RODATA|NOPTR, $64
+
+DATA exp5<>+0(SB)/4, $0x3f800000
+DATA exp5<>+4(SB)/4, $0x3f800000
+DATA exp5<>+8(SB)/4, $0x3f800000
+DATA exp5<>+12(SB)/4, $0x3f800000
+DATA exp5<>+16(SB)/4, $0x3f800000
+DATA exp5<>+20(SB)/4, $0x3f800000
+DATA exp5<>+24(SB)/4, $0x3f800000
+DATA exp5<>+28(SB)/4, $0x3f800000
+DATA exp5<>+32(SB)/4, $0x3f800000
+DATA exp5<>+36(SB)/4, $0x3f800000
+DATA exp5<>+40(SB)/4, $0x3f800000
+DATA exp5<>+44(SB)/4, $0x3f800000
+DATA exp5<>+48(SB)/4, $0x3f800000
+DATA exp5<>+52(SB)/4, $0x3f800000
+DATA exp5<>+56(SB)/4, $0x3f800000
+DATA exp5<>+60(SB)/4, $0x3f800000
+GLOBL exp5<>(SB), RODATA|NOPTR, $64
+
+DATA one<>+0(SB)/4, $0x3f800000
+DATA one<>+4(SB)/4, $0x3f800000
+DATA one<>+8(SB)/4, $0x3f800000
+DATA one<>+12(SB)/4, $0x3f800000
+DATA one<>+16(SB)/4, $0x3f800000
+DATA one<>+20(SB)/4, $0x3f800000
+DATA one<>+24(SB)/4, $0x3f800000
+DATA one<>+28(SB)/4, $0x3f800000
+DATA one<>+32(SB)/4, $0x3f800000
+DATA one<>+36(SB)/4, $0x3f800000
+DATA one<>+40(SB)/4, $0x3f800000
+DATA one<>+44(SB)/4, $0x3f800000
+DATA one<>+48(SB)/4, $0x3f800000
+DATA one<>+52(SB)/4, $0x3f800000
+DATA one<>+56(SB)/4, $0x3f800000
+DATA one<>+60(SB)/4, $0x3f800000
+GLOBL one<>(SB), RODATA|NOPTR, $64
+
+DATA trigmax<>+0(SB)/4, $0x49800000
+DATA trigmax<>+4(SB)/4, $0x49800000
+DATA trigmax<>+8(SB)/4, $0x49800000
+DATA trigmax<>+12(SB)/4, $0x49800000
+DATA trigmax<>+16(SB)/4, $0x49800000
+DATA trigmax<>+20(SB)/4, $0x49800000
+DATA trigmax<>+24(SB)/4, $0x49800000
+DATA trigmax<>+28(SB)/4, $0x49800000
+DATA trigmax<>+32(SB)/4, $0x49800000
+DATA trigmax<>+36(SB)/4, $0x49800000
+DATA trigmax<>+40(SB)/4, $0x49800000
+DATA trigmax<>+44(SB)/4, $0x49800000
+DATA trigmax<>+48(SB)/4, $0x49800000
+DATA trigmax<>+52(SB)/4, $0x49800000
+DATA trigmax<>+56(SB)/4, $0x49800000
+DATA trigmax<>+60(SB)/4, $0x49800000
+GLOBL trigmax<>(SB), RODATA|NOPTR, $64
+
+DATA trigmin<>+0(SB)/4, $0xc9800000
+DATA trigmin<>+4(SB)/4, $0xc9800000
+DATA trigmin<>+8(SB)/4, $0xc9800000
+DATA trigmin<>+12(SB)/4, $0xc9800000
+DATA trigmin<>+16(SB)/4, $0xc9800000
+DATA trigmin<>+20(SB)/4, $0xc9800000
+DATA trigmin<>+24(SB)/4, $0xc9800000
+DATA trigmin<>+28(SB)/4, $0xc9800000
+DATA trigmin<>+32(SB)/4, $0xc9800000
+DATA trigmin<>+36(SB)/4, $0xc9800000
+DATA trigmin<>+40(SB)/4, $0xc9800000
+DATA trigmin<>+44(SB)/4, $0xc9800000
+DATA trigmin<>+48(SB)/4, $0xc9800000
+DATA trigmin<>+52(SB)/4, $0xc9800000
+DATA trigmin<>+56(SB)/4, $0xc9800000
+DATA trigmin<>+60(SB)/4, $0xc9800000
+GLOBL trigmin<>(SB), RODATA|NOPTR, $64
+
+DATA turn<>+0(SB)/4, $0x3f22f983
+DATA turn<>+4(SB)/4, $0x3f22f983
+DATA turn<>+8(SB)/4, $0x3f22f983
+DATA turn<>+12(SB)/4, $0x3f22f983
+DATA turn<>+16(SB)/4, $0x3f22f983
+DATA turn<>+20(SB)/4, $0x3f22f983
+DATA turn<>+24(SB)/4, $0x3f22f983
+DATA turn<>+28(SB)/4, $0x3f22f983
+DATA turn<>+32(SB)/4, $0x3f22f983
+DATA turn<>+36(SB)/4, $0x3f22f983
+DATA turn<>+40(SB)/4, $0x3f22f983
+DATA turn<>+44(SB)/4, $0x3f22f983
+DATA turn<>+48(SB)/4, $0x3f22f983
+DATA turn<>+52(SB)/4, $0x3f22f983
+DATA turn<>+56(SB)/4, $0x3f22f983
+DATA turn<>+60(SB)/4, $0x3f22f983
+GLOBL turn<>(SB), RODATA|NOPTR, $64
+
+DATA quarter0<>+0(SB)/4, $0xbfc90fdb
+DATA quarter0<>+4(SB)/4, $0xbfc90fdb
+DATA quarter0<>+8(SB)/4, $0xbfc90fdb
+DATA quarter0<>+12(SB)/4, $0xbfc90fdb
+DATA quarter0<>+16(SB)/4, $0xbfc90fdb
+DATA quarter0<>+20(SB)/4, $0xbfc90fdb
+DATA quarter0<>+24(SB)/4, $0xbfc90fdb
+DATA quarter0<>+28(SB)/4, $0xbfc90fdb
+DATA quarter0<>+32(SB)/4, $0xbfc90fdb
+DATA quarter0<>+36(SB)/4, $0xbfc90fdb
+DATA quarter0<>+40(SB)/4, $0xbfc90fdb
+DATA quarter0<>+44(SB)/4, $0xbfc90fdb
+DATA quarter0<>+48(SB)/4, $0xbfc90fdb
+DATA quarter0<>+52(SB)/4, $0xbfc90fdb
+DATA quarter0<>+56(SB)/4, $0xbfc90fdb
+DATA quarter0<>+60(SB)/4, $0xbfc90fdb
+GLOBL quarter0<>(SB), RODATA|NOPTR, $64
+
+DATA quarter1<>+0(SB)/4, $0x333bbd2e
+DATA quarter1<>+4(SB)/4, $0x333bbd2e
+DATA quarter1<>+8(SB)/4, $0x333bbd2e
+DATA quarter1<>+12(SB)/4, $0x333bbd2e
+DATA quarter1<>+16(SB)/4, $0x333bbd2e
+DATA quarter1<>+20(SB)/4, $0x333bbd2e
+DATA quarter1<>+24(SB)/4, $0x333bbd2e
+DATA quarter1<>+28(SB)/4, $0x333bbd2e
+DATA quarter1<>+32(SB)/4, $0x333bbd2e
+DATA quarter1<>+36(SB)/4, $0x333bbd2e
+DATA quarter1<>+40(SB)/4, $0x333bbd2e
+DATA quarter1<>+44(SB)/4, $0x333bbd2e
+DATA quarter1<>+48(SB)/4, $0x333bbd2e
+DATA quarter1<>+52(SB)/4, $0x333bbd2e
+DATA quarter1<>+56(SB)/4, $0x333bbd2e
+DATA quarter1<>+60(SB)/4, $0x333bbd2e
+GLOBL quarter1<>(SB), RODATA|NOPTR, $64
+
+DATA quarter2<>+0(SB)/4, $0x26f72ced
+DATA quarter2<>+4(SB)/4, $0x26f72ced
+DATA quarter2<>+8(SB)/4, $0x26f72ced
+DATA quarter2<>+12(SB)/4, $0x26f72ced
+DATA quarter2<>+16(SB)/4, $0x26f72ced
+DATA quarter2<>+20(SB)/4, $0x26f72ced
+DATA quarter2<>+24(SB)/4, $0x26f72ced
+DATA quarter2<>+28(SB)/4, $0x26f72ced
+DATA quarter2<>+32(SB)/4, $0x26f72ced
+DATA quarter2<>+36(SB)/4, $0x26f72ced
+DATA quarter2<>+40(SB)/4, $0x26f72ced
+DATA quarter2<>+44(SB)/4, $0x26f72ced
+DATA quarter2<>+48(SB)/4, $0x26f72ced
+DATA quarter2<>+52(SB)/4, $0x26f72ced
+DATA quarter2<>+56(SB)/4, $0x26f72ced
+DATA quarter2<>+60(SB)/4, $0x26f72ced
+GLOBL quarter2<>(SB), RODATA|NOPTR, $64
+
+DATA sin0<>+0(SB)/4, $0xb94c9619
+DATA sin0<>+4(SB)/4, $0xb94c9619
+DATA sin0<>+8(SB)/4, $0xb94c9619
+DATA sin0<>+12(SB)/4, $0xb94c9619
+DATA sin0<>+16(SB)/4, $0xb94c9619
+DATA sin0<>+20(SB)/4, $0xb94c9619
+DATA sin0<>+24(SB)/4, $0xb94c9619
+DATA sin0<>+28(SB)/4, $0xb94c9619
+DATA sin0<>+32(SB)/4, $0xb94c9619
+DATA sin0<>+36(SB)/4, $0xb94c9619
+DATA sin0<>+40(SB)/4, $0xb94c9619
+DATA sin0<>+44(SB)/4, $0xb94c9619
+DATA sin0<>+48(SB)/4, $0xb94c9619
+DATA sin0<>+52(SB)/4, $0xb94c9619
+DATA sin0<>+56(SB)/4, $0xb94c9619
+DATA sin0<>+60(SB)/4, $0xb94c9619
+GLOBL sin0<>(SB), RODATA|NOPTR, $64
+
+DATA sin1<>+0(SB)/4, $0x3c08837e
+DATA sin1<>+4(SB)/4, $0x3c08837e
+DATA sin1<>+8(SB)/4, $0x3c08837e
+DATA sin1<>+12(SB)/4, $0x3c08837e
+DATA sin1<>+16(SB)/4, $0x3c08837e
+DATA sin1<>+20(SB)/4, $0x3c08837e
+DATA sin1<>+24(SB)/4, $0x3c08837e
+DATA sin1<>+28(SB)/4, $0x3c08837e
+DATA sin1<>+32(SB)/4, $0x3c08837e
+DATA sin1<>+36(SB)/4, $0x3c08837e
+DATA sin1<>+40(SB)/4, $0x3c08837e
+DATA sin1<>+44(SB)/4, $0x3c08837e
+DATA sin1<>+48(SB)/4, $0x3c08837e
+DATA sin1<>+52(SB)/4, $0x3c08837e
+DATA sin1<>+56(SB)/4, $0x3c08837e
+DATA sin1<>+60(SB)/4, $0x3c08837e
+GLOBL sin1<>(SB), RODATA|NOPTR, $64
+
+DATA sin2<>+0(SB)/4, $0xbe2aaaa2
+DATA sin2<>+4(SB)/4, $0xbe2aaaa2
+DATA sin2<>+8(SB)/4, $0xbe2aaaa2
+DATA sin2<>+12(SB)/4, $0xbe2aaaa2
+DATA sin2<>+16(SB)/4, $0xbe2aaaa2
+DATA sin2<>+20(SB)/4, $0xbe2aaaa2
+DATA sin2<>+24(SB)/4, $0xbe2aaaa2
+DATA sin2<>+28(SB)/4, $0xbe2aaaa2
+DATA sin2<>+32(SB)/4, $0xbe2aaaa2
+DATA sin2<>+36(SB)/4, $0xbe2aaaa2
+DATA sin2<>+40(SB)/4, $0xbe2aaaa2
+DATA sin2<>+44(SB)/4, $0xbe2aaaa2
+DATA sin2<>+48(SB)/4, $0xbe2aaaa2
+DATA sin2<>+52(SB)/4, $0xbe2aaaa2
+DATA sin2<>+56(SB)/4, $0xbe2aaaa2
+DATA sin2<>+60(SB)/4, $0xbe2aaaa2
+GLOBL sin2<>(SB), RODATA|NOPTR, $64
+
+DATA cos0<>+0(SB)/4, $0x37ccf1b1
+DATA cos0<>+4(SB)/4, $0x37ccf1b1
+DATA cos0<>+8(SB)/4, $0x37ccf1b1
+DATA cos0<>+12(SB)/4, $0x37ccf1b1
+DATA cos0<>+16(SB)/4, $0x37ccf1b1
+DATA cos0<>+20(SB)/4, $0x37ccf1b1
+DATA cos0<>+24(SB)/4, $0x37ccf1b1
+DATA cos0<>+28(SB)/4, $0x37ccf1b1
+DATA cos0<>+32(SB)/4, $0x37ccf1b1
+DATA cos0<>+36(SB)/4, $0x37ccf1b1
+DATA cos0<>+40(SB)/4, $0x37ccf1b1
+DATA cos0<>+44(SB)/4, $0x37ccf1b1
+DATA cos0<>+48(SB)/4, $0x37ccf1b1
+DATA cos0<>+52(SB)/4, $0x37ccf1b1
+DATA cos0<>+56(SB)/4, $0x37ccf1b1
+DATA cos0<>+60(SB)/4, $0x37ccf1b1
+GLOBL cos0<>(SB), RODATA|NOPTR, $64
+
+DATA cos1<>+0(SB)/4, $0xbab60611
+DATA cos1<>+4(SB)/4, $0xbab60611
+DATA cos1<>+8(SB)/4, $0xbab60611
+DATA cos1<>+12(SB)/4, $0xbab60611
+DATA cos1<>+16(SB)/4, $0xbab60611
+DATA cos1<>+20(SB)/4, $0xbab60611
+DATA cos1<>+24(SB)/4, $0xbab60611
+DATA cos1<>+28(SB)/4, $0xbab60611
+DATA cos1<>+32(SB)/4, $0xbab60611
+DATA cos1<>+36(SB)/4, $0xbab60611
+DATA cos1<>+40(SB)/4, $0xbab60611
+DATA cos1<>+44(SB)/4, $0xbab60611
+DATA cos1<>+48(SB)/4, $0xbab60611
+DATA cos1<>+52(SB)/4, $0xbab60611
+DATA cos1<>+56(SB)/4, $0xbab60611
+DATA cos1<>+60(SB)/4, $0xbab60611
+GLOBL cos1<>(SB), RODATA|NOPTR, $64
+
+DATA cos2<>+0(SB)/4, $0x3d2aaaa5
+DATA cos2<>+4(SB)/4, $0x3d2aaaa5
+DATA cos2<>+8(SB)/4, $0x3d2aaaa5
+DATA cos2<>+12(SB)/4, $0x3d2aaaa5
+DATA cos2<>+16(SB)/4, $0x3d2aaaa5
+DATA cos2<>+20(SB)/4, $0x3d2aaaa5
+DATA cos2<>+24(SB)/4, $0x3d2aaaa5
+DATA cos2<>+28(SB)/4, $0x3d2aaaa5
+DATA cos2<>+32(SB)/4, $0x3d2aaaa5
+DATA cos2<>+36(SB)/4, $0x3d2aaaa5
+DATA cos2<>+40(SB)/4, $0x3d2aaaa5
+DATA cos2<>+44(SB)/4, $0x3d2aaaa5
+DATA cos2<>+48(SB)/4, $0x3d2aaaa5
+DATA cos2<>+52(SB)/4, $0x3d2aaaa5
+DATA cos2<>+56(SB)/4, $0x3d2aaaa5
+DATA cos2<>+60(SB)/4, $0x3d2aaaa5
+GLOBL cos2<>(SB), RODATA|NOPTR, $64
+
+DATA cos3<>+0(SB)/4, $0xbf000000
+DATA cos3<>+4(SB)/4, $0xbf000000
+DATA cos3<>+8(SB)/4, $0xbf000000
+DATA cos3<>+12(SB)/4, $0xbf000000
+DATA cos3<>+16(SB)/4, $0xbf000000
+DATA cos3<>+20(SB)/4, $0xbf000000
+DATA cos3<>+24(SB)/4, $0xbf000000
+DATA cos3<>+28(SB)/4, $0xbf000000
+DATA cos3<>+32(SB)/4, $0xbf000000
+DATA cos3<>+36(SB)/4, $0xbf000000
+DATA cos3<>+40(SB)/4, $0xbf000000
+DATA cos3<>+44(SB)/4, $0xbf000000
+DATA cos3<>+48(SB)/4, $0xbf000000
+DATA cos3<>+52(SB)/4, $0xbf000000
+DATA cos3<>+56(SB)/4, $0xbf000000
+DATA cos3<>+60(SB)/4, $0xbf000000
+GLOBL cos3<>(SB), RODATA|NOPTR, $64
+
+DATA cos4<>+0(SB)/4, $0x3f800000
+DATA cos4<>+4(SB)/4, $0x3f800000
+DATA cos4<>+8(SB)/4, $0x3f800000
+DATA cos4<>+12(SB)/4, $0x3f800000
+DATA cos4<>+16(SB)/4, $0x3f800000
+DATA cos4<>+20(SB)/4, $0x3f800000
+DATA cos4<>+24(SB)/4, $0x3f800000
+DATA cos4<>+28(SB)/4, $0x3f800000
+DATA cos4<>+32(SB)/4, $0x3f800000
+DATA cos4<>+36(SB)/4, $0x3f800000
+DATA cos4<>+40(SB)/4, $0x3f800000
+DATA cos4<>+44(SB)/4, $0x3f800000
+DATA cos4<>+48(SB)/4, $0x3f800000
+DATA cos4<>+52(SB)/4, $0x3f800000
+DATA cos4<>+56(SB)/4, $0x3f800000
+DATA cos4<>+60(SB)/4, $0x3f800000
+GLOBL cos4<>(SB), RODATA|NOPTR, $64
+
+DATA unit<>+0(SB)/4, $0x00000001
+DATA unit<>+4(SB)/4, $0x00000001
+DATA unit<>+8(SB)/4, $0x00000001
+DATA unit<>+12(SB)/4, $0x00000001
+DATA unit<>+16(SB)/4, $0x00000001
+DATA unit<>+20(SB)/4, $0x00000001
+DATA unit<>+24(SB)/4, $0x00000001
+DATA unit<>+28(SB)/4, $0x00000001
+DATA unit<>+32(SB)/4, $0x00000001
+DATA unit<>+36(SB)/4, $0x00000001
+DATA unit<>+40(SB)/4, $0x00000001
+DATA unit<>+44(SB)/4, $0x00000001
+DATA unit<>+48(SB)/4, $0x00000001
+DATA unit<>+52(SB)/4, $0x00000001
+DATA unit<>+56(SB)/4, $0x00000001
+DATA unit<>+60(SB)/4, $0x00000001
+GLOBL unit<>(SB), RODATA|NOPTR, $64
+
+DATA first<>+0(SB)/4, $0x00000000
+DATA first<>+4(SB)/4, $0x00000010
+DATA first<>+8(SB)/4, $0x00000001
+DATA first<>+12(SB)/4, $0x00000011
+DATA first<>+16(SB)/4, $0x00000002
+DATA first<>+20(SB)/4, $0x00000012
+DATA first<>+24(SB)/4, $0x00000003
+DATA first<>+28(SB)/4, $0x00000013
+DATA first<>+32(SB)/4, $0x00000004
+DATA first<>+36(SB)/4, $0x00000014
+DATA first<>+40(SB)/4, $0x00000005
+DATA first<>+44(SB)/4, $0x00000015
+DATA first<>+48(SB)/4, $0x00000006
+DATA first<>+52(SB)/4, $0x00000016
+DATA first<>+56(SB)/4, $0x00000007
+DATA first<>+60(SB)/4, $0x00000017
+GLOBL first<>(SB), RODATA|NOPTR, $64
+
+DATA second<>+0(SB)/4, $0x00000008
+DATA second<>+4(SB)/4, $0x00000018
+DATA second<>+8(SB)/4, $0x00000009
+DATA second<>+12(SB)/4, $0x00000019
+DATA second<>+16(SB)/4, $0x0000000a
+DATA second<>+20(SB)/4, $0x0000001a
+DATA second<>+24(SB)/4, $0x0000000b
+DATA second<>+28(SB)/4, $0x0000001b
+DATA second<>+32(SB)/4, $0x0000000c
+DATA second<>+36(SB)/4, $0x0000001c
+DATA second<>+40(SB)/4, $0x0000000d
+DATA second<>+44(SB)/4, $0x0000001d
+DATA second<>+48(SB)/4, $0x0000000e
+DATA second<>+52(SB)/4, $0x0000001e
+DATA second<>+56(SB)/4, $0x0000000f
+DATA second<>+60(SB)/4, $0x0000001f
+GLOBL second<>(SB), RODATA|NOPTR, $64
+
 // func compress256(rows int, cols int, y *float32, ys uintptr, m *float32, ms uintptr, x *float32, xs uintptr, eps float32)
 // Requires: AVX
 TEXT ·compress256(SB), NOSPLIT, $0-68
@@ -145,15 +771,15 @@ TEXT ·compress256(SB), NOSPLIT, $0-68
 	VMOVUPS      64(R8), Y1
 	VMOVUPS      96(R8), Y2
 	TESTQ        AX, AX
-	JZ           end12
+	JZ           end14
 
-loop11:
+loop13:
 	XORQ DI, DI
 	MOVQ CX, R8
 
-groups13:
+groups15:
 	CMPQ      R8, $0x00000010
-	JL        rest14
+	JL        rest16
 	VMOVUPS   (BX)(DI*1), Y3
 	VMULPS    Y3, Y3, Y4
 	VPERMILPS $0xb1, Y4, Y5
@@ -180,11 +806,11 @@ groups13:
 	VMOVUPS   Y3, 32(DX)(DI*1)
 	ADDQ      $0x00000040, DI
 	SUBQ      $0x00000010, R8
-	JMP       groups13
+	JMP       groups15
 
-rest14:
+rest16:
 	TESTQ      R8, R8
-	JZ         end15
+	JZ         end17
 	VMASKMOVPS (BX)(DI*1), Y1, Y3
 	VMULPS     Y3, Y3, Y4
 	VPERMILPS  $0xb1, Y4, Y5
@@ -210,14 +836,14 @@ rest14:
 	VMULPS     Y4, Y3, Y3
 	VMASKMOVPS Y3, Y2, 32(DX)(DI*1)
 
-end15:
+end17:
 	ADDQ ys+24(FP), DX
 	ADDQ xs+56(FP), BX
 	ADDQ ms+40(FP), SI
 	DECQ AX
-	JNZ  loop11
+	JNZ  loop13
 
-end12:
+end14:
 	VZEROUPPER
 	RET
 
@@ -271,15 +897,15 @@ TEXT ·expand256(SB), NOSPLIT, $0-52
 	VMOVUPS      64(DI), Y1
 	VMOVUPS      96(DI), Y2
 	TESTQ        AX, AX
-	JZ           end17
+	JZ           end19
 
-loop16:
+loop18:
 	XORQ SI, SI
 	MOVQ CX, DI
 
-groups18:
+groups20:
 	CMPQ      DI, $0x00000010
-	JL        rest19
+	JL        rest21
 	VMOVUPS   (BX)(SI*1), Y3
 	VMULPS    Y3, Y3, Y4
 	VPERMILPS $0xb1, Y4, Y5
@@ -296,11 +922,11 @@ groups18:
 	VMOVUPS   Y3, 32(DX)(SI*1)
 	ADDQ      $0x00000040, SI
 	SUBQ      $0x00000010, DI
-	JMP       groups18
+	JMP       groups20
 
-rest19:
+rest21:
 	TESTQ      DI, DI
-	JZ         end20
+	JZ         end22
 	VMASKMOVPS (BX)(SI*1), Y1, Y3
 	VMULPS     Y3, Y3, Y4
 	VPERMILPS  $0xb1, Y4, Y5
@@ -316,12 +942,158 @@ rest19:
 	VMULPS     Y4, Y3, Y3
 	VMASKMOVPS Y3, Y2, 32(DX)(SI*1)
 
-end20:
+end22:
 	ADDQ ys+24(FP), DX
 	ADDQ xs+40(FP), BX
 	DECQ AX
-	JNZ  loop16
+	JNZ  loop18
 
-end17:
+end19:
+	VZEROUPPER
+	RET
+
+// func polar256(groups int, y *float32, magnitude *float32, phase *float32, most float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·polar256(SB), NOSPLIT, $0-36
+	MOVQ         groups+0(FP), AX
+	MOVQ         y+8(FP), CX
+	MOVQ         magnitude+16(FP), DX
+	MOVQ         phase+24(FP), BX
+	VBROADCASTSS most+32(FP), Y0
+	TESTQ        AX, AX
+	JZ           end24
+
+loop23:
+	VMOVUPS     (DX), Y1
+	VMOVUPS     (BX), Y2
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y1, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS expneghi<>+0(SB), Y4, Y1
+	VFMADD231PS expneglo<>+0(SB), Y4, Y1
+	VMOVUPS     exp0<>+0(SB), Y4
+	VFMADD213PS exp1<>+0(SB), Y1, Y4
+	VFMADD213PS exp2<>+0(SB), Y1, Y4
+	VFMADD213PS exp3<>+0(SB), Y1, Y4
+	VFMADD213PS exp4<>+0(SB), Y1, Y4
+	VFMADD213PS exp5<>+0(SB), Y1, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y1, Y4
+	VMULPS      Y3, Y4, Y1
+	VMINPS      Y1, Y0, Y1
+	VMOVUPS     trigmax<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     trigmin<>+0(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS turn<>+0(SB), Y2, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS quarter0<>+0(SB), Y4, Y2
+	VFMADD231PS quarter1<>+0(SB), Y4, Y2
+	VFMADD231PS quarter2<>+0(SB), Y4, Y2
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     sin0<>+0(SB), Y5
+	VFMADD213PS sin1<>+0(SB), Y4, Y5
+	VFMADD213PS sin2<>+0(SB), Y4, Y5
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VMOVUPS     cos0<>+0(SB), Y2
+	VFMADD213PS cos1<>+0(SB), Y4, Y2
+	VFMADD213PS cos2<>+0(SB), Y4, Y2
+	VFMADD213PS cos3<>+0(SB), Y4, Y2
+	VFMADD213PS cos4<>+0(SB), Y4, Y2
+	VPSLLD      $0x1f, Y3, Y4
+	VBLENDVPS   Y4, Y2, Y5, Y4
+	VPSLLD      $0x1f, Y3, Y6
+	VBLENDVPS   Y6, Y5, Y2, Y2
+	VPADDD      unit<>+0(SB), Y3, Y5
+	VPSRLD      $0x01, Y3, Y3
+	VPSLLD      $0x1f, Y3, Y3
+	VXORPS      Y3, Y4, Y4
+	VPSRLD      $0x01, Y5, Y5
+	VPSLLD      $0x1f, Y5, Y5
+	VXORPS      Y5, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      Y1, Y4, Y4
+	VUNPCKLPS   Y4, Y2, Y1
+	VUNPCKHPS   Y4, Y2, Y2
+	VPERM2F128  $0x20, Y2, Y1, Y3
+	VPERM2F128  $0x31, Y2, Y1, Y1
+	VMOVUPS     Y3, (CX)
+	VMOVUPS     Y1, 32(CX)
+	VMOVUPS     32(DX), Y1
+	VMOVUPS     32(BX), Y2
+	VMOVUPS     expmax<>+0(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMOVUPS     expmin<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS log2e<>+0(SB), Y1, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS expneghi<>+0(SB), Y4, Y1
+	VFMADD231PS expneglo<>+0(SB), Y4, Y1
+	VMOVUPS     exp0<>+0(SB), Y4
+	VFMADD213PS exp1<>+0(SB), Y1, Y4
+	VFMADD213PS exp2<>+0(SB), Y1, Y4
+	VFMADD213PS exp3<>+0(SB), Y1, Y4
+	VFMADD213PS exp4<>+0(SB), Y1, Y4
+	VFMADD213PS exp5<>+0(SB), Y1, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      one<>+0(SB), Y3, Y3
+	VFMADD213PS one<>+0(SB), Y1, Y4
+	VMULPS      Y3, Y4, Y1
+	VMINPS      Y1, Y0, Y1
+	VMOVUPS     trigmax<>+0(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     trigmin<>+0(SB), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     magic<>+0(SB), Y3
+	VFMADD231PS turn<>+0(SB), Y2, Y3
+	VSUBPS      magic<>+0(SB), Y3, Y4
+	VFMADD231PS quarter0<>+0(SB), Y4, Y2
+	VFMADD231PS quarter1<>+0(SB), Y4, Y2
+	VFMADD231PS quarter2<>+0(SB), Y4, Y2
+	VMULPS      Y2, Y2, Y4
+	VMOVUPS     sin0<>+0(SB), Y5
+	VFMADD213PS sin1<>+0(SB), Y4, Y5
+	VFMADD213PS sin2<>+0(SB), Y4, Y5
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VMOVUPS     cos0<>+0(SB), Y2
+	VFMADD213PS cos1<>+0(SB), Y4, Y2
+	VFMADD213PS cos2<>+0(SB), Y4, Y2
+	VFMADD213PS cos3<>+0(SB), Y4, Y2
+	VFMADD213PS cos4<>+0(SB), Y4, Y2
+	VPSLLD      $0x1f, Y3, Y4
+	VBLENDVPS   Y4, Y2, Y5, Y4
+	VPSLLD      $0x1f, Y3, Y6
+	VBLENDVPS   Y6, Y5, Y2, Y2
+	VPADDD      unit<>+0(SB), Y3, Y5
+	VPSRLD      $0x01, Y3, Y3
+	VPSLLD      $0x1f, Y3, Y3
+	VXORPS      Y3, Y4, Y4
+	VPSRLD      $0x01, Y5, Y5
+	VPSLLD      $0x1f, Y5, Y5
+	VXORPS      Y5, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      Y1, Y4, Y4
+	VUNPCKLPS   Y4, Y2, Y1
+	VUNPCKHPS   Y4, Y2, Y2
+	VPERM2F128  $0x20, Y2, Y1, Y3
+	VPERM2F128  $0x31, Y2, Y1, Y1
+	VMOVUPS     Y3, 64(CX)
+	VMOVUPS     Y1, 96(CX)
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x00000080, CX
+	DECQ        AX
+	JNZ         loop23
+
+end24:
 	VZEROUPPER
 	RET

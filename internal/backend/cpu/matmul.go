@@ -3,8 +3,8 @@ package cpu
 import "github.com/sotto-audio/sotto/internal/backend"
 
 const (
-	rowBlock = 240 // rows of x that stay in the second-level cache
-	maxKC    = 512 // products of a tile before its sums are stored
+	rowBlock = 240  // rows of x that stay in the second-level cache
+	maxKC    = 1024 // products of a tile before its sums are stored
 )
 
 // plan cuts a product into parts: blocks of rows by groups of panels.
@@ -34,17 +34,24 @@ func (b *Backend) MatMul(y, x *backend.Tensor, w *backend.Weights, ep backend.Ep
 	}
 }
 
+// fewRows is how many rows a thread must have for the weights that it reads for them
+// to cost less than columns that another thread computed.
+const fewRows = 32
+
 func (b *Backend) planProduct(m, k, n int) plan {
+	panels := (n + b.kernels.nr - 1) / b.kernels.nr
 	p := plan{rowParts: (m + rowBlock - 1) / rowBlock, colParts: 1}
 	want := b.wantedParts(m, k, n, 4)
+	if p.rowParts > 1 || want > 1 && m >= fewRows*b.threads {
+		p.rowParts = roundUp(p.rowParts, b.threads)
+	}
 	if p.rowParts < want {
-		p.colParts = min((want+p.rowParts-1)/p.rowParts, (n+b.kernels.nr-1)/b.kernels.nr)
+		p.colParts = min((want+p.rowParts-1)/p.rowParts, panels)
 	}
 	if p.rowParts*p.colParts < want {
 		p.rowParts = min(want/p.colParts, (m+b.kernels.mr()-1)/b.kernels.mr())
 	}
 	// As many parts for every thread, of as many panels where that can be had.
-	panels := (n + b.kernels.nr - 1) / b.kernels.nr
 	even := 0
 	for c := p.colParts; c <= min(panels, 2*p.colParts); c++ {
 		if p.rowParts*c%b.threads > 0 {
@@ -75,8 +82,8 @@ func (b *Backend) wantedParts(m, k, n, bytes int) int {
 
 func matMulPart(j *job, part int, s *scratch) {
 	nr := j.w.Packed.(*panels).nr
-	m0, m1 := span(j.y.Rows, 1, part%j.plan.rowParts, j.plan.rowParts)
-	n0, n1 := span(j.w.N, nr, part/j.plan.rowParts, j.plan.colParts)
+	m0, m1 := span(j.y.Rows, 1, part/j.plan.colParts, j.plan.rowParts)
+	n0, n1 := span(j.w.N, nr, part%j.plan.colParts, j.plan.colParts)
 	if m0 < m1 && n0 < n1 {
 		j.b.product(j.y, m0, j.x, j.w, runs{max(j.taps, 1), j.dilation}, &j.ep, m0, m1, n0, n1, s)
 	}
@@ -220,8 +227,12 @@ func (k *kernels) together(m, panels int) int {
 // buffer.
 func (b *Backend) tile(f factors, mr int, panel []float32, from, to sums, width int, s *scratch) {
 	nr := b.kernels.nr
+	kernel := b.kernels.tile[mr]
+	if 2*width <= nr && b.kernels.half != nil {
+		kernel, nr = b.kernels.half[mr], nr/2
+	}
 	if width == nr {
-		b.runTile(f, mr, panel, from, to)
+		b.runTile(kernel, f, mr, panel, from, to)
 		return
 	}
 	buf := sums{s.tile, nr}
@@ -231,14 +242,14 @@ func (b *Backend) tile(f factors, mr int, panel []float32, from, to sums, width 
 		}
 		from = buf
 	}
-	b.runTile(f, mr, panel, from, buf)
+	b.runTile(kernel, f, mr, panel, from, buf)
 	for i := range mr {
 		copy(to.data[i*to.stride:][:width], buf.data[i*nr:])
 	}
 }
 
-func (b *Backend) runTile(f factors, mr int, panel []float32, from, to sums) {
-	if kernel := b.kernels.tile[mr]; kernel != nil {
+func (b *Backend) runTile(kernel gemmFunc, f factors, mr int, panel []float32, from, to sums) {
+	if kernel != nil {
 		kernel.run(f, panel, 0, from, to)
 		return
 	}

@@ -50,10 +50,10 @@ func convolvePart(j *job, part int, s *scratch) {
 	nr := j.w.Packed.(*panels).nr
 	p := pairs{b: j.b, s: s, y: j.y, x: j.x, w: j.w, ep: &j.ep, taps: j.taps, d: j.dilation}
 	// Parts begin with a pair.
-	m0, m1 := span(j.n+j.y.Rows, 2*j.dilation, part%j.plan.rowParts, j.plan.rowParts)
+	m0, m1 := span(j.n+j.y.Rows, 2*j.dilation, part/j.plan.colParts, j.plan.rowParts)
 	p.m0, p.m1 = max(m0-j.n, 0), m1-j.n
 	p.phase = j.n
-	n0, n1 := span(j.w.N, nr, part/j.plan.rowParts, j.plan.colParts)
+	n0, n1 := span(j.w.N, nr, part%j.plan.colParts, j.plan.colParts)
 	if p.m0 < p.m1 && n0 < n1 {
 		p.run(n0, n1)
 	}

@@ -18,12 +18,40 @@ type job struct {
 	b     *Backend
 	run   func(j *job, part int, s *scratch)
 	parts int
-	next  atomic.Int32 // the next part to claim
+	next  []claims     // of each thread's share of the parts
 	left  atomic.Int32 // parts that are not done
 	done  sync.WaitGroup
 	ended func() bool // left is 0
 	users int         // goroutines that may still look at the job; guarded by pool.mu
 }
+
+// claims counts the parts of a thread's share that were claimed; one cache line, as all
+// threads write to theirs.
+type claims struct {
+	atomic.Int32
+	_ [60]byte
+}
+
+// claim gives a part to a thread, -1 where none is left: those of its own share first,
+// which are the rows that it had in the operation before and has in its caches, then
+// those of others.
+func (j *job) claim(thread int) int {
+	for range j.next {
+		lo, hi := share(j.parts, len(j.next), thread)
+		if n := &j.next[thread]; int(n.Load()) < hi-lo {
+			if i := int(n.Add(1)) - 1; i < hi-lo {
+				return lo + i
+			}
+		}
+		if thread++; thread == len(j.next) {
+			thread = 0
+		}
+	}
+	return -1
+}
+
+// share is part i of count of n items.
+func share(n, count, i int) (lo, hi int) { return i * n / count, (i + 1) * n / count }
 
 // operands are what the operations work on.
 type operands struct {
@@ -75,6 +103,7 @@ type pool struct {
 	scratch []*scratch
 	open    []*job // jobs with parts to claim
 	helpers int
+	busy    []bool // which threads have a helper; the first is the caller of a job
 	// The functions are bound once: doing so allocates.
 	start   func()
 	anyOpen func() bool
@@ -88,7 +117,7 @@ func (b *Backend) job() *job {
 	defer p.mu.Unlock()
 	n := len(p.free)
 	if n == 0 {
-		j := &job{b: b}
+		j := &job{b: b, next: make([]claims, b.threads)}
 		j.ended = func() bool { return j.left.Load() == 0 }
 		return j
 	}
@@ -101,7 +130,9 @@ func (b *Backend) job() *job {
 func (j *job) do(parts int, run func(j *job, part int, s *scratch)) {
 	p := &j.b.pool
 	j.run, j.parts, j.users = run, parts, 1
-	j.next.Store(0)
+	for i := range j.next {
+		j.next[i].Store(0)
+	}
 	j.left.Store(int32(parts))
 	j.done.Add(parts)
 	helpers := min(j.b.threads, parts) - 1
@@ -116,7 +147,7 @@ func (j *job) do(parts int, run func(j *job, part int, s *scratch)) {
 	for range helpers {
 		go p.start()
 	}
-	j.work()
+	j.work(0)
 	watch(j.ended)
 	j.done.Wait()
 	p.leave(j)
@@ -157,9 +188,13 @@ func watch(met func() bool) bool {
 
 // help is the life of a helper.
 func (p *pool) help() {
+	p.mu.Lock()
+	thread := slices.Index(p.busy, false)
+	p.busy[thread] = true
+	p.mu.Unlock()
 	for {
 		for j := p.join(); j != nil; j = p.join() {
-			j.work()
+			j.work(thread)
 			p.leave(j)
 		}
 		if watch(p.anyOpen) {
@@ -169,6 +204,7 @@ func (p *pool) help() {
 		idle := len(p.open) == 0
 		if idle {
 			p.helpers--
+			p.busy[thread] = false
 		}
 		p.mu.Unlock()
 		if idle {
@@ -193,12 +229,12 @@ func (p *pool) leave(j *job) {
 }
 
 // work claims parts until none is left.
-func (j *job) work() {
+func (j *job) work(thread int) {
 	p := &j.b.pool
 	var s *scratch
 	for {
-		part := int(j.next.Add(1)) - 1
-		if part >= j.parts {
+		part := j.claim(thread)
+		if part < 0 {
 			break
 		}
 		if s == nil {
@@ -237,8 +273,11 @@ func (b *Backend) split(n, unit int, cost float64) int {
 	if b.threads == 1 || n <= unit {
 		return min(n, 1)
 	}
-	parts := min(int(float64(n)*cost/worth), 4*b.threads, (n+unit-1)/unit)
-	return max(parts, 1)
+	parts := min(int(float64(n)*cost/worth), 4*b.threads)
+	if parts > 1 {
+		parts = roundUp(parts, b.threads) // shares of equal size: see job.claim
+	}
+	return max(min(parts, (n+unit-1)/unit), 1)
 }
 
 // Each calls f for parts [lo, hi) of n items that add up to all of them, side by

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
 )
 
 // costPair is that of a value of a complex number, in nanoseconds.
@@ -54,6 +55,43 @@ func pairsPart(j *job, part int, _ *scratch) {
 				j.z.Row(t)[k], j.z.Row(t)[k+1] = m, m
 			}
 			out[k], out[k+1] = re*g, im*g
+		}
+	}
+}
+
+var _ backend.Polar = (*Backend)(nil)
+
+// costPolar is that of a number of polar form, in nanoseconds.
+const costPolar = 2
+
+// Complex sets y to complex numbers of their logarithmic magnitudes and phases.
+func (b *Backend) Complex(y, x *backend.Tensor, most float32) {
+	backend.SameShape("Complex", x, y, nil)
+	if x.Cols%2 != 0 {
+		backend.Fail("Complex: %d columns", x.Cols)
+	}
+	j := b.job()
+	j.y, j.x, j.eps = y, x, most
+	j.do(b.split(x.Rows, 1, costPolar*float64(x.Cols)), complexPart)
+}
+
+func complexPart(j *job, part int, _ *scratch) {
+	const group = 16
+	lo, hi := span(j.x.Rows, 1, part, j.parts)
+	n := j.x.Cols / 2
+	done := 0
+	if v := j.b.kernels.vector; v != nil && v.polar != nil && n >= group {
+		done = n / group * group
+		for t := lo; t < hi; t++ {
+			x := j.x.Row(t)
+			v.polar(n/group, &j.y.Row(t)[0], &x[0], &x[n], j.eps)
+		}
+	}
+	for t := lo; t < hi; t++ {
+		x, y := j.x.Row(t), j.y.Row(t)
+		for k := done; k < n; k++ {
+			m := min(f32.Exp(x[k]), j.eps)
+			y[2*k], y[2*k+1] = float32(m*f32.Cos(x[n+k])), float32(m*f32.Sin(x[n+k]))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/sotto-audio/sotto/internal/backend"
+	"github.com/sotto-audio/sotto/internal/backend/f32"
 )
 
 // CompressPairs sets y to the numbers of x with compressed magnitudes, m to those.
@@ -32,3 +33,14 @@ func (Backend) ExpandPairs(y, x *backend.Tensor, eps float32) {
 
 // sqrt is the IEEE square root: rounding the double one again is exact.
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+// Complex sets y to complex numbers of their logarithmic magnitudes and phases.
+func (Backend) Complex(y, x *backend.Tensor, most float32) {
+	for t := range x.Rows {
+		n := x.Cols / 2
+		for k, phase := range x.Row(t)[n:] {
+			m := min(f32.Exp(x.Row(t)[k]), most)
+			y.Row(t)[2*k], y.Row(t)[2*k+1] = float32(m*f32.Cos(phase)), float32(m*f32.Sin(phase))
+		}
+	}
+}

@@ -20,13 +20,15 @@ func (l *noise) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
 	steps := x.Rows / s.Batch
 	st := s.State(l, 0, x.Cols)
 	s.Wait()
-	for r := range x.Rows {
-		n := Noise(l.block, st.Seen+r%max(steps, 1))
-		row := h.Row(r)
-		for i, v := range x.Row(r) {
-			row[i] = v + float32(n*row[i])
+	s.Each(x.Rows, 1, float64(x.Cols), func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			n := Noise(l.block, st.Seen+r%steps)
+			row := h.Row(r)
+			for i, v := range x.Row(r)[:len(row)] {
+				row[i] = v + float32(n*row[i])
+			}
 		}
-	}
+	})
 	st.Seen += steps
 	return h
 }

@@ -107,13 +107,15 @@ func norms(c *published.Checkpoint, name string, dim, count int) []*nn.LayerNorm
 // scale or without, once a condition.
 func convNeXt(c *published.Checkpoint, name string, dim, hidden, count int, scaled bool) []nn.Layer {
 	depthwise := c.Conv(&nn.Conv1d{In: dim, Out: dim, Kernel: 7, Groups: dim, Pad: nn.Padding{Left: 3, Right: 3}}, name+".dwconv")
-	after := nn.Chain{c.Linear(name+".pwconv1", dim, hidden), nn.Activation{Func: backend.GELUErf}, c.Linear(name+".pwconv2", hidden, dim)}
+	after := nn.FeedForward{Expand: c.Linear(name+".pwconv1", dim, hidden), Func: backend.GELUErf, Project: c.Linear(name+".pwconv2", hidden, dim)}
 	if scaled {
-		after = append(after, &nn.LayerScale{Gamma: c.Param(name+".gamma", dim)})
+		after.Scale = &nn.LayerScale{Gamma: c.Param(name+".gamma", dim)}
 	}
 	blocks := make([]nn.Layer, count)
 	for i, norm := range norms(c, name+".norm", dim, count) {
-		blocks[i] = &nn.Residual{Branch: append(nn.Chain{depthwise, norm}, after...)}
+		rows := after
+		rows.Norm = norm
+		blocks[i] = &nn.Residual{Branch: nn.Chain{depthwise, &rows}}
 	}
 	return blocks
 }

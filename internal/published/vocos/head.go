@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/sotto-audio/sotto/internal/backend"
-	"github.com/sotto-audio/sotto/internal/backend/f32"
 	"github.com/sotto-audio/sotto/internal/dsp"
 	"github.com/sotto-audio/sotto/internal/nn"
 	"github.com/sotto-audio/sotto/internal/published"
@@ -40,6 +39,7 @@ type head struct {
 	synthesis *nn.ISTFT
 	pad       int       // samples left out at each end
 	squares   []float32 // of the window
+	steady    []float32 // envelope of a hop where all windows are there
 }
 
 // Head builds the last part of the decoder; its sizes follow from the weight called
@@ -65,6 +65,9 @@ func Head(c *published.Checkpoint, name string, dim, hop int, padding Padding) n
 	h := &head{linear: c.Linear(name, dim, size+2), synthesis: synthesis, pad: padding.samples(size, hop)}
 	for _, w := range window {
 		h.squares = append(h.squares, float32(w*w))
+	}
+	for i := range hop {
+		h.steady = append(h.steady, h.envelope(size+i, size/hop+2))
 	}
 	return h
 }
@@ -102,9 +105,14 @@ func (h *head) Step(s *nn.Stream, x *backend.Tensor) *backend.Tensor {
 		end = (st.Seen-1)*hop + h.synthesis.Size - h.pad
 	}
 	y := s.Tensor(max(end-first, 0), 1)
+	whole := h.synthesis.Size - hop // from here on all windows reach a sample, up to the last row
 	for i := range y.Rows {
 		at := first + i
-		y.Data[i] = sum.Data[at-before*hop] / h.envelope(at, st.Seen)
+		e := h.steady[at%hop]
+		if at < whole || at >= st.Seen*hop {
+			e = h.envelope(at, st.Seen)
+		}
+		y.Data[i] = sum.Data[at-before*hop] / e
 	}
 	s.Release(spectra, sum)
 	return y
@@ -121,24 +129,11 @@ func (h *head) envelope(at, frames int) (sum float32) {
 	return sum
 }
 
-// costBin is what the pair of a bin takes, in nanoseconds.
-const costBin = 60
-
 // spectra sets the rows to the pairs of each bin, and those behind x to zero.
 func (h *head) spectra(s *nn.Stream, y, x *backend.Tensor) {
-	bins := h.synthesis.Size/2 + 1
 	if x.Rows > 0 {
 		parts := h.linear.Step(s, x)
-		s.Wait()
-		s.Each(x.Rows, 1, costBin*float64(bins), func(lo, hi int) {
-			for r := lo; r < hi; r++ {
-				magnitude, phase, out := parts.Row(r)[:bins], parts.Row(r)[bins:], y.Row(r)
-				for k, p := range phase {
-					m := min(f32.Exp(magnitude[k]), maxMagnitude)
-					out[2*k], out[2*k+1] = m*f32.Cos(p), m*f32.Sin(p)
-				}
-			}
-		})
+		s.Complex(s.Rows(y, 0, x.Rows), parts, maxMagnitude)
 		s.Release(parts)
 	}
 	s.Clear(y.Data[x.Rows*y.Cols:])

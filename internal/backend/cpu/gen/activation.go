@@ -104,31 +104,92 @@ func (v isa) expm1(x reg.Register) {
 	VFMADD213PS(p, scale, x)
 }
 
-// sin sets x to f32.Sin(x).
-func (v isa) sin(x reg.Register) {
+// reduce sets x, within its bounds, to what is left of it after the quarter turns,
+// whose number is in the low bits of the result, and gives its square.
+func (v isa) reduce(x reg.Register) (quarters, z reg.VecVirtual) {
 	v.clamp(x, "trig", -trigTop, trigTop)
 	quarters, n := v.round(x, float("turn", 2/math.Pi))
 	for i, part := range quarterTurn {
 		VFMADD231PS(float(fmt.Sprint("quarter", i), part), n, x)
 	}
-	z := v.reg()
+	z = v.reg()
 	VMULPS(x, x, z)
-	s := v.polynomial("sin", z, sinTerms...)
-	VMULPS(z, s, s)
-	VFMADD213PS(x, x, s)
-	c := v.polynomial("cos", z, cosTerms...)
+	return quarters, z
+}
+
+// quarter gives the polynomials of the sine and the cosine of x, whose square is z.
+func (v isa) quarter(x, z reg.Register) (sin, cos reg.VecVirtual) {
+	sin = v.polynomial("sin", z, sinTerms...)
+	VMULPS(z, sin, sin)
+	VFMADD213PS(x, x, sin)
+	return sin, v.polynomial("cos", z, cosTerms...)
+}
+
+// choose gives yes where bit 0 of quarters is set, otherwise no.
+func (v isa) choose(quarters, yes, no reg.Register) reg.VecVirtual {
 	odd, y := v.reg(), v.reg()
 	VPSLLD(Imm(31), quarters, odd)
 	if v.bytes == 64 {
 		k := K()
 		VPMOVD2M(odd, k)
-		VBLENDMPS(c, s, k, y)
+		VBLENDMPS(yes, no, k, y)
 	} else {
-		VBLENDVPS(odd, c, s, y)
+		VBLENDVPS(odd, yes, no, y)
 	}
+	return y
+}
+
+// turn flips the sign of x where bit 1 of quarters is set, which it shifts.
+func (v isa) turn(quarters, x reg.Register) {
 	VPSRLD(Imm(1), quarters, quarters)
 	VPSLLD(Imm(31), quarters, quarters)
-	VXORPS(quarters, y, x)
+	VXORPS(quarters, x, x)
+}
+
+// unsignedSin sets x to f32.Sin(x) or its negative, of which the square is the same.
+func (v isa) unsignedSin(x reg.Register) {
+	quarters, z := v.reduce(x)
+	if v.bytes < 64 {
+		s, c := v.quarter(x, z)
+		VMOVUPS(v.choose(quarters, c, s), x)
+		return
+	}
+	// Choosing the terms costs less than both polynomials. That of the sine has one
+	// term less and is −0 there, which leaves the product as it is.
+	odd := K()
+	VPSLLD(Imm(31), quarters, quarters)
+	VPMOVD2M(quarters, odd)
+	term := func(i int) reg.VecVirtual {
+		sin := signs() // −0
+		if i < len(sinTerms) {
+			sin = float(fmt.Sprint("sin", i), sinTerms[i])
+		}
+		t := v.reg()
+		VMOVUPS(sin, t)
+		VMOVUPS(float(fmt.Sprint("cos", i), cosTerms[i]), odd, t)
+		return t
+	}
+	p, last := term(0), len(cosTerms)-1
+	for i := 1; i < last; i++ {
+		VFMADD213PS(term(i), z, p)
+	}
+	// Sine is p·x + x, cosine p·z + 1.
+	factor := v.reg()
+	VBLENDMPS(z, x, odd, factor)
+	VMOVUPS(float(fmt.Sprint("cos", last), cosTerms[last]), odd, x)
+	VFMADD231PS(factor, p, x)
+}
+
+// sinCos gives f32.Sin(x) and f32.Cos(x) and sets x to something else.
+func (v isa) sinCos(x reg.Register) (sin, cos reg.VecVirtual) {
+	quarters, z := v.reduce(x)
+	s, c := v.quarter(x, z)
+	sin, cos = v.choose(quarters, c, s), v.choose(quarters, s, c)
+	next := v.reg()
+	VPADDD(constant("unit", 1), quarters, next)
+	v.turn(quarters, sin)
+	v.turn(next, cos)
+	return sin, cos
 }
 
 // tanh sets x to f32.Tanh(x).
@@ -324,7 +385,7 @@ func pointwise(v isa, act string) {
 				if act == "snake" {
 					s := v.reg()
 					VMULPS(v.load(at(alpha, off), p, k), x, s)
-					v.sin(s)
+					v.unsignedSin(s)
 					VMULPS(s, s, s)
 					VFMADD231PS(v.load(at(inverse, off), p, k), s, x)
 				} else {

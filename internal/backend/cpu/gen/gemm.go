@@ -8,16 +8,24 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// gemm writes the kernel for a tile of mr rows and np column panels of two
-// vectors each. Every output is one accumulator with one chain of FMA over k.
+// ahead is how far in front of the products weights are asked for, in bytes: what a core
+// takes out of them while the third-level cache answers.
+const ahead = 1024
+
+// gemm writes the kernel for a tile of mr rows and np column panels of two vectors
+// each, or of the first vector of a panel where np is 0. Every output is one
+// accumulator with one chain of FMA over k.
 func gemm(v isa, mr, np int) {
-	TEXT(fmt.Sprintf("gemm%s_%dx%d", v.suffix, mr, np), NOSPLIT,
+	nv := max(2*np, 1)
+	name := fmt.Sprintf("gemm%s_%dx%d", v.suffix, mr, np)
+	if np == 0 {
+		name = fmt.Sprintf("gemm%s_%dxhalf", v.suffix, mr)
+	}
+	TEXT(name, NOSPLIT,
 		"func(kc, taps int, a *float32, ars, aks, atap uintptr, more int, a2, b *float32, bps uintptr, from *float32, fs uintptr, c *float32, cs uintptr)")
-	Doc(fmt.Sprintf("gemm%s_%dx%d sets c[%d, %d] to from + a·b over kc products of each tap; from may be nil.",
-		v.suffix, mr, np, mr, np*2*v.lanes()))
+	Doc(fmt.Sprintf("%s sets c[%d, %d] to from + a·b over kc products of each tap; from may be nil.", name, mr, nv*v.lanes()))
 	Pragma("noescape")
 
-	nv := 2 * np
 	acc := make([][]reg.VecVirtual, mr)
 	for i := range acc {
 		acc[i] = make([]reg.VecVirtual, nv)
@@ -105,6 +113,12 @@ func gemm(v isa, mr, np int) {
 		ADDQ(aks, p)
 	}
 	for _, p := range b {
+		if np == 1 && mr > 4 {
+			// The panel may come from beyond the second-level cache the first time.
+			for j := 0; j < 2*v.bytes; j += 64 {
+				PREFETCHT0(Mem{Base: p, Disp: ahead + j})
+			}
+		}
 		ADDQ(Imm(uint64(2*v.bytes)), p)
 	}
 	DECQ(kc)

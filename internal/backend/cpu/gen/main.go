@@ -52,11 +52,13 @@ var families = []struct {
 	{"gemm", "cpu", func() {
 		for mr := 1; mr <= 12; mr++ {
 			gemm(avx512, mr, 1)
+			gemm(avx512, mr, 0)
 		}
 		gemm(avx512, 1, 4)
 		gemm(avx512, 2, 2)
 		for mr := 1; mr <= 6; mr++ {
 			gemm(avx2, mr, 1)
+			gemm(avx2, mr, 0)
 		}
 		gemm(avx2, 1, 4)
 		gemm(avx2, 2, 2)
@@ -119,6 +121,7 @@ var families = []struct {
 		both(func(v isa) {
 			complexRows(v, true)
 			complexRows(v, false)
+			polar(v)
 		})
 	}},
 	{"fft", "dsp", func() {

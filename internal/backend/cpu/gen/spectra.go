@@ -60,3 +60,67 @@ func complexRows(v isa, compress bool) {
 	VZEROUPPER()
 	RET()
 }
+
+// polar writes the kernel of package backend's Polar for groups of columns.
+func polar(v isa) {
+	TEXT("polar"+v.suffix, NOSPLIT, "func(groups int, y, magnitude, phase *float32, most float32)")
+	Doc("polar" + v.suffix + " sets y to the complex numbers of so many groups of logarithms of magnitudes, of at most most, and phases.")
+	Pragma("noescape")
+	n, y, magnitude, phase := ptr("groups"), ptr("y"), ptr("magnitude"), ptr("phase")
+	limit, err := Param("most").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	most := v.broadcast(limit.Addr)
+	loop(n, func() {
+		for p := range v.parts() {
+			m, x := v.load(Mem{Base: magnitude}, p, nil), v.load(Mem{Base: phase}, p, nil)
+			v.exp(m)
+			VMINPS(m, most, m)
+			im, re := v.sinCos(x)
+			VMULPS(m, re, re)
+			VMULPS(m, im, im)
+			first, second := v.interleave(re, im)
+			v.store(first, Mem{Base: y}, 2*p, nil)
+			v.store(second, Mem{Base: y}, 2*p+1, nil)
+		}
+		ADDQ(Imm(4*group), magnitude)
+		ADDQ(Imm(4*group), phase)
+		ADDQ(U32(8*group), y)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// interleave gives the values of a and b in turns.
+func (v isa) interleave(a, b reg.Register) (first, second reg.VecVirtual) {
+	if v.bytes == 64 {
+		first, second = v.reg(), v.reg()
+		VMOVUPS(turns("first", 0), first)
+		VMOVUPS(turns("second", group/2), second)
+		VPERMI2PS(b, a, first)
+		VPERMI2PS(b, a, second)
+		return first, second
+	}
+	low, high := v.reg(), v.reg()
+	VUNPCKLPS(b, a, low)
+	VUNPCKHPS(b, a, high)
+	first, second = v.reg(), v.reg()
+	VPERM2F128(Imm(0x20), high, low, first)
+	VPERM2F128(Imm(0x31), high, low, second)
+	return first, second
+}
+
+// turns holds the places from on of one vector and of another behind it, in turns.
+func turns(name string, from int) Mem {
+	if m, ok := statics[name]; ok {
+		return m
+	}
+	m := GLOBL(name, RODATA|NOPTR)
+	for i := range group / 2 {
+		DATA(8*i, U32(uint32(from+i)))
+		DATA(8*i+4, U32(uint32(group+from+i)))
+	}
+	statics[name] = m
+	return m
+}
