@@ -1,5 +1,7 @@
 package ngram
 
+import "math"
+
 // tableSize bounds the different logarithms of a length in version 2 of the file.
 const tableSize = 256
 
@@ -44,47 +46,53 @@ func (m *Model) compact(most int) {
 }
 
 // roundTo rounds values to at most so many ones with little error: those of Lloyd's
-// algorithm (1982), begun with as many values around each.
+// algorithm (1982), begun with as many values around each. A value counts by the
+// square root of how often it occurs: the likely n-grams, that are few, are used most.
 func roundTo(v []int16, most int) {
-	number := make([]int, 1<<16) // how often a value occurs, from the lowest on
-	for _, x := range v {
-		number[int(x)+1<<15]++
-	}
 	if len(distinct(v)) <= most {
 		return
 	}
+	weight := make([]float64, 1<<16) // from the lowest value on
+	for _, x := range v {
+		weight[int(x)+1<<15]++
+	}
+	total := 0.0
+	for i, n := range weight {
+		weight[i] = math.Sqrt(n)
+		total += weight[i]
+	}
 	var codes []float64
-	for i, seen := 0, 0; i < len(number); i++ {
-		if seen += number[i]; number[i] > 0 && seen*most > len(codes)*len(v) && len(codes) < most {
+	seen := 0.0
+	for i, w := range weight {
+		if seen += w; w > 0 && seen*float64(most) > float64(len(codes))*total && len(codes) < most {
 			codes = append(codes, float64(i))
 		}
 	}
-	nearest := make([]uint16, len(number))
-	for range 20 {
-		sum, weight := make([]float64, len(codes)), make([]float64, len(codes))
+	// nearest goes through the values with the code of each.
+	nearest := func(use func(i, code int)) {
 		at := 0
-		for i, n := range number {
+		for i := range weight {
 			for at+1 < len(codes) && codes[at+1]-float64(i) < float64(i)-codes[at] {
 				at++
 			}
-			nearest[i] = uint16(at)
-			sum[at] += float64(i) * float64(n)
-			weight[at] += float64(n)
+			use(i, at)
 		}
+	}
+	for range 20 {
+		sum, all := make([]float64, len(codes)), make([]float64, len(codes))
+		nearest(func(i, code int) {
+			sum[code] += float64(i) * weight[i]
+			all[code] += weight[i]
+		})
 		for j := range codes {
-			if weight[j] > 0 {
-				codes[j] = sum[j] / weight[j]
+			if all[j] > 0 {
+				codes[j] = sum[j] / all[j]
 			}
 		}
 	}
-	at := 0
-	for i := range number {
-		for at+1 < len(codes) && codes[at+1]-float64(i) < float64(i)-codes[at] {
-			at++
-		}
-		nearest[i] = uint16(int(codes[at] + 0.5))
-	}
+	to := make([]int16, len(weight))
+	nearest(func(i, code int) { to[i] = int16(int(codes[code]+0.5) - 1<<15) })
 	for i, x := range v {
-		v[i] = int16(int(nearest[int(x)+1<<15]) - 1<<15)
+		v[i] = to[int(x)+1<<15]
 	}
 }

@@ -16,7 +16,6 @@ type Corpus struct {
 	ids        map[string]uint32
 	seen       []uint64 // how often each unit occurs
 	text       []uint32 // sentences with begin and end
-	sorted     bool     // ids are those of a vocabulary
 }
 
 // NewCorpus makes an empty one of Words or Characters.

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -98,12 +99,26 @@ type cursor struct {
 	err error
 }
 
-func (c *cursor) number(limit uint64, what string) int {
-	if len(c.b) > 0 && c.b[0] < 0x80 && uint64(c.b[0]) <= limit {
-		v := int(c.b[0])
-		c.b = c.b[1:]
-		return v
+// unit is number, short: files hold a million.
+func (c *cursor) unit(limit int) int {
+	b := c.b
+	switch {
+	case len(b) < 2:
+	case b[0] < 0x80:
+		if v := int(b[0]); v <= limit {
+			c.b = b[1:]
+			return v
+		}
+	case b[1] < 0x80:
+		if v := int(b[0]&0x7f) | int(b[1])<<7; v <= limit {
+			c.b = b[2:]
+			return v
+		}
 	}
+	return c.number(uint64(limit), "unit")
+}
+
+func (c *cursor) number(limit uint64, what string) int {
 	v, n := binary.Uvarint(c.b)
 	if n <= 0 {
 		c.fail(errShort)
@@ -225,17 +240,19 @@ func parse(b []byte, tables bool) (*Model, error) {
 		if total > len(c.b)/least {
 			c.fail(errShort)
 		}
+		m.word = slices.Grow(m.word, total)
+		m.prob, m.backoff = slices.Grow(m.prob, total), slices.Grow(m.backoff, total)
 		for _, n := range children[from:] {
 			id := 0
 			for i := range n {
-				step := c.number(uint64(len(m.vocabulary)-1-id), "unit")
-				if c.err == nil && i > 0 && step == 0 {
+				step := c.unit(len(m.vocabulary) - 1 - id)
+				if i > 0 && step == 0 {
 					c.fail(errors.New("units out of order"))
 				}
-				id += step
 				if c.err != nil {
 					return nil, c.err
 				}
+				id += step
 				m.word = append(m.word, uint32(id))
 				if !tables {
 					v := c.take(4)
