@@ -34,6 +34,8 @@ func main() {
 	clones := fs.String("clones", "", "folder of the clones (default OUT/clones)")
 	without := fs.String("without", "", "manifest.tsv of clips that you have already: they are left out")
 	only := fs.String("only", "", "names of sources to build, separated by commas (default all)")
+	texts := fs.Bool("texts", false, "write the texts of the language model, of texts.tsv, instead")
+	exclude := fs.String("exclude", "", "manifests, parted by commas: with --texts, no sentence of their valid and test rows is used")
 	if err := fs.Parse(os.Args[1:]); err != nil {
 		os.Exit(2)
 	}
@@ -44,7 +46,16 @@ func main() {
 	if *clones == "" {
 		*clones = filepath.Join(*out, "clones")
 	}
-	if err := run(*out, *clones, *without, *only); err != nil {
+	var err error
+	switch {
+	case !*texts:
+		err = run(*out, *clones, *without, *only)
+	case *exclude == "":
+		err = errors.New("--texts needs --exclude")
+	default:
+		err = writeTexts(*out, *clones, *only, strings.Split(*exclude, ","))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "data:", err)
 		os.Exit(1)
 	}

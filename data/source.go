@@ -7,6 +7,7 @@ import (
 	"embed"
 	"encoding/csv"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -378,6 +379,8 @@ func (g *repo) match(pattern string) []string {
 	return names
 }
 
+var errLacks = errors.New("the clone lacks it")
+
 // read gives the content of a file.
 func (g *repo) read(name string) ([]byte, error) {
 	object := g.blobs[name]
@@ -393,7 +396,7 @@ func (g *repo) read(name string) ([]byte, error) {
 	}
 	f := strings.Fields(head)
 	if len(f) != 3 {
-		return nil, fmt.Errorf("%s: the clone lacks it (%s): delete the clone and try again", name, strings.TrimSpace(head))
+		return nil, fmt.Errorf("%s: %w (%s): delete the clone and try again", name, errLacks, strings.TrimSpace(head))
 	}
 	n, err := strconv.ParseInt(f[2], 10, 64)
 	if err != nil || n < 0 {

@@ -11,10 +11,10 @@ import (
 	"github.com/sotto-audio/sotto/internal/ngram"
 )
 
-// releasedLM is the language model that ships, half as large under gzip:
+// releasedLM is the language model that ships, half as large under gzip, of 60,000 words:
 // weights/README.md says of what text it was made.
 //
-//go:embed weights/sotto-lm-en-v1.lm.gz
+//go:embed weights/sotto-lm-en-v2.lm.gz
 var releasedLM []byte
 
 var shipped = sync.OnceValues(func() (*ngram.Model, error) {

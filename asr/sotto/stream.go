@@ -39,9 +39,10 @@ const opening = 0.95
 
 // Fusion with a language model where the weights say nothing of it.
 const (
-	lmWeight  = 0.5
-	lmBonus   = 1.5
-	lmUnknown = -8.0
+	lmWeight  = 0.6
+	lmBonus   = 0.25
+	lmLetter  = 0.7
+	lmUnknown = -13.0
 )
 
 // decoder makes the search over rows.
@@ -63,9 +64,9 @@ func (m *Model) decoder(o asr.Options) (*ctc.Decoder, error) {
 		return nil, err
 	}
 	if lm != nil {
-		c.LM, c.Weight, c.Bonus, c.Unknown = lm, m.search.LMWeight, m.search.LMBonus, m.search.LMUnknown
+		c.LM, c.Weight, c.Bonus, c.Letter, c.Unknown = lm, m.search.LMWeight, m.search.LMBonus, m.search.LMLetter, m.search.LMUnknown
 		if c.Weight == 0 {
-			c.Weight, c.Bonus, c.Unknown = lmWeight, lmBonus, lmUnknown
+			c.Weight, c.Bonus, c.Letter, c.Unknown = lmWeight, lmBonus, lmLetter, lmUnknown
 		}
 	}
 	if c.Beam == 0 {

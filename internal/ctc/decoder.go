@@ -57,6 +57,9 @@ type Config struct {
 	LM     LM      // nil for none
 	Weight float64 // of its log-probabilities
 	Bonus  float64 // for each word, or character
+	// Letter is added for each letter of a word: a bonus for each word alone prefers
+	// many short ones.
+	Letter float64
 	// Unknown is added for a word that the model does not know.
 	Unknown float64
 

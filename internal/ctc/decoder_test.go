@@ -108,8 +108,11 @@ func (m tiny) score(c Config, text string) float64 {
 		var p float64
 		ctx, p = m.Score(ctx, u)
 		sum += c.Weight*p + c.Bonus
-		if !m.chars && !m.Known(u) {
-			sum += c.Unknown
+		if !m.chars {
+			sum += c.Letter * float64(len(u))
+			if !m.Known(u) {
+				sum += c.Unknown
+			}
 		}
 	}
 	return sum + c.Weight*m.End(ctx)
@@ -123,7 +126,7 @@ func TestEqualsSumOverAllPaths(t *testing.T) {
 		rows := randomRows(rng, n, len(symbols)+1, 0.7)
 		sums := marginals(rows, symbols)
 		for _, lm := range []*tiny{nil, {false}, {true}} {
-			cfg := Config{Symbols: symbols, Beam: 1000, Threshold: 1000, Weight: 0.7, Bonus: 0.4, Unknown: -1.5}
+			cfg := Config{Symbols: symbols, Beam: 1000, Threshold: 1000, Weight: 0.7, Bonus: 0.4, Letter: 0.25, Unknown: -1.5}
 			bestText, best := "", math.Inf(-1)
 			score := func(text string) float64 { return math.Log(sums[text]) }
 			if lm != nil {

@@ -110,7 +110,7 @@ func (d *Decoder) extend(row []float32) {
 	}
 	for _, n := range d.active {
 		// The most that a prefix made from n can have besides its path.
-		lm := max(n.lm, n.wordLM) + max(d.cfg.Bonus, 0)
+		lm := max(n.lm, n.wordLM+d.cfg.Letter*float64(len(n.word))) + max(d.cfg.Bonus, 0) + max(d.cfg.Letter, 0)
 		all := logAdd(n.blank, n.other)
 		stay := all + blank
 		if n.symbol == d.space {
@@ -231,14 +231,15 @@ func (d *Decoder) child(n *node, c int32) *node {
 	case c == d.space:
 		var p float64
 		x.context, p = m.Score(n.context, n.word)
-		x.lm = n.wordLM + d.cfg.Weight*p + d.cfg.Bonus
+		x.lm = n.wordLM + d.cfg.Weight*p + d.cfg.Bonus + d.cfg.Letter*float64(len(n.word))
 		if !m.Known(n.word) {
 			x.lm += d.cfg.Unknown
 		}
 	default:
 		x.word = n.word + char
+		x.lm = x.wordLM + d.cfg.Letter*float64(len(x.word))
 		if !m.Prefix(x.word) {
-			x.lm = n.wordLM + d.cfg.Unknown
+			x.lm += d.cfg.Unknown
 		}
 	}
 	return x

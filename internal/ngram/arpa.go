@@ -3,10 +3,13 @@ package ngram
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -31,7 +34,7 @@ func (m *Model) WriteARPA(w io.Writer) error {
 	base10 := func(v int16) string {
 		return strconv.FormatFloat(float64(v)/scale/math.Ln10, 'f', 6, 64)
 	}
-	for k := 1; k <= m.order; k++ {
+	for k := 1; k <= m.order(); k++ {
 		fmt.Fprintf(b, "\n\\%d-grams:\n", k)
 		m.walk(0, nil, k, func(ids []uint32, n uint32) {
 			p := base10(m.prob[n])
@@ -46,7 +49,7 @@ func (m *Model) WriteARPA(w io.Writer) error {
 				}
 			}
 			fmt.Fprintf(b, "%s\t%s", p, strings.Join(names, " "))
-			if k < m.order {
+			if k < m.order() {
 				fmt.Fprintf(b, "\t%s", base10(m.backoff[n]))
 			}
 			b.WriteByte('\n')
@@ -91,7 +94,6 @@ func ParseARPA(b []byte) (*Model, error) {
 		return nil, errors.New("ARPA: it has no 1-grams")
 	}
 	m := p.m
-	m.order = len(p.levels)
 	for i := range uint32(specials) {
 		if _, ok := p.levels[0][pack(i)]; !ok {
 			p.levels[0][pack(i)] = entry{prob: math.Inf(-1)}
@@ -175,4 +177,52 @@ func (p *arpaReader) line(s string) error {
 	}
 	p.levels[p.length-1][g] = e
 	return nil
+}
+
+// entry is an n-gram on the way into a model.
+type entry struct {
+	prob, backoff float64 // natural logarithms
+}
+
+// key is an n-gram: four bytes a unit, big endian, so that the order of keys is
+// that of the nodes.
+type key = string
+
+func pack(ids ...uint32) key {
+	b := make([]byte, 0, 4*len(ids))
+	for _, id := range ids {
+		b = binary.BigEndian.AppendUint32(b, id)
+	}
+	return string(b)
+}
+
+func lastOf(k key) uint32 { return binary.BigEndian.Uint32([]byte(k[len(k)-4:])) }
+
+// build lays n-grams out as nodes.
+func (m *Model) build(levels []map[key]entry) {
+	m.word, m.prob, m.backoff = []uint32{0}, []int16{0}, []int16{0}
+	m.level = []int{0, 1}
+	var children []uint32
+	parents := []key{""}
+	for k := range levels {
+		keys := slices.Sorted(maps.Keys(levels[k]))
+		i := 0
+		for _, p := range parents {
+			from := i
+			for i < len(keys) && keys[i][:4*k] == p {
+				i++
+			}
+			children = append(children, uint32(i-from))
+		}
+		for _, g := range keys {
+			e := levels[k][g]
+			m.word = append(m.word, lastOf(g))
+			m.prob = append(m.prob, quantize(e.prob))
+			m.backoff = append(m.backoff, quantize(e.backoff))
+		}
+		m.level = append(m.level, len(m.word))
+		parents = keys
+	}
+	m.shape(children)
+	m.link(m.order() - 1)
 }

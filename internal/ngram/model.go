@@ -30,38 +30,26 @@ var specialNames = [specials]string{"<unk>", "<s>", "</s>"}
 // scale is the steps of a stored logarithm per nat.
 const scale = 2000
 
-// Model is a trie of n-grams. Node 0 is the empty context; the others lie level
-// by level, those of a level in the order of their words, so that the children
-// of a node lie together. It is safe for concurrent use.
+// Model is a trie of n-grams with what they are worth. It is safe for concurrent use.
 type Model struct {
-	order      int
+	nodes
 	characters bool
 	vocabulary []string
 	ids        map[string]uint32
 	sorted     []string // vocabulary in order, for Prefix
 
-	word    []uint32 // last word of the n-gram
-	prob    []int16  // natural logarithm, in steps
+	prob    []int16 // natural logarithm, in steps
 	backoff []int16
-	first   []uint32 // first child; one entry more than nodes
-	suffix  []uint32 // the n-gram without its first word, or less, that is in the model
-	level   []int    // first node of each length
 }
 
 // Order is the length of the longest n-grams.
-func (m *Model) Order() int { return m.order }
+func (m *Model) Order() int { return m.order() }
 
 // Vocabulary is the number of units that the model knows.
 func (m *Model) Vocabulary() int { return len(m.vocabulary) - specials }
 
 // Counts are the numbers of n-grams by length, from 1.
-func (m *Model) Counts() []int {
-	var out []int
-	for k := 1; k <= m.order; k++ {
-		out = append(out, m.level[k+1]-m.level[k])
-	}
-	return out
-}
+func (m *Model) Counts() []int { return m.counts() }
 
 // Characters says that units are characters.
 func (m *Model) Characters() bool { return m.characters }
@@ -76,7 +64,7 @@ func (m *Model) Prefix(s string) bool {
 }
 
 // Start is the context at the begin of a sentence.
-func (m *Model) Start() ctc.Context { return m.reduce(m.find(0, begin)) }
+func (m *Model) Start() ctc.Context { return m.after(0, m.find(0, begin), begin) }
 
 // Score gives the natural logarithm of the probability of a unit after a
 // context, and the context that follows.
@@ -94,7 +82,7 @@ func (m *Model) score(c ctc.Context, id uint32) (ctc.Context, float64) {
 	sum := 0
 	for n := uint32(c); ; n = m.suffix[n] {
 		if x := m.find(n, id); x != 0 {
-			return m.reduce(x), float64(sum+int(m.prob[x])) / scale
+			return m.after(n, x, id), float64(sum+int(m.prob[x])) / scale
 		}
 		if n == 0 {
 			return 0, float64(sum+math.MinInt16) / scale // not in the model at all
@@ -103,43 +91,17 @@ func (m *Model) score(c ctc.Context, id uint32) (ctc.Context, float64) {
 	}
 }
 
-// find gives the child of n that ends with a unit, 0 for none.
-func (m *Model) find(n, id uint32) uint32 {
-	lo, hi := m.first[n], m.first[n+1]
-	i, ok := slices.BinarySearch(m.word[lo:hi], id)
-	if !ok {
-		return 0
-	}
-	return lo + uint32(i)
-}
-
-// reduce gives the longest end of an n-gram that says anything of what follows.
-func (m *Model) reduce(n uint32) ctc.Context {
-	for n != 0 && m.first[n] == m.first[n+1] {
-		n = m.suffix[n]
-	}
-	return ctc.Context(n)
-}
-
-// link makes the suffixes of all nodes.
-func (m *Model) link() {
-	m.suffix = make([]uint32, len(m.word))
-	for n := range m.word {
-		for x := m.first[n]; x < m.first[n+1]; x++ {
-			if n == 0 {
-				continue
-			}
-			for s := m.suffix[n]; ; s = m.suffix[s] {
-				if y := m.find(s, m.word[x]); y != 0 {
-					m.suffix[x] = y
-					break
-				}
-				if s == 0 {
-					break
-				}
-			}
+// after gives the longest end of the n-gram x, which is n and a unit, that says
+// anything of what follows.
+func (m *Model) after(n, x, id uint32) ctc.Context {
+	for x == 0 || m.first[x] == m.first[x+1] {
+		if n == 0 {
+			return 0
 		}
+		n = m.suffix[n]
+		x = m.find(n, id)
 	}
+	return ctc.Context(x)
 }
 
 // index makes what is found from the vocabulary.
@@ -153,11 +115,10 @@ func (m *Model) index() {
 	m.sorted = slices.Sorted(slices.Values(m.vocabulary[specials:]))
 }
 
-// units of a sentence, as the model takes them: each word, or each character
-// with a space after each word.
-func (m *Model) units(sentence string) []string {
+// unitsOf a sentence: each word, or each character with a space after each word.
+func unitsOf(sentence string, characters bool) []string {
 	w := strings.Fields(sentence)
-	if !m.characters || len(w) == 0 {
+	if !characters || len(w) == 0 {
 		return w
 	}
 	return strings.Split(strings.Join(w, " ")+" ", "")
@@ -175,7 +136,7 @@ func (m *Model) Evaluate(sentences []string) Evaluation {
 	var e Evaluation
 	sum, n := 0.0, 0
 	for _, s := range sentences {
-		units := m.units(s)
+		units := unitsOf(s, m.characters)
 		if len(units) == 0 {
 			continue
 		}

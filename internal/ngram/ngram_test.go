@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/sotto-audio/sotto/internal/ctc"
 )
 
 // randomText is skewed, so that all kinds of counts occur.
@@ -160,14 +162,14 @@ func sums(m *Model) map[string]float64 {
 		total := 0.0
 		for id := range uint32(len(m.vocabulary)) {
 			if id != begin {
-				_, p := m.score(m.reduce(n), id)
+				_, p := m.score(ctc.Context(n), id)
 				total += math.Exp(p)
 			}
 		}
 		out[strings.Join(name, " ")] = total
 	}
 	visit(nil, 0)
-	for k := 1; k < m.order; k++ {
+	for k := 1; k < m.order(); k++ {
 		m.walk(0, nil, k, visit)
 	}
 	return out
@@ -229,7 +231,7 @@ func TestPerplexity(t *testing.T) {
 
 func TestFileRoundTrip(t *testing.T) {
 	dir := t.TempDir()
-	for _, o := range []Options{{Order: 3}, {Order: 1}, {Order: 4, Units: Characters, Prune: []int{1}}} {
+	for _, o := range []Options{{Order: 3}, {Order: 1}, {Order: 4, Units: Characters, Prune: []int{1}}, {Order: 3, Bits: 8}, {Order: 1, Bits: 8}} {
 		m, err := Train(randomText(80), o)
 		if err != nil {
 			t.Fatal(err)
@@ -339,13 +341,15 @@ func TestPrefixAndKnown(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	m, err := Train(randomText(3), Options{Order: 2})
-	if err != nil {
-		f.Fatal(err)
+	for _, bits := range []int{0, 8} {
+		m, err := Train(randomText(3), Options{Order: 2, Bits: bits})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(m.Bytes()[len(magic1):len(m.Bytes())-4], bits > 0)
 	}
-	f.Add(m.Bytes()[len(magic) : len(m.Bytes())-4])
-	f.Fuzz(func(t *testing.T, body []byte) {
-		m, err := parse(body)
+	f.Fuzz(func(t *testing.T, body []byte, tables bool) {
+		m, err := parse(body, tables)
 		if err != nil {
 			return
 		}

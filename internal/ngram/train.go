@@ -1,14 +1,9 @@
 package ngram
 
 import (
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
-	"strings"
 )
 
 // Options of training.
@@ -21,158 +16,137 @@ type Options struct {
 	// Prune leaves out n-grams that occur so often or less, from length 2 on; the
 	// last number holds for all longer ones.
 	Prune []int
+	// PruneEntropy leaves out n-grams without which the perplexity grows by less
+	// than this share, one at a time (Stolcke 1998).
+	PruneEntropy float64
+	// Plain takes the numbers of shorter n-grams as they are, and not how many
+	// units go before them: better where most of the longer ones are pruned
+	// (Chelba et al. 2010).
+	Plain bool
+	// Bits of a stored logarithm, 1 to 8: those of each length are rounded to so many
+	// values that they need no more, for small files; 0 does not round them.
+	Bits int
 }
 
 // maxOrder bounds the length of n-grams, also in files.
 const maxOrder = 20
-
-// entry is an n-gram on the way into a model.
-type entry struct {
-	prob, backoff float64 // natural logarithms
-}
-
-// key is an n-gram: four bytes a unit, big endian, so that the order of keys is
-// that of the nodes.
-type key = string
-
-func pack(ids ...uint32) key {
-	b := make([]byte, 0, 4*len(ids))
-	for _, id := range ids {
-		b = binary.BigEndian.AppendUint32(b, id)
-	}
-	return string(b)
-}
-
-func lastOf(k key) uint32 { return binary.BigEndian.Uint32([]byte(k[len(k)-4:])) }
 
 // Train makes a model of sentences, whose words are parted by spaces.
 func Train(sentences []string, o Options) (*Model, error) {
 	if o.Units == "" {
 		o.Units = Words
 	}
-	switch {
-	case o.Order < 1 || o.Order > maxOrder:
-		return nil, fmt.Errorf("n-grams of %d units: choose 1 to %d", o.Order, maxOrder)
-	case o.Units != Words && o.Units != Characters:
-		return nil, fmt.Errorf("units are %q: choose %s or %s", o.Units, Words, Characters)
+	c, err := NewCorpus(o.Units)
+	if err != nil {
+		return nil, err
 	}
-	m := &Model{order: o.Order, characters: o.Units == Characters}
-	texts := make([][]string, 0, len(sentences))
-	count := map[string]int{}
 	for _, s := range sentences {
-		if u := m.units(s); len(u) > 0 {
-			texts = append(texts, u)
-			for _, x := range u {
-				count[x]++
-			}
+		c.Add(s)
+	}
+	return TrainMixture([]Part{{c, 1}}, o)
+}
+
+// TrainMixture makes one model of several texts: its probabilities are those of a
+// model of each, times its share of the weights. The texts are used up.
+func TrainMixture(parts []Part, o Options) (*Model, error) {
+	if o.Order < 1 || o.Order > maxOrder {
+		return nil, fmt.Errorf("n-grams of %d units: choose 1 to %d", o.Order, maxOrder)
+	}
+	if o.Bits < 0 || 1<<o.Bits > tableSize {
+		return nil, fmt.Errorf("logarithms of %d bits: choose 1 to 8, or 0 for whole ones", o.Bits)
+	}
+	if len(parts) == 0 {
+		return nil, errors.New("no text")
+	}
+	total := 0.0
+	for _, p := range parts {
+		if !(p.Weight > 0) || math.IsInf(p.Weight, 0) {
+			return nil, fmt.Errorf("a weight of %v: it must be positive", p.Weight)
 		}
+		if p.Text.characters != parts[0].Text.characters {
+			return nil, errors.New("texts of words and of characters do not mix")
+		}
+		if p.Text.names == nil {
+			return nil, errors.New("a text can be used once")
+		}
+		total += p.Weight
 	}
-	if len(texts) == 0 {
-		return nil, errors.New("the text has no words")
+	characters := parts[0].Text.characters
+	vocabulary := vocabularyOf(parts, o.MaxUnits)
+	var trees []*tree
+	var weights []float64
+	for _, p := range parts {
+		t, err := estimate(p.Text.text, len(vocabulary), o)
+		if err != nil {
+			return nil, err
+		}
+		p.Text.text = nil
+		trees, weights = append(trees, t), append(weights, p.Weight/total)
 	}
-	for _, s := range specialNames {
-		delete(count, s)
+	t := trees[0]
+	if len(trees) > 1 {
+		t = mix(trees, weights)
 	}
-	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
-		return cmp.Or(cmp.Compare(count[b], count[a]), strings.Compare(a, b))
-	})
-	if o.MaxUnits > 0 && len(names) > o.MaxUnits {
-		names = names[:o.MaxUnits]
+	if o.PruneEntropy > 0 {
+		t.pruneEntropy(o.PruneEntropy)
 	}
-	m.vocabulary = append(specialNames[:len(specialNames):len(specialNames)], names...)
-	m.index()
-	levels := m.estimate(texts, o)
-	m.build(levels)
+	m := t.model(characters, vocabulary)
+	if o.Bits > 0 {
+		m.compact(1 << o.Bits)
+	}
 	return m, nil
 }
 
-// estimate gives the n-grams of each length with their probabilities.
-func (m *Model) estimate(texts [][]string, o Options) []map[key]entry {
-	counts := m.adjusted(m.count(texts))
-	levels := make([]map[key]entry, m.order)
-	v := float64(len(m.vocabulary) - 1) // all that can follow: not the begin
-	for k, c := range counts {
-		d := discounts(c)
-		sum, reserved := map[key]float64{}, map[key]float64{}
-		for g, n := range c {
-			h := g[:len(g)-4]
-			sum[h] += float64(n)
-			reserved[h] += d[min(n, 3)]
-		}
-		levels[k] = make(map[key]entry, len(c)+specials)
-		for g, n := range c {
-			h := g[:len(g)-4]
-			below := 1 / v
-			if k > 0 {
-				below = math.Exp(levels[k-1][g[4:]].prob)
-			}
-			p := (float64(n) - d[min(n, 3)] + reserved[h]*below) / sum[h]
-			levels[k][g] = entry{prob: math.Log(p)}
-		}
-		if k == 0 {
-			for id := range uint32(len(m.vocabulary)) {
-				if _, ok := levels[0][pack(id)]; !ok {
-					levels[0][pack(id)] = entry{prob: math.Log(reserved[""] / sum[""] / v)}
-				}
-			}
-			levels[0][pack(begin)] = entry{prob: math.Inf(-1)}
-		}
+// estimate gives the n-grams of a text with their probabilities.
+func estimate(text []uint32, vocabulary int, o Options) (*tree, error) {
+	t, raw, err := count(text, vocabulary, o.Order)
+	if err != nil {
+		return nil, err
 	}
-	m.prune(levels, counts, o.Prune)
-	weigh(levels)
-	return levels
+	seen := raw
+	if !o.Plain {
+		seen = t.continuations(raw)
+	}
+	if o.Order > 0 {
+		seen[1+begin] = 0 // it never follows anything
+	}
+	t.smooth(seen)
+	t.share = make([]float32, len(raw))
+	for n, c := range raw {
+		t.share[n] = float32(float64(c) / float64(len(text)))
+	}
+	t.share[0] = 1
+	t.backoff = make([]float32, len(raw))
+	t.prune(seen, o.Prune)
+	t.weigh()
+	return t, nil
 }
 
-// count gives how often each n-gram occurs, by length.
-func (m *Model) count(texts [][]string) []map[key]int {
-	counts := make([]map[key]int, m.order)
-	for k := range counts {
-		counts[k] = map[key]int{}
-	}
-	var line []byte
-	for _, t := range texts {
-		line = binary.BigEndian.AppendUint32(line[:0], begin)
-		for _, u := range t {
-			line = binary.BigEndian.AppendUint32(line, m.ids[u])
-		}
-		line = binary.BigEndian.AppendUint32(line, end)
-		for to := 4; to <= len(line); to += 4 {
-			for k := range counts {
-				if from := to - 4*(k+1); from >= 0 {
-					counts[k][string(line[from:to])]++
-				}
-			}
-		}
-	}
-	delete(counts[0], pack(begin)) // it never follows anything
-	return counts
-}
-
-// adjusted replaces the counts of shorter n-grams by the number of different
+// continuations replaces the counts of shorter n-grams by the number of different
 // units that go before them, but for those at the begin of a sentence.
-func (m *Model) adjusted(raw []map[key]int) []map[key]int {
-	out := slices.Clone(raw)
-	start := pack(begin)
-	for k := range len(raw) - 1 {
-		c := map[key]int{}
-		for g := range raw[k+1] {
-			c[g[4:]]++
+func (t *tree) continuations(raw []uint32) []uint32 {
+	out := make([]uint32, len(raw))
+	top := t.level[t.order()]
+	copy(out[top:], raw[top:])
+	for x := t.level[min(2, t.order()+1)]; x < len(raw); x++ {
+		if s := t.suffix[x]; int(s) < top {
+			out[s]++
 		}
-		for g, n := range raw[k] {
-			if strings.HasPrefix(g, start) {
-				c[g] = n
-			}
-		}
-		out[k] = c
+	}
+	// What begins with the begin of a sentence lies together.
+	lo, hi := uint32(1+begin), uint32(2+begin)
+	for k := 1; k < t.order(); k++ {
+		copy(out[lo:hi], raw[lo:hi])
+		lo, hi = t.first[lo], t.first[hi]
 	}
 	return out
 }
 
 // discounts are D1, D2 and D3+ at 1 to 3 (Chen and Goodman 1998, equation 17),
 // kept between 0.1 and 0.1 below the count, where little text gives odd ones.
-func discounts(c map[key]int) (d [4]float64) {
+func discounts(seen []uint32) (d [4]float64) {
 	var n [5]float64
-	for _, x := range c {
+	for _, x := range seen {
 		if x <= 4 {
 			n[x]++
 		}
@@ -191,82 +165,49 @@ func discounts(c map[key]int) (d [4]float64) {
 	return d
 }
 
+// smooth gives all n-grams their probabilities, interpolated with those of shorter
+// ones.
+func (t *tree) smooth(seen []uint32) {
+	t.prob = make([]float32, len(seen))
+	for k := 1; k <= t.order(); k++ {
+		d := discounts(seen[t.level[k]:t.level[k+1]])
+		for n := t.level[k-1]; n < t.level[k]; n++ {
+			lo, hi := t.first[n], t.first[n+1]
+			sum, reserved := 0.0, 0.0
+			for _, c := range seen[lo:hi] {
+				sum += float64(c)
+				reserved += d[min(c, 3)]
+			}
+			for x := lo; x < hi; x++ {
+				below := 1 / float64(hi-lo-1) // of all that can follow: not the begin
+				if k > 1 {
+					below = math.Exp(float64(t.prob[t.suffix[x]]))
+				}
+				c := seen[x]
+				t.prob[x] = float32(math.Log((float64(c) - d[min(c, 3)] + reserved*below) / sum))
+			}
+		}
+	}
+	t.prob[1+begin] = float32(math.Inf(-1))
+}
+
 // prune takes rare n-grams out, but for the begins of those that stay.
-func (m *Model) prune(levels []map[key]entry, counts []map[key]int, limits []int) {
+func (t *tree) prune(seen []uint32, limits []int) {
 	if len(limits) == 0 {
 		return
 	}
-	needed := map[key]bool{}
-	for k := len(levels) - 1; k > 0; k-- {
-		limit := limits[min(k-1, len(limits)-1)]
-		above := needed
-		needed = map[key]bool{}
-		for g := range levels[k] {
-			if counts[k][g] <= limit && !above[g] {
-				delete(levels[k], g)
-				continue
-			}
-			needed[g[:len(g)-4]] = true
+	stays := make([]bool, len(seen))
+	for k := t.order(); k > 0; k-- {
+		limit := 0
+		if k > 1 {
+			limit = limits[min(k-2, len(limits)-1)]
 		}
-	}
-}
-
-// weigh gives each context the weight of what it does not hold, so that its
-// probabilities sum to one.
-func weigh(levels []map[key]entry) {
-	for k := 1; k < len(levels); k++ {
-		here, below := map[key]float64{}, map[key]float64{}
-		for g, e := range levels[k] {
-			h := g[:len(g)-4]
-			here[h] += math.Exp(e.prob)
-			below[h] += math.Exp(backed(levels, g[4:]))
-		}
-		for h := range here {
-			e := levels[k-1][h]
-			e.backoff = math.Log(max(1-here[h], 1e-7)) - math.Log(max(1-below[h], 1e-7))
-			levels[k-1][h] = e
-		}
-	}
-}
-
-// backed is the log-probability of the last unit of an n-gram after the others,
-// from n-grams that are there.
-func backed(levels []map[key]entry, g key) float64 {
-	k := len(g)/4 - 1
-	if e, ok := levels[k][g]; ok {
-		return e.prob
-	}
-	if k == 0 {
-		return math.Inf(-1)
-	}
-	return levels[k-1][g[:len(g)-4]].backoff + backed(levels, g[4:])
-}
-
-// build lays n-grams out as nodes.
-func (m *Model) build(levels []map[key]entry) {
-	m.word, m.prob, m.backoff, m.first = []uint32{0}, []int16{0}, []int16{0}, nil
-	m.level = []int{0, 1}
-	parents := []key{""}
-	for k := range levels {
-		keys := slices.Sorted(maps.Keys(levels[k]))
-		i := 0
-		for _, p := range parents {
-			m.first = append(m.first, uint32(len(m.word)+i))
-			for i < len(keys) && keys[i][:4*k] == p {
-				i++
+		for n := t.level[k]; n < t.level[k+1]; n++ {
+			stays[n] = k == 1 || int(seen[n]) > limit
+			for x := t.first[n]; x < t.first[n+1] && !stays[n]; x++ {
+				stays[n] = stays[x]
 			}
 		}
-		for _, g := range keys {
-			e := levels[k][g]
-			m.word = append(m.word, lastOf(g))
-			m.prob = append(m.prob, quantize(e.prob))
-			m.backoff = append(m.backoff, quantize(e.backoff))
-		}
-		m.level = append(m.level, len(m.word))
-		parents = keys
 	}
-	for len(m.first) <= len(m.word) {
-		m.first = append(m.first, uint32(len(m.word)))
-	}
-	m.link()
+	t.keep(func(n uint32) bool { return stays[n] })
 }

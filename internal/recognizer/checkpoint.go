@@ -32,6 +32,7 @@ type Search struct {
 	EndShift      int     `json:"end_shift_ms"`   //
 	LMWeight      float64 `json:"lm_weight"`      // of a language model's log-probabilities
 	LMBonus       float64 `json:"lm_bonus"`       // for each word
+	LMLetter      float64 `json:"lm_letter"`      // for each letter of a word
 	LMUnknown     float64 `json:"lm_unknown"`     // for each word that the language model does not know
 	MinConfidence float64 `json:"min_confidence"` // of a word
 	Opening       float64 `json:"opening"`        // certainty that an utterance begins with, in letters

@@ -57,14 +57,24 @@ func (h *HeldOut) Add(sentence string) {
 	if len(w) >= 3 && len(w) < heldRun {
 		h.short = append(h.short, " "+text+" ")
 	}
-	for _, r := range runs(w) {
+	for _, r := range runs(text) {
 		h.runs[r] = true
 	}
 }
 
-func runs(w []string) (out []string) {
-	for i := 0; i+heldRun <= len(w); i++ {
-		out = append(out, strings.Join(w[i:i+heldRun], " "))
+// runs gives all heldRun words in a row of a text, as parts of it.
+func runs(text string) (out []string) {
+	from, words := make([]int, 0, 32), 0
+	for i := range len(text) + 1 {
+		if i < len(text) && text[i] != ' ' {
+			if i == 0 || text[i-1] == ' ' {
+				from = append(from, i)
+			}
+			continue
+		}
+		if words++; words >= heldRun {
+			out = append(out, text[from[words-heldRun]:i])
+		}
 	}
 	return out
 }
@@ -80,7 +90,7 @@ func (h *HeldOut) Has(text string) bool {
 			return true
 		}
 	}
-	for _, r := range runs(strings.Fields(text)) {
+	for _, r := range runs(text) {
 		if h.runs[r] {
 			return true
 		}

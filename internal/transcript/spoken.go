@@ -32,8 +32,16 @@ func words(s string) []string {
 // Expand writes numbers, sums of money, common titles and signs of English text
 // out in words, and letters with accents without; case and punctuation stay.
 func Expand(s string) string {
-	s = plain.Replace(s)
-	s = titles.ReplaceAllStringFunc(s, func(m string) string { return titleWords[strings.ToLower(m)] })
+	if !isPlain(s) {
+		s = plain.Replace(s)
+	}
+	// Most sentences hold neither titles nor numbers, and expressions are slow.
+	if hasTitle(s) {
+		s = titles.ReplaceAllStringFunc(s, func(m string) string { return titleWords[strings.ToLower(m)] })
+	}
+	if !strings.ContainsAny(s, "0123456789") {
+		return s
+	}
 	s = money.ReplaceAllStringFunc(s, func(m string) string {
 		p := money.FindStringSubmatch(m)
 		unit, cents := "dollar", "cent"
@@ -51,6 +59,33 @@ func Expand(s string) string {
 		return ordinal(Number(strings.ReplaceAll(ordinals.FindStringSubmatch(m)[1], ",", "")))
 	})
 	return numerals.ReplaceAllStringFunc(s, func(m string) string { return " " + read(m) + " " })
+}
+
+// isPlain says that s has nothing to write another way.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 || s[i] == '&' || s[i] == '%' {
+			return false
+		}
+	}
+	return true
+}
+
+// hasTitle says whether a full stop of s may belong to a title.
+func hasTitle(s string) bool {
+	for i := range len(s) {
+		if s[i] != '.' {
+			continue
+		}
+		from := i
+		for from > 0 && (s[from-1]|0x20 >= 'a' && s[from-1]|0x20 <= 'z') {
+			from--
+		}
+		if i-from <= len("messrs") && titleWords[strings.ToLower(s[from:i+1])] != "" {
+			return true
+		}
+	}
+	return false
 }
 
 var (
