@@ -27,8 +27,9 @@ torch.set_num_threads(1)
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
-def randomize(model, seed=0, gain=1.3):
-    """Draws every parameter, norms, biases, weight_g and layer scales too."""
+def randomize(model, seed=0, gain=1.3, bias=0.2):
+    """Draws every parameter, norms, biases (of that deviation), weight_g and layer
+    scales too."""
     g = torch.Generator().manual_seed(seed)
     normal = lambda p: torch.randn(p.shape, generator=g)
     with torch.no_grad():
@@ -39,7 +40,7 @@ def randomize(model, seed=0, gain=1.3):
             if "alpha" in last or "beta" in last:
                 p.copy_(0.5 + torch.rand(p.shape, generator=g))
             elif p.dim() <= 1 or (p.dim() == 3 and p.shape[0] == p.shape[2] == 1):
-                p.copy_(0.2 * normal(p) if "bias" in last else 1 + 0.3 * normal(p))
+                p.copy_(bias * normal(p) if "bias" in last else 1 + 0.3 * normal(p))
             else:
                 p.copy_(normal(p) * gain / np.sqrt(p[0].numel()))
         params = dict(model.named_parameters())
