@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	_ "embed"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
@@ -22,8 +23,9 @@ var shipped = sync.OnceValues(func() (*ngram.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(r)
-	if err != nil {
+	// The last bytes of a gzip file are its content's size.
+	b := make([]byte, binary.LittleEndian.Uint32(releasedLM[len(releasedLM)-4:]))
+	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, err
 	}
 	return ngram.Parse(b)

@@ -223,6 +223,13 @@ func parse(b []byte, tables bool) (*Model, error) {
 	if order == 0 {
 		c.fail(errors.New("no n-grams"))
 	}
+	// What is found from the vocabulary takes as long as the n-grams.
+	indexed := make(chan struct{})
+	go func() {
+		defer close(indexed)
+		m.index()
+	}()
+	defer func() { <-indexed }()
 	m.word, m.prob, m.backoff = []uint32{0}, []int16{0}, []int16{0}
 	m.level = []int{0, 1}
 	least := 5 // bytes of an n-gram
@@ -280,7 +287,6 @@ func parse(b []byte, tables bool) (*Model, error) {
 	case len(c.b) > 0:
 		return nil, fmt.Errorf("%d bytes after its end", len(c.b))
 	}
-	m.index()
 	m.shape(children)
 	m.link(m.order() - 1)
 	return m, nil
