@@ -32,5 +32,5 @@ func ExampleDefault() {
 		return
 	}
 	fmt.Println("latency", latency, "words", len(update.Committed)+len(end.Committed))
-	// Output: latency 400ms words 0
+	// Output: latency 360ms words 0
 }

@@ -91,7 +91,7 @@ func Load(data []byte, opts ...Option) (*Model, error) {
 
 // chunks are the frames of the codec that a step takes, the default first; the
 // network was trained with each.
-var chunks = []int{8, 4, 16, 32, 48}
+var chunks = []int{4, 8, 16, 32, 48}
 
 // offlineChunk is the number of frames that are seen together offline, at most.
 const offlineChunk = 1024

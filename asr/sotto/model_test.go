@@ -146,7 +146,7 @@ func TestLatencyIsThatOfTheLayers(t *testing.T) {
 			t.Errorf("chunk %v: latency %v, %v; want %v", c, got, err, want)
 		}
 	}
-	if m.Info().Chunks[0] != 160*time.Millisecond {
+	if m.Info().Chunks[0] != 80*time.Millisecond {
 		t.Errorf("chunks %v", m.Info().Chunks)
 	}
 }

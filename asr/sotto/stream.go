@@ -31,18 +31,20 @@ type stream struct {
 }
 
 // beamWithLM is the number of hypotheses that a language model chooses among.
-const beamWithLM = 32
+const beamWithLM = 96
 
 // opening is the certainty that an utterance begins with, in letters, where the
 // weights do not say: music and noise give lone letters and doubtful words.
 const opening = 0.95
 
-// Fusion with a language model where the weights say nothing of it.
+// Fusion with a language model where the weights say nothing of it, and the
+// logarithm that a word unknown to another model than the shipped one costs: such
+// vocabularies leave out more.
 const (
 	lmWeight  = 0.6
 	lmBonus   = 0.25
 	lmLetter  = 0.7
-	lmUnknown = -13.0
+	lmUnknown = -8.0
 )
 
 // decoder makes the search over rows.
@@ -67,6 +69,9 @@ func (m *Model) decoder(o asr.Options) (*ctc.Decoder, error) {
 		c.LM, c.Weight, c.Bonus, c.Letter, c.Unknown = lm, m.search.LMWeight, m.search.LMBonus, m.search.LMLetter, m.search.LMUnknown
 		if c.Weight == 0 {
 			c.Weight, c.Bonus, c.Letter, c.Unknown = lmWeight, lmBonus, lmLetter, lmUnknown
+		}
+		if o.LM != "" {
+			c.Unknown = lmUnknown
 		}
 	}
 	if c.Beam == 0 {

@@ -55,7 +55,7 @@ func TestTranscribeFormatsAgree(t *testing.T) {
 		}
 	}
 	words := strings.Fields(doc.Text)
-	for _, args := range [][]string{{"a.wav"}, {"--threads", "1", "-"}, {"--format", "txt", "--beam", "32", "a.wav"}} {
+	for _, args := range [][]string{{"a.wav"}, {"--threads", "1", "-"}, {"--format", "txt", "--beam", "96", "a.wav"}} {
 		r := runs(t, dir, wav, append([]string{"transcribe"}, args...)...)
 		if r.code != 0 || strings.Join(strings.Fields(r.stdout), " ") != strings.Join(words, " ") {
 			t.Errorf("%v: %+v, want %v", args, r, words)

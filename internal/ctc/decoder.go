@@ -81,10 +81,10 @@ type Config struct {
 // Defaults of Config, for values that are 0.
 const (
 	DefaultBeam      = 8
-	DefaultThreshold = 10.0
+	DefaultThreshold = 14.0
 	DefaultAgreement = 0.5
 	DefaultMaxDelay  = 200 * time.Millisecond
-	DefaultGap       = 160 * time.Millisecond
+	DefaultGap       = 200 * time.Millisecond
 	DefaultPause     = 800 * time.Millisecond
 )
 
@@ -93,7 +93,7 @@ const (
 const maxWindow = 10 * time.Second
 
 // longGap is how many times the gap ends any word.
-const longGap = 3
+const longGap = 2
 
 // minSymbol is the log-probability below which a symbol is not tried.
 const minSymbol = -9.0

@@ -263,8 +263,8 @@ func TestAPauseEndsWordAndUtterance(t *testing.T) {
 	for i := range 19 {
 		u = one("_")
 		want := ""
-		if i == 3 {
-			want = "go" // 160 ms
+		if i == 4 {
+			want = "go" // 200 ms
 		}
 		if said(u.Committed) != want || u.Endpoint {
 			t.Errorf("row %d of the pause: %+v", i, u)
