@@ -41,9 +41,9 @@ const opening = 0.95
 // logarithm that a word unknown to another model than the shipped one costs: such
 // vocabularies leave out more.
 const (
-	lmWeight  = 0.6
+	lmWeight  = 0.7
 	lmBonus   = 0.25
-	lmLetter  = 0.7
+	lmLetter  = 1.1
 	lmUnknown = -8.0
 )
 
