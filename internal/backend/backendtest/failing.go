@@ -199,6 +199,12 @@ func (f *Failing) Finish(y, x *backend.Tensor, ep backend.Epilogue) {
 	f.inner.Finish(y, x, ep)
 }
 
+// Complex counts, and computes.
+func (f *Failing) Complex(y, x *backend.Tensor, most float32) {
+	f.count()
+	f.inner.(backend.Polar).Complex(y, x, most)
+}
+
 // ActivateGrad counts, and computes.
 func (f *Failing) ActivateGrad(dx, x, dy *backend.Tensor, act backend.Activation) {
 	f.count()
