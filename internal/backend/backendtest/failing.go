@@ -3,6 +3,7 @@ package backendtest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -33,7 +34,7 @@ var ErrFailing = errors.New("out of order")
 // on after it.
 func NewFailing(b backend.Backend, lost bool) *Failing {
 	f := &Failing{inner: b, lost: lost}
-	f.After(1 << 62)
+	f.After(math.MaxInt)
 	return f
 }
 
