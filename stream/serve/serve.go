@@ -52,6 +52,7 @@ func (l *Limits) defaults() {
 type Options struct {
 	Codec      codec.Codec
 	Recognizer asr.Recognizer // nil serves no transcription
+	Beam       int            // hypotheses of a live stream; 0 is the recogniser's default
 	Token      string         // bearer token that the interface asks for; empty asks for none
 	Origins    []string       // further origins whose pages may call, such as https://example.org
 	Hosts      []string       // names under which the server is reached, besides addresses and localhost

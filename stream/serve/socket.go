@@ -405,6 +405,7 @@ func (st *stream) beginTranscribe(info codec.Info, books int, tokens func()) err
 	if err != nil {
 		return err
 	}
+	o.Beam = st.s.o.Beam
 	latency, err := rec.Latency(o)
 	if err != nil {
 		return bad("chunk_ms", "%v", err)
