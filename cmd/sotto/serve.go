@@ -34,9 +34,6 @@ type serveCmd struct {
 	LogJSON   bool          `name:"log-json" help:"Log JSON objects."`
 }
 
-// liveBeam is the number of hypotheses with which two cores serve 32 streams in time.
-const liveBeam = 48
-
 // Help is shown by --help.
 func (serveCmd) Help() string {
 	return `Serves a page (record or drop a file, hear it at every bitrate, read it live), a
@@ -104,7 +101,7 @@ func (c *serveCmd) Run(s *session) error {
 	case "":
 		recognizer, err = asrsotto.Default(asrsotto.WithThreads(1))
 		if c.Beam == 0 {
-			c.Beam = liveBeam
+			c.Beam = asrsotto.LiveBeam
 		}
 	default:
 		recognizer, err = (&recognizerFlags{Model: c.ASR}).load()

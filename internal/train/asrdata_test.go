@@ -164,6 +164,29 @@ func TestPlanKeepsToItsSize(t *testing.T) {
 	}
 }
 
+// resumes wants a trainer that is stopped after some updates and resumed for more to end
+// with the weights of one that ran on. It gives both halves and the checkpoint between.
+func resumes(t *testing.T, whole *ASR, fresh func() *ASR, run func(a *ASR, n int), first, then int) (half, again *ASR, path string) {
+	t.Helper()
+	half = fresh()
+	run(half, first)
+	path = filepath.Join(t.TempDir(), CheckpointName)
+	if err := half.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	again = fresh()
+	if err := again.Load(path, false); err != nil {
+		t.Fatal(err)
+	}
+	run(again, then)
+	for i, p := range whole.Network.Params() {
+		if !slices.Equal(p.Data, again.Network.Params()[i].Data) {
+			t.Fatalf("%s differs after resuming", p.Name)
+		}
+	}
+	return half, again, path
+}
+
 // A trainer that was stopped goes on as it would have, and learns.
 func TestASRResumes(t *testing.T) {
 	model, err := sotto.Default(sotto.WithThreads(1))
@@ -202,22 +225,7 @@ func TestASRResumes(t *testing.T) {
 	if last >= first {
 		t.Errorf("loss %g at first, %g in the end", first, last)
 	}
-	half := make()
-	run(half, 4)
-	path := filepath.Join(t.TempDir(), CheckpointName)
-	if err := half.Save(path); err != nil {
-		t.Fatal(err)
-	}
-	again := make()
-	if err := again.Load(path, false); err != nil {
-		t.Fatal(err)
-	}
-	run(again, 6)
-	for i, p := range whole.Network.Params() {
-		if !slices.Equal(p.Data, again.Network.Params()[i].Data) {
-			t.Fatalf("%s differs after resuming", p.Name)
-		}
-	}
+	_, again, path := resumes(t, whole, make, func(a *ASR, n int) { run(a, n) }, 4, 6)
 	// Adapters alone, from the weights of this run, and resumed likewise.
 	c.LoRA = &LoRAConfig{Rank: 2, Alpha: 4, Layers: []string{"conv.expand"}}
 	adapted := make()

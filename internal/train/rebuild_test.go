@@ -102,22 +102,7 @@ func TestWarmUp(t *testing.T) {
 	if after := valid(whole); after.Altered != before.Altered || after.Rebuilt > 0.8*before.Rebuilt {
 		t.Errorf("rebuilt %+v after 40 updates, %+v before", after, before)
 	}
-	half := fresh()
-	run(half, 20)
-	path := filepath.Join(t.TempDir(), CheckpointName)
-	if err := half.Save(path); err != nil {
-		t.Fatal(err)
-	}
-	again := fresh()
-	if err := again.Load(path, false); err != nil {
-		t.Fatal(err)
-	}
-	run(again, 20)
-	for i, p := range whole.Network.Params() {
-		if !slices.Equal(p.Data, again.Network.Params()[i].Data) {
-			t.Fatalf("%s differs after resuming", p.Name)
-		}
-	}
+	half, _, path := resumes(t, whole, fresh, run, 20, 20)
 	if _, err := ReleaseASR(filepath.Dir(path), "test", filepath.Join(t.TempDir(), "w.safetensors"), recognizer.Search{}, Mix{}, testDevice()); err == nil {
 		t.Error("a network that cannot write is released")
 	}

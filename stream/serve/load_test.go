@@ -124,7 +124,7 @@ func talk(ctx context.Context, r *running, pcm []float32, offset, seconds int) (
 // garbage and leave: words come in time all the same.
 func TestLoad(t *testing.T) {
 	seconds, count := number(t, "SOTTO_LOAD", 3), number(t, "SOTTO_STREAMS", 16)
-	r := start(t, func(o *Options) { o.Recognizer, o.Beam = recognizer(t), 48 })
+	r := start(t, func(o *Options) { o.Recognizer, o.Beam = recognizer(t), sotto.LiveBeam })
 	pcm := append(speech(t), make([]float32, 16000)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	var hostile sync.WaitGroup
